@@ -1,0 +1,35 @@
+/**
+ * Operational failures: what can go wrong in a correct program.
+ *
+ * Each folder's `errors.ts` subclasses this with a literal `code` that
+ * `docs/errors.md` explains. `message` tells the user what failed and what to
+ * try; `retryable` tells a caller whether the same call may succeed later.
+ */
+export abstract class OperationError extends Error {
+  abstract readonly code: string;
+  readonly retryable: boolean = false;
+
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** Hostile or damaged bytes: a value to count and drop, never an exception. */
+export interface Malformed {
+  /** Dotted, stable: `"tcp.truncated"`. Used as the counter's name. */
+  readonly malformed: string;
+}
+
+export function malformed(reason: string): Malformed {
+  return { malformed: reason };
+}
+
+export function isMalformed<T extends object>(value: T | Malformed): value is Malformed {
+  return "malformed" in value;
+}
+
+/** The text of whatever was thrown, for a log line or a user. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
