@@ -1,0 +1,78 @@
+import {
+  type Cidr,
+  cidrContains,
+  formatCidr,
+  formatIp,
+  type IpAddress,
+  isMalformed,
+  parseCidr,
+  type Random,
+} from "../base/mod.ts";
+import type { ClusterView } from "./directory.ts";
+
+/** The range of a cluster that names none (Teleport's default, shared address space of RFC 6598). */
+export const DEFAULT_IPV4_CIDR = "100.64.0.0/10";
+
+/** A range needs five host bits: room for the reserved addresses and a few apps. */
+export const MAX_IPV4_PREFIX_LEN = 27;
+
+/** Of each range: the network's own address, the TUN, the DNS server. */
+export const RESERVED_PER_RANGE = 3;
+
+/** What the host side configures. Text without a prefix length, except for `ranges`. */
+export interface VnetAddresses {
+  readonly tunV4: string;
+  readonly dnsV4: string;
+  readonly tunV6: string;
+  readonly dnsV6: string;
+  /** CIDRs to route to the TUN: those of the clusters, then VNet's own IPv6 /64. */
+  readonly ranges: readonly string[];
+}
+
+/**
+ * Addresses for one run: IPv4 from the first usable range, IPv6 from a random
+ * unique local /64 (RFC 4193 §3.2.2; subnet 0). They stay as they are while VNet
+ * runs; `ranges` follows the clusters (`rangesOf`).
+ */
+export function planAddresses(clusters: readonly ClusterView[], random: Random): VnetAddresses {
+  const prefix = new Uint8Array(16);
+  prefix[0] = 0xfd;
+  prefix.set(random(5), 1);
+  const base = usableRanges(clusters)[0]!.base;
+  return {
+    tunV4: formatIp(addTo(base, 1)),
+    dnsV4: formatIp(addTo(base, 2)),
+    tunV6: formatIp(addTo(prefix, 1)),
+    dnsV6: formatIp(addTo(prefix, 2)),
+    ranges: [...usableRanges(clusters).map(formatCidr), `${formatIp(prefix)}/64`],
+  };
+}
+
+/** The clusters' distinct ranges, less those that lie inside another; the default where there is none. */
+export function usableRanges(clusters: readonly ClusterView[]): Cidr[] {
+  const distinct = new Map<string, Cidr>();
+  for (const { ipv4Cidr } of clusters) {
+    const range = parseRange(ipv4Cidr);
+    if (range) distinct.set(formatCidr(range), range);
+  }
+  if (distinct.size === 0) distinct.set(DEFAULT_IPV4_CIDR, parseRange(DEFAULT_IPV4_CIDR)!);
+  const all = [...distinct.values()];
+  return all.filter(
+    (range) =>
+      !all.some((other) => other !== range && cidrContains(other, range.base) && other.prefixLen < range.prefixLen),
+  );
+}
+
+/** `undefined` where the text is no IPv4 range that VNet can use. */
+export function parseRange(text: string): Cidr | undefined {
+  const range = parseCidr(text);
+  if (isMalformed(range) || range.base.length !== 4 || range.prefixLen > MAX_IPV4_PREFIX_LEN) return undefined;
+  return range;
+}
+
+/** `base` plus a small number that fits its last octet's zeros. */
+function addTo(base: IpAddress, offset: number): IpAddress {
+  const address = base.slice();
+  address[address.length - 1]! += offset;
+  return address;
+}

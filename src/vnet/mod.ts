@@ -1,0 +1,10 @@
+/**
+ * VNet: names become addresses, addresses become streams to apps. Pumps a TUN
+ * device through the userspace stack, answers DNS on two addresses, and opens
+ * a connection to an app before it accepts the local one.
+ *
+ * Knows nothing of logins, certificates or links: a `Directory` is given. Does
+ * not configure the host: `planAddresses` and `zonesOf` say what it needs.
+ */
+export { DEFAULT_IPV4_CIDR, planAddresses, type VnetAddresses } from "./addresses.ts";
+export type { AppView, ClusterView, Directory } from "./directory.ts";
