@@ -1,0 +1,34 @@
+/** The proxy's named maximums; `docs/limits.md` lists them. */
+
+/** Octets of a request body: a form or a small JSON document, nothing larger is ever asked for. */
+export const MAX_WEB_BODY_LEN = 16 * 1024;
+/** Octets of a request's line and headers together. */
+export const MAX_WEB_HEADER_LEN = 16 * 1024;
+/** A web TLS handshake that takes longer is given up. */
+export const WEB_HANDSHAKE_MS = 10_000;
+/** Until the last header has arrived. */
+export const WEB_HEADERS_MS = 10_000;
+/** Until the last octet of the request has arrived. */
+export const WEB_REQUEST_MS = 15_000;
+/** An idle web connection is kept this long for a next request. */
+export const WEB_KEEP_ALIVE_MS = 5_000;
+/** Web connections at once, handshakes included; one more is closed at once. */
+export const MAX_WEB_CONNECTIONS = 2_000;
+/** Requests answered on one web connection. */
+export const MAX_REQUESTS_PER_CONNECTION = 1_000;
+
+/** Connections relayed to Auth at once. */
+export const MAX_API_RELAYS = 4_000;
+/** Until Auth's address has accepted a relayed connection. */
+export const AUTH_DIAL_MS = 5_000;
+
+/** A ClientHello of a session that is not in the proxy's view yet waits this long for it (PROTOCOL section 2). */
+export const UNKNOWN_SESSION_WAIT_MS = 2_000;
+
+/** The proxy's own announcement lives this long without renewal. */
+export const PROXY_ANNOUNCE_TTL_MS = 10 * 60_000;
+/** After `drain` begins, what is still open after this is cut. */
+export const DRAIN_MS = 30_000;
+
+/** The self-signed web certificate is made anew when it has less than this left. */
+export const WEB_CERT_RENEW_MS = 30 * 24 * 3_600_000;

@@ -1,0 +1,85 @@
+import { VERSION } from "../../base/mod.ts";
+
+/** What the proxy says about itself to anyone who asks (`/webapi/find`, `/webapi/ping`). */
+export interface Announcement {
+  readonly clusterName: string;
+  /** `host:port` for clients. */
+  readonly publicAddr: string;
+  /** `host:port` for agents. */
+  readonly tunnelPublicAddr: string;
+  /** Where it listens: `0.0.0.0:3080`. */
+  readonly webListenAddr: string;
+}
+
+export interface AuthPreference {
+  readonly secondFactors: readonly string[];
+  readonly defaultSessionTtlMs: number;
+}
+
+const DIAL_TIMEOUT_NS = 30_000_000_000; // Teleport's durations in JSON are nanoseconds.
+
+/** `find` leaves the authentication zero-valued: it must answer without asking anyone. */
+export function findResponse(proxy: Announcement): object {
+  return { auth: { type: "", second_factor: "" }, ...common(proxy) };
+}
+
+export function pingResponse(proxy: Announcement, preference: AuthPreference): object {
+  return {
+    auth: {
+      type: "local",
+      second_factor: secondFactor(preference.secondFactors),
+      second_factors: [...preference.secondFactors],
+      preferred_local_mfa: "",
+      allow_passwordless: false,
+      allow_headless: false,
+      local: { name: "" },
+      private_key_policy: "none",
+      has_motd: false,
+      load_all_cas: false,
+      default_session_ttl: preference.defaultSessionTtlMs * 1_000_000,
+    },
+    ...common(proxy),
+  };
+}
+
+function common(proxy: Announcement): object {
+  return {
+    proxy: {
+      kube: { enabled: false },
+      ssh: {
+        listen_addr: proxy.webListenAddr,
+        tunnel_listen_addr: proxy.webListenAddr,
+        web_listen_addr: proxy.webListenAddr,
+        public_addr: proxy.publicAddr,
+        ssh_tunnel_public_addr: proxy.tunnelPublicAddr,
+        dial_timeout: DIAL_TIMEOUT_NS,
+      },
+      db: {},
+      tls_routing_enabled: true,
+    },
+    server_version: VERSION,
+    min_client_version: minClientVersion(VERSION),
+    cluster_name: proxy.clusterName,
+    auto_update: {
+      tools_version: VERSION,
+      tools_auto_update: false,
+      agent_version: VERSION,
+      agent_auto_update: false,
+      agent_update_jitter_seconds: 60,
+    },
+    automatic_upgrades: false,
+    edition: "community",
+    fips: false,
+  };
+}
+
+/** One major version of skew is served. */
+function minClientVersion(version: string): string {
+  return `${Number(version.split(".")[0]) - 1}.0.0`;
+}
+
+/** The older single word for what `second_factors` lists. */
+function secondFactor(factors: readonly string[]): string {
+  if (factors.length === 0) return "off";
+  return factors.length === 1 ? (factors[0] ?? "off") : "on";
+}
