@@ -1,4 +1,4 @@
-import { decodeUtf8, encodeUtf8, isMalformed, type Malformed, malformed } from "../base/mod.ts";
+import { assert, concat, decodeUtf8, encodeUtf8, isMalformed, type Malformed, malformed } from "../base/mod.ts";
 import { MAX_CERTIFICATE_LEN, MAX_IDENTITY_LEN } from "./limits.ts";
 import { x509 } from "./x509.ts";
 
@@ -45,8 +45,8 @@ export interface Authority {
 }
 export type CaType = "user" | "host";
 
-/** Our extension: JSON in a UTF8String under a UUID-derived arc (X.667), which needs no registration. */
-export const IDENTITY_OID = "2.25.297583140672816213";
+/** Our extension: JSON in a UTF8String, in the arc of Teleport's own certificates under a number those leave free. */
+export const IDENTITY_OID = "1.3.9999.64.1";
 const FORMAT_VERSION = 1;
 
 interface IdentityExtension {
@@ -62,20 +62,14 @@ export function identityUri(cluster: string, path: "admin" | `${"host" | "user" 
 
 export function encodeIdentityExtension(body: Omit<IdentityExtension, "v">): Uint8Array {
   const json = encodeUtf8(JSON.stringify({ v: FORMAT_VERSION, ...body }));
-  // DER UTF8String with a two-octet length; shorter forms are not minimal DER but ours are never below 128.
-  const header =
-    json.length < 0x80
-      ? [0x0c, json.length]
-      : json.length < 0x100
-        ? [0x0c, 0x81, json.length]
-        : longHeader(json.length);
-  const out = new Uint8Array(header.length + json.length);
-  out.set(header);
-  out.set(json, header.length);
-  return out;
+  assert(json.length <= MAX_IDENTITY_LEN - 4, "the identity is too large for a certificate");
+  return concat(Uint8Array.from(utf8StringHeader(json.length)), json);
 }
 
-function longHeader(length: number): number[] {
+/** Tag and minimal length of a DER UTF8String (X.690 §8.1.3). */
+function utf8StringHeader(length: number): number[] {
+  if (length < 0x80) return [0x0c, length];
+  if (length < 0x100) return [0x0c, 0x81, length];
   return [0x0c, 0x82, length >> 8, length & 0xff];
 }
 
@@ -137,7 +131,7 @@ function soleUri(certificate: x509.X509Certificate): Place | Malformed {
 
 function readExtension(certificate: x509.X509Certificate): IdentityExtension | Malformed {
   const extension = certificate.getExtension(IDENTITY_OID);
-  if (!extension) return { v: FORMAT_VERSION };
+  if (!extension) return malformed("pki.no-identity");
   const json = utf8StringOf(new Uint8Array(extension.value));
   if (json === undefined) return malformed("pki.identity-extension");
   try {
