@@ -22,6 +22,8 @@ export interface WebServerOptions {
   readonly certificate: { readonly cert: string; readonly key: string };
   readonly counters: Counters;
   readonly log: Logger;
+  /** `WEB_HEADERS_MS`, shorter in tests. */
+  readonly headersMs?: number;
 }
 
 /** HTTP/1.1 over TLS on sockets that the proxy's port hands over; it listens nowhere itself. */
@@ -39,7 +41,7 @@ export class WebServer {
         ALPNProtocols: ["http/1.1"],
         minVersion: "TLSv1.2", // browsers and curl of any age; our own protocols want 1.3
         handshakeTimeout: WEB_HANDSHAKE_MS,
-        headersTimeout: WEB_HEADERS_MS,
+        headersTimeout: options.headersMs ?? WEB_HEADERS_MS,
         requestTimeout: WEB_REQUEST_MS,
         keepAliveTimeout: WEB_KEEP_ALIVE_MS,
         connectionsCheckingInterval: 1_000,

@@ -122,8 +122,7 @@ test("an invitation is a form without script that sets the password", async () =
 });
 
 test("an invitation is accepted as JSON too, with the password in base64", async () => {
-  const put = (body: object) =>
-    ask("/v1/webapi/users/password/token", { method: "PUT", text: JSON.stringify(body) });
+  const put = (body: object) => ask("/v1/webapi/users/password/token", { method: "PUT", text: JSON.stringify(body) });
   const password = btoa("correct horse battery");
   assert.deepEqual(JSON.parse((await put({ token: TOKEN, password })).text), { user: "al<i>ce" });
   for (const body of [{}, { token: TOKEN }, { token: TOKEN, password: "not base64!" }, { token: [], password }]) {

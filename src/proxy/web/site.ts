@@ -66,7 +66,9 @@ async function route(request: WebRequest, backend: WebBackend): Promise<WebRespo
   } catch (error) {
     if (!(error instanceof WebProblem)) throw error;
     const html = path.text.startsWith("/web") && !path.text.startsWith("/webapi/");
-    return html ? page(error.status, errorPage("That did not work", error.message)) : jsonError(error.status, error.message);
+    return html
+      ? page(error.status, errorPage("That did not work", error.message))
+      : jsonError(error.status, error.message);
   }
 }
 
@@ -152,7 +154,8 @@ function formOf(request: WebRequest): URLSearchParams {
 }
 
 function checkToken(token: string): string {
-  if (token.length > MAX_TOKEN_LEN || !/^[\w.~-]+$/.test(token)) throw new WebProblem(404, "this invitation does not exist");
+  if (token.length > MAX_TOKEN_LEN || !/^[\w.~-]+$/.test(token))
+    throw new WebProblem(404, "this invitation does not exist");
   return token;
 }
 
