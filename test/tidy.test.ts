@@ -13,7 +13,7 @@ const MAX_LINES = 500;
 const LONG_FILES: Record<string, string> = {};
 
 /** Paths that exist on one machine only. Written in pieces, or this file would hold them. */
-const MACHINE_PATHS = [["/wo", "rk/"], ["/Us", "ers/"]].map((parts) => parts.join(""));
+const MACHINE_PATHS = ["/wo|rk/", "/Us|ers/"].map((path) => path.replace("|", ""));
   ["/wo", "rk/"],
   ["/ho", "me/"],
   ["/Us", "ers/"],
