@@ -1,0 +1,36 @@
+/**
+ * DNS messages (RFC 1035, 6891, 9460's types): names as octets, a query's first
+ * question and OPT, our few kinds of reply, and the removal of addresses from
+ * someone else's. No I/O; bad bytes are `Malformed` values. Deliberately no
+ * general record model: what is not understood is forwarded as bytes.
+ */
+export { MAX_RECORDS, withoutAddresses } from "./filter.ts";
+export {
+  encodeName,
+  HEADER_LEN,
+  hostOf,
+  MAX_LABEL_LEN,
+  MAX_NAME_LEN,
+  MAX_POINTERS,
+  type Name,
+  nameOfHost,
+  type ReadName,
+  readName,
+  sameName,
+} from "./name.ts";
+export {
+  CLASS_IN,
+  decodeHeader,
+  decodeQuery,
+  decodeQuestion,
+  type Edns,
+  Flag,
+  type Header,
+  MAX_QUERY_RECORDS,
+  OPCODE_QUERY,
+  type Query,
+  type Question,
+  Rcode,
+  Type,
+} from "./query.ts";
+export { addressReply, errorReply, headerReply, noDataReply, OWN_UDP_SIZE } from "./reply.ts";
