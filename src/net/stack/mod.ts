@@ -1,0 +1,9 @@
+/**
+ * A host's TCP/IP in user space: frames in, frames out, TCP connections as
+ * `ByteStream`s. IPv4 and IPv6, TCP, UDP, ICMP echo and unreachables.
+ *
+ * Deliberately absent: forwarding, routing, fragments, link layers, and any
+ * timer or socket of its own (the clock and `emit` are given).
+ */
+export { Stack } from "./stack.ts";
+export type { Endpoint, StackHandlers, StackOptions, TcpAttempt, UdpDatagram } from "./types.ts";

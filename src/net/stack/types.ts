@@ -1,0 +1,52 @@
+import type { ByteStream, Clock, Counters, IpAddress, Random } from "../../base/mod.ts";
+
+export interface Endpoint {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
+export interface StackOptions {
+  clock: Clock;
+  random: Random;
+  counters: Counters;
+  /** Of the device, octets of one IP packet. Super-segments may be longer. */
+  mtu: number;
+  /** What our frames may leave to the device; `tso` needs `checksum`. */
+  offload: { checksum: boolean; tso: boolean };
+  /** Sends a frame; borrowed for the call, which must not call `Stack.input`. */
+  emit(frame: Uint8Array): void;
+  handlers: StackHandlers;
+  /** Destination addresses that we answer for; packets to others are dropped and counted. The argument is borrowed. */
+  isLocal(address: IpAddress): boolean;
+  /** Source addresses that we talk to; packets from others are dropped and counted. The argument is borrowed. */
+  mayTalk(source: IpAddress): boolean;
+}
+
+export interface StackHandlers {
+  /** A SYN. It stays unanswered until `accept` or `refuse` is called, now or later. */
+  tcp(attempt: TcpAttempt): void;
+  /** `false`: nobody listens there, answered by an ICMP port unreachable. */
+  udp(datagram: UdpDatagram): boolean;
+  /** Is there somebody at this address who answers ping? Otherwise: ICMP host unreachable. */
+  echo(address: IpAddress): boolean;
+}
+
+export interface TcpAttempt {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  /** The client gave up, or the attempt expired: both answers now do nothing on the wire. */
+  readonly aborted: AbortSignal;
+  /** Sends SYN-ACK. After an abort the stream is dead and says so (`reset`) once opened. */
+  accept(): ByteStream;
+  /** Sends RST: the client sees "connection refused" at once. */
+  refuse(): void;
+}
+
+export interface UdpDatagram {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  /** Aliases the frame: copy it to keep it beyond the call. */
+  readonly payload: Uint8Array;
+  /** Sends a datagram back; at any time. Borrows `payload` for the call. */
+  reply(payload: Uint8Array): void;
+}
