@@ -1,0 +1,27 @@
+/**
+ * What a transport's frames travel on: a TLS connection, or memory in tests.
+ * Reliable and in order until it ends.
+ */
+export interface Carrier {
+  /** Attaches the link. Call once; the handler is not called within. */
+  start(handler: CarrierHandler): void;
+  /**
+   * Sends a batch of up to 65,536 octets. They do not change before the peer
+   * has acknowledged them, so the carrier may keep a reference instead of a copy.
+   */
+  write(bytes: Uint8Array): void;
+  /** False while the carrier holds more than it likes; `handler.writable` follows. */
+  readonly writable: boolean;
+  /** Sends what was written, then ends. */
+  close(): void;
+  /** Ends at once. */
+  destroy(): void;
+}
+
+export interface CarrierHandler {
+  /** The octets belong to the link from here on. */
+  data(bytes: Uint8Array): void;
+  writable(): void;
+  /** The carrier ended, by whichever side. Called once; nothing follows. */
+  closed(error?: Error): void;
+}

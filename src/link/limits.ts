@@ -1,0 +1,53 @@
+/** Octets of a frame's header: length u16, type u8, zero u8, stream u32. */
+export const HEADER_LEN = 8;
+/** Octets: with its header a full frame is 16,384, exactly one TLS record (RFC 8446 §5.1). */
+export const MAX_PAYLOAD = 16_376;
+export const MAX_FRAME = HEADER_LEN + MAX_PAYLOAD;
+/** Octets of one write and of one replay segment: four full records, filled by one 65,504-octet read. */
+export const SEGMENT_LEN = 4 * MAX_FRAME;
+/** Octets of text in a REFUSED or GOAWAY: enough for a sentence to the user. */
+export const MAX_TEXT = 512;
+
+/** Streams of one link. */
+export const MAX_STREAMS = 4_096;
+/** OPENs that wait for an answer: each may hold a dial. */
+export const MAX_UNANSWERED_OPENS = 512;
+
+/** Octets of receive credit that a link gives out in all. */
+export const LINK_BUDGET = 16 * 1024 * 1024;
+/** Octets that every stream may always send; outside the shared pool, so the budget holds with all streams open. */
+export const MIN_WINDOW = 2 * 1024;
+/** Octets of a stream's first window while the pool is far from empty. */
+export const INITIAL_WINDOW = 256 * 1024;
+/** Octets up to which the window of a busy stream grows. */
+export const MAX_WINDOW = 1024 * 1024;
+/** Octets a stream's writer may have waiting in the link, not yet in a frame. */
+export const SEND_QUEUE = 256 * 1024;
+
+/** Octets sent and not acknowledged, of a link: what a resumption may have to send again. */
+export const REPLAY_LIMIT = 8 * 1024 * 1024;
+/** Octets of that kept from data, so that control frames always pass. */
+export const REPLAY_RESERVE = 256 * 1024;
+/** Octets that may be unacknowledged whatever the path: less costs throughput on a fast one. */
+export const PACING_FLOOR = 512 * 1024;
+/** Freed segments kept for reuse. */
+export const SPARE_SEGMENTS = 8;
+
+/** An acknowledgement is sent after so many octets … */
+export const ACK_OCTETS = 64 * 1024;
+/** … or so many milliseconds, whichever comes first. */
+export const ACK_DELAY_MS = 20;
+
+/** Silence before a PING. */
+export const PING_AFTER_MS = 3_000;
+/** Silence after which the path is dead. */
+export const DEAD_AFTER_MS = 9_000;
+/** From the carrier's start to the peer's HELLO. */
+export const HELLO_TIMEOUT_MS = 10_000;
+/** From OPEN to its answer, unless the caller says otherwise. */
+export const OPEN_TIMEOUT_MS = 5_000;
+/** From our last frame to the peer's end of the carrier. */
+export const CLOSE_TIMEOUT_MS = 2_000;
+
+export const VERSION_MIN = 1;
+export const VERSION_MAX = 1;
