@@ -1,0 +1,115 @@
+/**
+ * The cluster's language: resources, their YAML and JSON, audit events, and
+ * the contract of every call. One schema each, which parses, validates and
+ * types. Performs no I/O and decides nothing about who may do what.
+ */
+
+export {
+  type App,
+  type AppServer,
+  type AppSpec,
+  appName,
+  appProtocol,
+  appPublicAddr,
+  appSchema,
+  appServerName,
+  appServerSchema,
+  appSpecSchema,
+  tcpTarget,
+} from "./app.ts";
+export { type AppUri, parseAppUri } from "./app-uri.ts";
+export {
+  AUDIT_CODES,
+  type AuditEvent,
+  type AuditEventOf,
+  type AuditEventType,
+  auditEventSchema,
+} from "./audit-event.ts";
+export {
+  type AppSession,
+  AUTH_PREFERENCE_NAME,
+  appSessionSchema,
+  type CertAuthority,
+  type ClusterAuthPreference,
+  certAuthoritySchema,
+  clusterAuthPreferenceSchema,
+  type Proxy,
+  proxySchema,
+  SECOND_FACTORS,
+  type SecondFactor,
+} from "./cluster.ts";
+export { durationText, resourceName, timestamp } from "./common.ts";
+export { parseDocuments } from "./documents.ts";
+export { formatDuration, parseDuration } from "./duration.ts";
+export {
+  AccessDeniedError,
+  AlreadyExistsError,
+  BadInputError,
+  formatProblem,
+  LimitExceededError,
+  NotFoundError,
+  type Problem,
+  RemoteError,
+  RevisionMismatchError,
+  UnauthenticatedError,
+  UnavailableError,
+} from "./errors.ts";
+export {
+  MAX_DOCUMENT_BYTES,
+  MAX_DOCUMENTS,
+  MAX_ENTRIES,
+  MAX_EVENTS,
+  MAX_NAME_LEN,
+  MAX_PAGE,
+  MAX_PROBLEMS,
+  MAX_TEXT_LEN,
+  MAX_YAML_ALIASES,
+} from "./limits.ts";
+export { type HostPort, isDnsLabel1035, isDnsSubdomain1123, isIpText, parseHostPort } from "./names.ts";
+export { nearest, unknownWord } from "./nearest.ts";
+export { renderJson, renderYaml, yamlText } from "./render.ts";
+export {
+  CREATABLE_KINDS,
+  isKind,
+  KINDS,
+  type Kind,
+  kindSchema,
+  parseKind,
+  RESOURCE_SCHEMAS,
+  type Resource,
+  type ResourceOf,
+  resourceSchema,
+  SINGLETONS,
+} from "./resource.ts";
+export { type LabelConditions, type Role, type RoleConditions, roleSchema, VERBS, type Verb } from "./role.ts";
+export {
+  type AppSessionAnswer,
+  appSessionAnswerSchema,
+  type Caller,
+  type ErrorEnvelope,
+  errorEnvelopeSchema,
+  isRpcMethod,
+  RPC,
+  RPC_METHODS,
+  type RpcCallMethod,
+  type RpcContract,
+  type RpcMethod,
+  type RpcParsedRequest,
+  type RpcRequest,
+  type RpcResponse,
+  type WatchEvent,
+  watchEventSchema,
+} from "./rpc.ts";
+export { parseTokenRole, TOKEN_ROLES, type Token, type TokenRole, tokenSchema } from "./token.ts";
+export { type User, userSchema } from "./user.ts";
+export { type Checked, check, checkResource, formatPath, type Issue, type Path, parseValue } from "./validate.ts";
+export {
+  DEFAULT_IPV4_CIDR,
+  defaultVnetConfig,
+  ipv4CidrOf,
+  VNET_CONFIG_NAME,
+  type VnetConfig,
+  vnetConfigSchema,
+} from "./vnet-config.ts";
+export { fromErrorEnvelope, toErrorEnvelope } from "./wire-error.ts";
+export { checkDocument, parseYaml, type SourceDocument } from "./yaml.ts";

@@ -1,0 +1,35 @@
+/**
+ * The known word closest to `word`, if it is close enough to be a slip:
+ * at most a third of its letters wrong. Case does not count.
+ */
+export function nearest(word: string, known: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  for (const candidate of known) {
+    if (Math.abs(candidate.length - word.length) >= bestDistance) continue;
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+/** Levenshtein's distance, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, substitution));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+/** `unknown key "sufix"; did you mean "suffix"?` */
+export function unknownWord(what: string, word: string, known: Iterable<string>): string {
+  const shown = JSON.stringify(word.length > 80 ? `${word.slice(0, 80)}…` : word);
+  const guess = word.length > 80 ? undefined : nearest(word, known);
+  return `unknown ${what} ${shown}${guess === undefined ? "" : `; did you mean ${JSON.stringify(guess)}?`}`;
+}

@@ -1,0 +1,90 @@
+import { z } from "zod";
+import { appSchema, appServerSchema } from "./app.ts";
+import {
+  AUTH_PREFERENCE_NAME,
+  appSessionSchema,
+  certAuthoritySchema,
+  clusterAuthPreferenceSchema,
+  proxySchema,
+} from "./cluster.ts";
+import { roleSchema } from "./role.ts";
+import { tokenSchema } from "./token.ts";
+import { userSchema } from "./user.ts";
+import { VNET_CONFIG_NAME, vnetConfigSchema } from "./vnet-config.ts";
+
+/** Every kind, with its one schema. */
+export const RESOURCE_SCHEMAS = {
+  vnet_config: vnetConfigSchema,
+  app: appSchema,
+  app_server: appServerSchema,
+  user: userSchema,
+  role: roleSchema,
+  token: tokenSchema,
+  cluster_auth_preference: clusterAuthPreferenceSchema,
+  cert_authority: certAuthoritySchema,
+  proxy: proxySchema,
+  app_session: appSessionSchema,
+} as const;
+
+export type Kind = keyof typeof RESOURCE_SCHEMAS;
+export type ResourceOf<K extends Kind> = z.infer<(typeof RESOURCE_SCHEMAS)[K]>;
+export type Resource = { [K in Kind]: ResourceOf<K> }[Kind];
+
+export const KINDS = Object.keys(RESOURCE_SCHEMAS) as readonly Kind[];
+
+/** What `tctl create` takes; the others are the cluster's own. */
+export const CREATABLE_KINDS: readonly Kind[] = [
+  "vnet_config",
+  "app",
+  "user",
+  "role",
+  "token",
+  "cluster_auth_preference",
+];
+
+/** Kinds of which a cluster has one, under this name. */
+export const SINGLETONS: Readonly<Partial<Record<Kind, string>>> = {
+  vnet_config: VNET_CONFIG_NAME,
+  cluster_auth_preference: AUTH_PREFERENCE_NAME,
+};
+
+const ALIASES: Readonly<Record<string, Kind>> = {
+  vnetconfig: "vnet_config",
+  vnet_configs: "vnet_config",
+  apps: "app",
+  app_servers: "app_server",
+  users: "user",
+  roles: "role",
+  tokens: "token",
+  cap: "cluster_auth_preference",
+  cas: "cert_authority",
+  ca: "cert_authority",
+  cert_authorities: "cert_authority",
+  proxies: "proxy",
+  app_sessions: "app_session",
+};
+
+/** The kind that a person means by `roles` or `cap`. */
+export function parseKind(word: string): Kind | undefined {
+  const plain = word.toLowerCase();
+  return KINDS.find((kind) => kind === plain) ?? (Object.hasOwn(ALIASES, plain) ? ALIASES[plain] : undefined);
+}
+
+export function isKind(word: unknown): word is Kind {
+  return typeof word === "string" && Object.hasOwn(RESOURCE_SCHEMAS, word);
+}
+
+export const kindSchema = z.enum(KINDS as [Kind, ...Kind[]]);
+
+export const resourceSchema: z.ZodType<Resource> = z.discriminatedUnion("kind", [
+  vnetConfigSchema,
+  appSchema,
+  appServerSchema,
+  userSchema,
+  roleSchema,
+  tokenSchema,
+  clusterAuthPreferenceSchema,
+  certAuthoritySchema,
+  proxySchema,
+  appSessionSchema,
+]);

@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { literal, metadata, stringMap, tokenName } from "./common.ts";
+import { unknownWord } from "./nearest.ts";
+
+/** Canonical spellings; `app`, `App` and `APP` are the same role. */
+export const TOKEN_ROLES = [
+  "App",
+  "Proxy",
+  "Node",
+  "Auth",
+  "Db",
+  "Kube",
+  "Discovery",
+  "WindowsDesktop",
+  "Bot",
+  "TrustedCluster",
+  "Okta",
+  "MDM",
+] as const;
+export type TokenRole = (typeof TOKEN_ROLES)[number];
+
+export function parseTokenRole(value: string): TokenRole | undefined {
+  const plain = value.trim().toLowerCase().replace(/[_-]/g, "");
+  return TOKEN_ROLES.find((role) => role.toLowerCase() === plain);
+}
+
+export const tokenRole = z.string().transform((value, context): TokenRole => {
+  const role = parseTokenRole(value);
+  if (role !== undefined) return role;
+  context.addIssue({ code: "custom", message: unknownWord("role", value, TOKEN_ROLES) });
+  return z.NEVER;
+});
+
+export const tokenSchema = z.strictObject({
+  kind: literal("kind", "token"),
+  version: literal("version", "v2"),
+  metadata: metadata(tokenName),
+  spec: z.strictObject({
+    roles: z.array(tokenRole).min(1, "a token needs at least one role"),
+    join_method: z.literal("token", { error: 'only join_method "token" is supported' }).optional(),
+    suggested_labels: z.unknown().optional(),
+    suggested_agent_matcher_labels: stringMap.optional(),
+  }),
+});
+
+export type Token = z.infer<typeof tokenSchema>;
