@@ -1,0 +1,40 @@
+import type { Chunk } from "../base/mod.ts";
+
+/** What the device does for whoever emits frames into it. */
+export interface Offload {
+  /** Frames may carry a partial checksum (`VIRTIO_NET_HDR_F_NEEDS_CSUM`). */
+  readonly checksum: boolean;
+  /** Frames may be TCP super-segments of up to 64 KiB (`gso_type` TCPV4 and TCPV6). */
+  readonly tso: boolean;
+}
+
+/**
+ * A point-to-point link for IP packets. A frame is the 10-octet virtio-net
+ * header (little-endian; zeros where nothing is offloaded), then the packet,
+ * never longer than `MAX_FRAME_LEN` in all.
+ */
+export interface TunDevice {
+  readonly name: string;
+  /** Octets, without the virtio-net header. */
+  readonly mtu: number;
+  readonly offload: Offload;
+  /** Begins to read. Call once. */
+  start(handler: TunHandler): void;
+  /**
+   * Sends one frame, at once; `frame` is borrowed for the call. `false`: the
+   * device did not take it. That is a lost packet, not an error, and the
+   * sender's retransmission recovers.
+   */
+  write(frame: Uint8Array): boolean;
+  /** No handler method is called afterwards. Idempotent. */
+  close(): void;
+}
+
+export interface TunHandler {
+  /** The receiver owns the chunk. */
+  receive(frame: Chunk): void;
+  /** The burst is over (at most `MAX_BURST` frames). */
+  drained(): void;
+  /** The device has vanished. Called at most once, and then nothing else. */
+  failed(error: Error): void;
+}

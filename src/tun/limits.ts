@@ -1,0 +1,29 @@
+/** The virtio-net header without `num_buffers` (virtio 1.2 §5.1.6). */
+export const VNET_HEADER_LEN = 10;
+
+/** Header and the largest IPv4 packet. The kernel builds no longer one. */
+export const MAX_FRAME_LEN = VNET_HEADER_LEN + 65_535;
+
+/** One read takes a whole frame; a shorter buffer would truncate it without a word. */
+export const READ_BUFFER_LEN = 66_000;
+
+/** Frames read in one turn, so that timers and sockets get theirs too. */
+export const MAX_BURST = 64;
+
+/** Read buffers kept for reuse (4.2 MB): one burst of super-segments. What is beyond goes to the collector. */
+export const MAX_POOLED_BUFFERS = 64;
+
+/** A shorter frame is copied out, so that a keystroke in some queue does not hold 66,000 octets. */
+export const COPY_BELOW = 2_048;
+
+/** Frames in flight in one direction of a memory pair; more are lost, as in the kernel's queue. */
+export const MEMORY_QUEUE_LEN = 5_000;
+
+/** The kernel's queue towards us (`txqueuelen`); its default of 500 drops at the first hiccup. */
+export const TUN_QUEUE_LEN = 5_000;
+
+/** Ethernet's, so that segments fit whatever a guest of the network may forward them to. */
+export const TUN_MTU = 1_500;
+
+/** Data beside a passed descriptor. */
+export const MAX_DESCRIPTOR_DATA = 4_096;
