@@ -2,4 +2,6 @@
  * What tests and benches share: what they need from the machine, hosts made of
  * namespaces, real servers, fakes. Never imported by the product.
  */
+export { type HostName, type Hosts, type Machine, PUBLIC_NAMES, startHosts, thisMachine } from "./hosts.ts";
 export { lacking, type Need, needs, postgresBinDir, programPath } from "./needs.ts";
+export { BackgroundProcess, type RunOptions, type RunResult, run, runOk } from "./process.ts";
