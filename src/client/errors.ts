@@ -1,0 +1,34 @@
+import { OperationError } from "../base/mod.ts";
+
+export class NotLoggedInError extends OperationError {
+  readonly code = "client.not-logged-in";
+}
+
+export class LoginExpiredError extends OperationError {
+  readonly code = "client.login-expired";
+}
+
+export class ProxyUnreachableError extends OperationError {
+  readonly code = "client.proxy-unreachable";
+  override readonly retryable = true;
+}
+
+export class ProxyUntrustedError extends OperationError {
+  readonly code = "client.proxy-untrusted";
+}
+
+export class NotAProxyError extends OperationError {
+  readonly code = "client.not-a-proxy";
+}
+
+export class ProfileDamagedError extends OperationError {
+  readonly code = "client.profile-damaged";
+}
+
+export class AppNotFoundError extends OperationError {
+  readonly code = "client.app-not-found";
+}
+
+export class TrustChangedError extends OperationError {
+  readonly code = "client.trust-changed";
+}

@@ -1,0 +1,22 @@
+/**
+ * The user's side of a cluster: saved logins, the login itself, Auth's API
+ * through the proxy's relay, and connections to apps. Prints nothing and asks
+ * nothing: questions and answers are the command line's.
+ */
+export { AppConnections, type AppConnectionsOptions } from "./app-connections.ts";
+export { connectCluster, expired, identityOfProfile, isExpired } from "./cluster.ts";
+export { dialProxy } from "./dial.ts";
+export { type AppSummary, ClusterDirectory, type ClusterSummary, summarizeApps } from "./directory.ts";
+export {
+  AppNotFoundError,
+  LoginExpiredError,
+  NotAProxyError,
+  NotLoggedInError,
+  ProfileDamagedError,
+  ProxyUnreachableError,
+  ProxyUntrustedError,
+  TrustChangedError,
+} from "./errors.ts";
+export { type LoginOptions, loginWithPassword } from "./login.ts";
+export { type Profile, ProfileStore, splitPem } from "./profile.ts";
+export { findProxy, joinHostPort, type ProxyFind, splitHostPort, type WebTrust } from "./web.ts";

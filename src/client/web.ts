@@ -1,0 +1,157 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { request } from "node:https";
+import path from "node:path";
+import tls from "node:tls";
+import { z } from "zod";
+import { messageOf } from "../base/mod.ts";
+import { NotAProxyError, ProxyUnreachableError, ProxyUntrustedError } from "./errors.ts";
+
+/** Longest wait for one web answer of a proxy. */
+const WEB_TIMEOUT_MS = 10_000;
+/** A web answer is a page of JSON at most. */
+const WEB_BODY_LIMIT = 256 * 1024;
+/** Tried at once where the user names no port, as Teleport's clients do. */
+const DEFAULT_PORTS = [443, 3080];
+
+/** Whom to believe about a proxy's web certificate: the system's roots, or those the user names. */
+export interface WebTrust {
+  readonly insecure: boolean;
+  /** `SSL_CERT_FILE`. */
+  readonly certFile?: string | undefined;
+  /** `SSL_CERT_DIR`, several separated by colons. */
+  readonly certDir?: string | undefined;
+}
+
+const findSchema = z.object({
+  server_version: z.string(),
+  min_client_version: z.string().optional(),
+  cluster_name: z.string(),
+});
+const trustSchema = z.object({ cluster_name: z.string(), generation: z.number().int(), host_cas: z.array(z.string()) });
+
+export type ProxyFind = z.infer<typeof findSchema> & { readonly address: string; readonly host: string };
+export type ProxyTrust = z.infer<typeof trustSchema>;
+
+export function splitHostPort(address: string): { host: string; port: number | undefined } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(address);
+  const port = match?.[3] === undefined ? undefined : Number(match[3]);
+  const host = match?.[1] ?? match?.[2];
+  if (host === undefined || (port !== undefined && (port < 1 || port > 65535))) {
+    throw new NotAProxyError(`"${address}" is not a proxy address: expected HOST or HOST:PORT`);
+  }
+  return { host, port };
+}
+
+export function joinHostPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * Finds the proxy at `address` and asks what it is. Without a port, 443 and
+ * 3080 are asked at once and the first that answers like a proxy is taken.
+ */
+export async function findProxy(address: string, trust: WebTrust): Promise<ProxyFind> {
+  const { host, port } = splitHostPort(address);
+  const candidates = (port === undefined ? DEFAULT_PORTS : [port]).map((each) => joinHostPort(host, each));
+  try {
+    return await Promise.any(
+      candidates.map(async (candidate) => ({
+        ...(await getJson(candidate, "/webapi/find", findSchema, trust)),
+        address: candidate,
+        host,
+      })),
+    );
+  } catch (error) {
+    const failures = error instanceof AggregateError ? (error.errors as unknown[]) : [error];
+    // A certificate that is not trusted says more than a port where nobody listens.
+    throw failures.find((failure) => failure instanceof ProxyUntrustedError) ?? failures[0];
+  }
+}
+
+/** The host CAs of the proxy's cluster, believed on the strength of the web certificate or of a pin. */
+export async function fetchProxyTrust(address: string, trust: WebTrust): Promise<ProxyTrust> {
+  return getJson(address, "/webapi/trust", trustSchema, trust);
+}
+
+async function getJson<T>(address: string, url: string, schema: z.ZodType<T>, trust: WebTrust): Promise<T> {
+  const body = await get(address, url, trust);
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch (cause) {
+    throw new NotAProxyError(`${address} answers, but not like a proxy of a cluster`, { cause });
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw new NotAProxyError(`${address} answers, but not like a proxy of a cluster`);
+  return parsed.data;
+}
+
+function get(address: string, url: string, trust: WebTrust): Promise<string> {
+  const { host, port } = splitHostPort(address);
+  return new Promise((resolve, reject) => {
+    const req = request(
+      {
+        host,
+        port,
+        path: url,
+        agent: false,
+        ca: webRoots(trust),
+        rejectUnauthorized: !trust.insecure,
+        timeout: WEB_TIMEOUT_MS,
+        signal: AbortSignal.timeout(WEB_TIMEOUT_MS),
+      },
+      (res) => {
+        const parts: Buffer[] = [];
+        let length = 0;
+        res.on("data", (part: Buffer) => {
+          length += part.length;
+          if (length > WEB_BODY_LIMIT) res.destroy(new Error("the answer is too long"));
+          else parts.push(part);
+        });
+        res.on("error", (error) => reject(explainWebFailure(address, error)));
+        res.on("end", () => {
+          if (res.statusCode === 200) resolve(Buffer.concat(parts).toString("utf8"));
+          else
+            reject(new NotAProxyError(`${address} answered ${res.statusCode} for ${url}: not a proxy of a cluster?`));
+        });
+      },
+    );
+    req.on("error", (error) => reject(explainWebFailure(address, error)));
+    req.end();
+  });
+}
+
+function webRoots(trust: WebTrust): string[] {
+  const named: string[] = [];
+  if (trust.certFile !== undefined) named.push(readFileSync(trust.certFile, "utf8"));
+  for (const dir of trust.certDir?.split(":") ?? []) {
+    for (const entry of readdirSync(dir)) {
+      if (/\.(pem|crt|cer)$/.test(entry)) named.push(readFileSync(path.join(dir, entry), "utf8"));
+    }
+  }
+  return [...named, ...tls.getCACertificates("system"), ...tls.getCACertificates("bundled")];
+}
+
+const UNTRUSTED = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "CERT_HAS_EXPIRED",
+  "CERT_NOT_YET_VALID",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+]);
+
+function explainWebFailure(address: string, cause: Error): Error {
+  const code = (cause as NodeJS.ErrnoException).code ?? "";
+  if (UNTRUSTED.has(code)) {
+    return new ProxyUntrustedError(
+      `the web certificate of ${address} is not trusted (${cause.message}).\n` +
+        "If your organization has a certificate authority of its own, name its certificate with SSL_CERT_FILE or SSL_CERT_DIR.\n" +
+        "To go on without checking who answers, which is not safe, use --insecure.",
+      { cause },
+    );
+  }
+  return new ProxyUnreachableError(`the proxy ${address} cannot be reached: ${messageOf(cause) || code}`, { cause });
+}

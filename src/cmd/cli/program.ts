@@ -1,0 +1,98 @@
+import { Command, CommanderError } from "commander";
+import { AssertionFailed, messageOf, OperationError, VERSION } from "../../base/mod.ts";
+
+/** Exit codes of all three programs (`docs/errors.md`). */
+export const EXIT_FAILURE = 1;
+export const EXIT_USAGE = 2;
+
+/** A command's own exit code, such as that of the program `tsh vnet exec` ran. */
+export class ExitWith extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super(`exit ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
+
+/** What the user typed cannot be meant. */
+export class UsageError extends OperationError {
+  readonly code = "cmd.usage";
+}
+
+export function newProgram(name: string, description: string): Command {
+  const program = new Command(name)
+    .description(description)
+    .option("-d, --debug", "say more on standard error", process.env["TELEPORT_DEBUG"] === "1")
+    .showSuggestionAfterError()
+    .showHelpAfterError(`(run "${name} --help" for what there is)`);
+  program
+    .command("version")
+    .description("print the version")
+    .action(() => print(`Teleport v${VERSION}\n`));
+  return program;
+}
+
+/** Runs the program and ends the process with the code that its outcome deserves. */
+export async function runProgram(program: Command): Promise<void> {
+  exitInsteadOfExiting(program);
+  process.exitCode = await outcome(program);
+  // Whatever is still open (an idle connection kept for reuse) must not hold the terminal.
+  await Promise.all([drain(process.stdout), drain(process.stderr)]);
+  process.exit();
+}
+
+async function outcome(program: Command): Promise<number> {
+  try {
+    await program.parseAsync();
+    return 0;
+  } catch (error) {
+    if (error instanceof ExitWith) return error.exitCode;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    const debug = program.opts<{ debug?: boolean }>().debug === true;
+    say(`ERROR: ${messageOf(error)}\n`);
+    if (debug || !(error instanceof OperationError) || error instanceof AssertionFailed) {
+      if (error instanceof Error) say(`${describe(error)}\n`);
+    }
+    return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILURE;
+  }
+}
+
+function describe(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by: ${describe(error.cause)}` : "";
+  return (error.stack ?? error.message) + cause;
+}
+
+function exitInsteadOfExiting(command: Command): void {
+  command.exitOverride();
+  for (const each of command.commands) exitInsteadOfExiting(each);
+}
+
+/** Data, for the next program in a pipe. */
+export function print(text: string): void {
+  process.stdout.write(text);
+}
+
+/** Talk, for the person. */
+export function say(text: string): void {
+  process.stderr.write(text);
+}
+
+function drain(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.writableLength === 0) resolve();
+    else stream.write("", () => resolve());
+  });
+}
+
+/** Aborted by Ctrl-C or SIGTERM; a second Ctrl-C ends the process at once. */
+export function interruption(): AbortSignal {
+  const abort = new AbortController();
+  const onSignal = () => {
+    if (abort.signal.aborted) process.exit(130);
+    abort.abort(new Error("interrupted"));
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return abort.signal;
+}
