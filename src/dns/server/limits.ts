@@ -1,0 +1,29 @@
+/** How long VNet's answers may be remembered; short, because apps come and go (as Teleport's). */
+export const ANSWER_TTL_S = 10;
+
+/** A forwarded query's whole time: the client's own patience (resolv.conf(5), `timeout`) is the same. */
+export const FORWARD_TIMEOUT_MS = 5_000;
+
+/** The next server is asked when this one has been silent for so long. */
+export const HEDGE_DELAY_MS = 200;
+
+/** Servers asked per query, in order. resolv.conf(5) allows three; resolved may know more. */
+export const MAX_UPSTREAMS = 8;
+
+/** Forwarded queries under way; each may hold `MAX_UPSTREAMS` sockets. More get SERVFAIL. */
+export const MAX_FORWARDS = 256;
+
+/** Names being looked up at once, each once. More get SERVFAIL. */
+export const MAX_RESOLVING = 1_024;
+
+/** Longest query taken over TCP: a question, an OPT and a signature fit many times. */
+export const MAX_STREAM_QUERY_LEN = 4_096;
+
+/** Queries of one TCP connection that are not yet answered in full; more wait unread (RFC 7766 §6.2.1.1). */
+export const MAX_PIPELINED = 16;
+
+/** A TCP connection without traffic for so long is ended (RFC 7766 §6.2.3: a few seconds). */
+export const STREAM_IDLE_MS = 10_000;
+
+/** Longest DNS message: TCP's length prefix has 16 bits. */
+export const MAX_MESSAGE_LEN = 65_535;

@@ -1,0 +1,168 @@
+import { type Counters, type IpAddress, isMalformed, type Logger, messageOf } from "../../base/mod.ts";
+import {
+  addressReply,
+  CLASS_IN,
+  decodeHeader,
+  decodeQuery,
+  errorReply,
+  Flag,
+  headerReply,
+  hostOf,
+  type Name,
+  nameOfHost,
+  noDataReply,
+  OPCODE_QUERY,
+  type Query,
+  Rcode,
+  Type,
+  withoutAddresses,
+} from "../wire/mod.ts";
+import { ANSWER_TTL_S, MAX_FORWARDS, MAX_MESSAGE_LEN, MAX_RESOLVING } from "./limits.ts";
+import type { Transport } from "./sockets.ts";
+import type { Forwarder } from "./upstreams.ts";
+
+/** What is known of a host name. `addresses` without either: the name is served and has no record. */
+export type Answer =
+  | { kind: "addresses"; v4?: IpAddress; v6?: IpAddress }
+  | { kind: "forward" }
+  | { kind: "fail"; reason: string };
+
+/** `host` is in lower case, without a final dot, of letters, digits, `-`, `_` and dots only. */
+export type Resolve = (host: string) => Answer | Promise<Answer>;
+
+export interface DnsServerOptions {
+  resolve: Resolve;
+  upstream: Forwarder;
+  /** Addresses that nobody else's answer may hold; they are taken out. */
+  forbidden?: (address: IpAddress) => boolean;
+  counters: Counters;
+  log: Logger;
+}
+
+/**
+ * Answers A and AAAA for names that `resolve` knows, says of their HTTPS and SVCB
+ * records that there are none, and forwards everything else as it came.
+ */
+export class DnsServer {
+  readonly #options: DnsServerOptions;
+  readonly #resolving = new Map<string, Promise<Answer>>();
+  #forwards = 0;
+
+  constructor(options: DnsServerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The reply to one message; it never rejects. `undefined` only where a reply
+   * could do harm or be read by nobody: no whole header, or a reply itself. The
+   * message must not change until the promise settles.
+   */
+  async handle(message: Uint8Array, transport: Transport = "udp"): Promise<Uint8Array | undefined> {
+    const { counters } = this.#options;
+    const header = decodeHeader(message);
+    if (isMalformed(header) || header.flags & Flag.QR) {
+      counters.count("dns.dropped");
+      return undefined;
+    }
+    counters.count(`dns.queries-${transport}`);
+    if (header.opcode !== OPCODE_QUERY) {
+      return (await this.#forward(message, transport)) ?? headerReply(header, Rcode.SERVFAIL);
+    }
+    const query = decodeQuery(message);
+    if (isMalformed(query)) {
+      counters.count(query.malformed);
+      return headerReply(header, Rcode.FORMERR);
+    }
+    if (query.question.class !== CLASS_IN) {
+      return (await this.#forward(message, transport)) ?? errorReply(query, Rcode.SERVFAIL);
+    }
+    return (await this.#own(query)) ?? (await this.#forwardFiltered(message, query, transport));
+  }
+
+  /** The reply where the name is ours, or the search for it failed. */
+  async #own(query: Query): Promise<Uint8Array | undefined> {
+    const host = servedHost(query);
+    if (host === undefined) return undefined;
+    const answer = await this.#resolveOnce(host);
+    if (answer.kind === "forward") return undefined;
+    if (answer.kind === "fail") {
+      this.#options.counters.count("dns.resolve-failed");
+      this.#options.log.warn({ host, reason: answer.reason }, `the name ${host} cannot be resolved: ${answer.reason}`);
+      return errorReply(query, Rcode.SERVFAIL);
+    }
+    this.#options.counters.count("dns.answered");
+    if (query.edns && query.edns.version > 0) return errorReply(query, Rcode.BADVERS); // RFC 6891 §6.1.3
+    const owner = nameOfHost(host) as Name; // `hostOf` made it
+    if (query.question.type === Type.A) return addressReply(query, owner, answer.v4, ANSWER_TTL_S);
+    if (query.question.type === Type.AAAA) return addressReply(query, owner, answer.v6, ANSWER_TTL_S);
+    return noDataReply(query, owner, ANSWER_TTL_S);
+  }
+
+  /** Joins a search for the same name that is under way: A and AAAA come together. */
+  #resolveOnce(host: string): Promise<Answer> {
+    const underWay = this.#resolving.get(host);
+    if (underWay) return underWay;
+    if (this.#resolving.size >= MAX_RESOLVING) {
+      return Promise.resolve({ kind: "fail", reason: "too many names are being looked up" });
+    }
+    const search = this.#search(host).finally(() => this.#resolving.delete(host));
+    this.#resolving.set(host, search);
+    return search;
+  }
+
+  async #search(host: string): Promise<Answer> {
+    try {
+      return await this.#options.resolve(host);
+    } catch (error) {
+      return { kind: "fail", reason: messageOf(error) };
+    }
+  }
+
+  async #forwardFiltered(message: Uint8Array, query: Query, transport: Transport): Promise<Uint8Array> {
+    const { counters, forbidden } = this.#options;
+    const answer = await this.#forward(message, transport);
+    if (!answer) return errorReply(query, Rcode.SERVFAIL);
+    if (!forbidden) return answer;
+    const maxLen = transport === "tcp" ? MAX_MESSAGE_LEN : Math.max(512, query.edns?.udpSize ?? 512);
+    const filtered = withoutAddresses(answer, forbidden, maxLen);
+    if (isMalformed(filtered)) {
+      counters.count(`upstream.${filtered.malformed}`);
+      return errorReply(query, Rcode.SERVFAIL);
+    }
+    if (filtered !== answer) counters.count("dns.filtered");
+    return filtered;
+  }
+
+  /** The upstream's answer; `undefined` where there is none. */
+  async #forward(message: Uint8Array, transport: Transport): Promise<Uint8Array | undefined> {
+    const { counters, log, upstream } = this.#options;
+    if (this.#forwards >= MAX_FORWARDS) {
+      counters.count("dns.forwards-full");
+      return undefined;
+    }
+    counters.count("dns.forwarded");
+    this.#forwards++;
+    try {
+      return await upstream.exchange(message, transport);
+    } catch (error) {
+      log.debug({ reason: messageOf(error) }, "a DNS query could not be forwarded");
+      return undefined;
+    } finally {
+      this.#forwards--;
+    }
+  }
+}
+
+/** The host name that a question of a type which we answer is about, if any. */
+function servedHost({ question }: Query): string | undefined {
+  switch (question.type) {
+    case Type.A:
+    case Type.AAAA:
+      return hostOf(question.name);
+    case Type.HTTPS:
+    case Type.SVCB:
+      return hostOf(question.name)?.replace(/^_\d{1,5}\._https\./, ""); // the port's own name: RFC 9460 §9.1
+    default:
+      return undefined;
+  }
+}
