@@ -1,0 +1,54 @@
+import { mayAccessApp } from "../access/mod.ts";
+import { type App, type AppSession, appProtocol, type Role } from "../api/mod.ts";
+import type { AppIdentity } from "../pki/mod.ts";
+import type { LinkRefusal } from "../tunnel/mod.ts";
+
+/** What the agent knows when it decides. */
+export interface Knowledge {
+  readonly cluster: string;
+  readonly now: number;
+  app(name: string): App | undefined;
+  role(name: string): Role | undefined;
+  session(id: string): AppSession | undefined;
+}
+
+/**
+ * May the holder of this app certificate connect? The chain is verified; all
+ * else is decided here, by the agent alone (PROTOCOL section 1). Asked for each
+ * link and again for each connection on it, so that a changed role counts at once.
+ */
+export function authorize(identity: AppIdentity, known: Knowledge): LinkRefusal | undefined {
+  const { route } = identity;
+  if (identity.cluster !== known.cluster || route.cluster !== known.cluster) {
+    return denied(`this agent belongs to cluster ${known.cluster}`);
+  }
+  const session = known.session(route.sessionId);
+  if (session === undefined || Date.parse(session.spec.expires) <= known.now) {
+    return { code: "session-ended", message: "the app session has ended" };
+  }
+  if (session.spec.user !== identity.user || session.spec.app !== route.app) {
+    return denied("the certificate is not this session's");
+  }
+  const app = known.app(route.app);
+  if (app === undefined) return denied(`this agent does not serve the app ${route.app}`);
+  if (app.spec.public_addr !== route.publicAddr) {
+    return denied(`the app ${route.app} is no longer at ${route.publicAddr}`);
+  }
+  if (appProtocol(app) !== "tcp") {
+    return denied(`${route.app} is a web app, and web apps are not served yet: give it a tcp:// URI`);
+  }
+  return checkRoles(identity, app, known);
+}
+
+/** Only the roles inside the certificate count; one that was deleted since grants nothing. */
+function checkRoles(identity: AppIdentity, app: App, known: Knowledge): LinkRefusal | undefined {
+  const roles = identity.roles.map((name) => known.role(name));
+  // Roles also deny: to decide without one of them could allow too much.
+  if (roles.includes(undefined)) return denied("a role of the certificate does not exist any more: log in again");
+  const decision = mayAccessApp(roles as Role[], app, identity.traits);
+  return decision.allowed ? undefined : denied(decision.reason);
+}
+
+function denied(message: string): LinkRefusal {
+  return { code: "access-denied", message };
+}

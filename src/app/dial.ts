@@ -1,0 +1,61 @@
+import { connect, type Socket } from "node:net";
+import { type Clock, messageOf } from "../base/mod.ts";
+import type { RefusalCode } from "../link/mod.ts";
+import { DIAL_ATTEMPT_MS } from "./limits.ts";
+
+/** The app did not accept. */
+export interface DialFailure {
+  readonly refusal: RefusalCode;
+  readonly message: string;
+}
+
+/** Connects to an app, or says why not: never rejects, never later than `timeoutMs`. */
+export function dialApp(
+  target: { host: string; port: number },
+  o: { signal: AbortSignal; timeoutMs: number; clock: Clock },
+): Promise<Socket | DialFailure> {
+  const { promise, resolve } = Promise.withResolvers<Socket | DialFailure>();
+  const where = `${target.host}:${target.port}`;
+  const socket = connect({
+    ...target,
+    allowHalfOpen: true,
+    noDelay: true,
+    autoSelectFamilyAttemptTimeout: DIAL_ATTEMPT_MS,
+  });
+  const settle = (result: Socket | DialFailure) => {
+    timer.cancel();
+    o.signal.removeEventListener("abort", onAbort);
+    if (result !== socket) socket.destroy();
+    resolve(result);
+  };
+  const onAbort = () => settle({ refusal: "timeout", message: `the client gave up waiting for ${where}` });
+  const timer = o.clock.after(o.timeoutMs, () =>
+    settle({ refusal: "timeout", message: `${where} did not answer within ${o.timeoutMs} ms` }),
+  );
+  o.signal.addEventListener("abort", onAbort, { once: true });
+  // Stays attached while the stream is being set up: an early reset must not be thrown.
+  socket.on("error", (error: NodeJS.ErrnoException) => settle(failureOf(error, where)));
+  socket.once("connect", () => settle(socket));
+  if (o.signal.aborted) onAbort();
+  return promise;
+}
+
+function failureOf(error: NodeJS.ErrnoException, where: string): DialFailure {
+  switch (error.code) {
+    case "ECONNREFUSED":
+      return { refusal: "connection-refused", message: `${where} refused the connection: is the app running?` };
+    case "ETIMEDOUT":
+      return { refusal: "timeout", message: `${where} did not answer` };
+    case "EMFILE":
+    case "ENFILE":
+      return { refusal: "limit", message: "the agent has no file descriptors left" };
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+    case "EADDRNOTAVAIL":
+      return { refusal: "unreachable", message: `${where} cannot be reached (${error.code})` };
+    default:
+      return { refusal: "unreachable", message: `connecting to ${where} failed: ${messageOf(error)}` };
+  }
+}

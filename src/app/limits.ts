@@ -1,0 +1,20 @@
+/** The agent's named maximums; `docs/limits.md` lists them. */
+
+/** An announced app lives this long without renewal. */
+export const APP_ANNOUNCE_TTL_MS = 10 * 60_000;
+/** Until the app has accepted: shorter than a client waits for the answer to its OPEN, so that it hears why. */
+export const DIAL_TIMEOUT_MS = 4_500;
+/** Per address of a name with several. */
+export const DIAL_ATTEMPT_MS = 1_000;
+/** Connections to apps at once, dials included; each takes a file descriptor. */
+export const MAX_APP_CONNECTIONS = 10_000;
+/** A session that the agent has not heard of yet is waited for so long. */
+export const UNKNOWN_SESSION_WAIT_MS = 2_000;
+/** Sessions' ends are looked for this often besides at each news of one. */
+export const SESSION_SWEEP_MS = 1_000;
+/** Proxies that an agent keeps control connections to. */
+export const MAX_PROXIES = 64;
+/** After `drain` begins, connections that are still open after this are reset. */
+export const DRAIN_MS = 30_000;
+/** At the end, audit events that Auth has not taken within this stay in the spool for the next start. */
+export const SPOOL_FLUSH_MS = 2_000;
