@@ -2,7 +2,7 @@ import { BadInputError } from "./errors.ts";
 import { MAX_DOCUMENTS } from "./limits.ts";
 import type { Resource } from "./resource.ts";
 import { check, type Issue, kindOf } from "./validate.ts";
-import { parseYaml, type SourceDocument } from "./yaml.ts";
+import { located, parseYaml, type SourceDocument } from "./yaml.ts";
 
 /**
  * Reads the resources of a YAML stream, a JSON object or a JSON list (what
@@ -26,7 +26,10 @@ function resourcesOf(document: SourceDocument): Resource[] {
 
 function resourceOf(document: SourceDocument, value: unknown, at: number[]): Resource {
   const fail = (issues: readonly Issue[]) =>
-    BadInputError.of(issues.map((issue) => document.locate({ ...issue, path: [...at, ...issue.path] })));
+    located(
+      document,
+      issues.map((issue) => ({ ...issue, path: [...at, ...issue.path] })),
+    );
   const kind = kindOf(value);
   if ("message" in kind) throw fail([kind]);
   const checked = check(kind.schema, value);

@@ -13,7 +13,7 @@ import {
 import type { z } from "zod";
 import { messageOf } from "../base/mod.ts";
 import { BadInputError, type Problem } from "./errors.ts";
-import { MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, MAX_PROBLEMS, MAX_YAML_ALIASES } from "./limits.ts";
+import { MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, MAX_NAME_LEN, MAX_PROBLEMS, MAX_YAML_ALIASES } from "./limits.ts";
 import { check, type Issue, type Path, problemOf } from "./validate.ts";
 
 /** One YAML 1.2 document (JSON is one) whose every value knows its line and column. */
@@ -45,7 +45,7 @@ export function parseYaml(text: string, file: string): SourceDocument[] {
   }
   const out: SourceDocument[] = [];
   for (const document of documents) {
-    const faults = syntaxFaults(document);
+    const faults = syntaxFaults(document, text);
     if (faults.length > 0) {
       throw BadInputError.of(faults.map(({ at, message }) => ({ ...place(at), path: "", message })));
     }
@@ -66,7 +66,13 @@ export function parseYaml(text: string, file: string): SourceDocument[] {
 export function checkDocument<T>(schema: z.ZodType<T>, document: SourceDocument): T {
   const checked = check(schema, document.value);
   if ("value" in checked) return checked.value;
-  throw BadInputError.of(checked.issues.map((issue) => document.locate(issue)));
+  throw located(document, checked.issues);
+}
+
+/** In the order of the text, whatever the order of the checks. */
+export function located(document: SourceDocument, issues: readonly Issue[]): BadInputError {
+  const problems = issues.map((issue) => document.locate(issue));
+  return BadInputError.of(problems.sort((a, b) => a.line! - b.line! || a.col! - b.col!));
 }
 
 interface Fault {
@@ -74,10 +80,10 @@ interface Fault {
   message: string;
 }
 
-function syntaxFaults(document: Document.Parsed): Fault[] {
+function syntaxFaults(document: Document.Parsed, text: string): Fault[] {
   const faults: Fault[] = [...document.errors, ...document.warnings].map((error) => ({
     at: error.pos[0],
-    message: error.code === "RESOURCE_EXHAUSTION" ? "nested too deeply" : error.message,
+    message: faultMessage(error, text),
   }));
   if (faults.length > 0) return firstPerPlace(faults);
   visit(document, {
@@ -88,6 +94,13 @@ function syntaxFaults(document: Document.Parsed): Fault[] {
     },
   });
   return faults.slice(0, MAX_PROBLEMS);
+}
+
+function faultMessage(error: { code: string; message: string; pos: [number, number] }, text: string): string {
+  if (error.code === "RESOURCE_EXHAUSTION") return "nested too deeply";
+  if (error.code !== "DUPLICATE_KEY") return error.message;
+  const key = /^["']?([\w.*-]+)/.exec(text.slice(error.pos[0], error.pos[0] + MAX_NAME_LEN))?.[1];
+  return key === undefined ? "duplicate key" : `duplicate key "${key}"`;
 }
 
 /** The parser often follows one slip with several complaints. */
