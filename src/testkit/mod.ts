@@ -4,4 +4,14 @@
  */
 export { type HostName, type Hosts, type Machine, PUBLIC_NAMES, startHosts, thisMachine } from "./hosts.ts";
 export { lacking, type Need, needs, postgresBinDir, programPath } from "./needs.ts";
+export { startPglite } from "./pglite.ts";
 export { BackgroundProcess, type RunOptions, type RunResult, run, runOk } from "./process.ts";
+export {
+  freePort,
+  type Server,
+  type ServerOptions,
+  type SshServer,
+  startPostgres,
+  startRedis,
+  startSshd,
+} from "./servers.ts";
