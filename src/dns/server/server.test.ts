@@ -28,13 +28,18 @@ function fixture(resolve: Resolve = serveApp, exchange?: (query: Uint8Array) => 
   const counters = new Counters();
   const forwarded: Fixture["forwarded"] = [];
   const upstream = {
+    close() {},
     exchange: (query: Uint8Array, transport: Transport) => {
       forwarded.push({ query, transport });
       return exchange ? exchange(query) : Promise.resolve(upstreamAnswer(query, "192.0.2.1"));
     },
   };
   const forbidden = (address: Uint8Array) => address[0] === 100;
-  return { server: new DnsServer({ resolve, upstream, forbidden, counters, log: silentLogger }), counters, forwarded };
+  return {
+    server: new DnsServer({ resolve, upstream, forbidden, maxUdpLen: 1452, counters, log: silentLogger }),
+    counters,
+    forwarded,
+  };
 }
 
 function upstreamAnswer(query: Uint8Array, data: string): Uint8Array {
@@ -182,6 +187,23 @@ test("addresses of ours are taken out of a stranger's answer", async () => {
   const { server, counters } = fixture(serveApp, (query) => Promise.resolve(upstreamAnswer(query, "100.64.0.9")));
   const reply = await server.handle(encodeQuery("evil.example.com", "A"));
   assert.deepEqual([rcode(reply), decode(reply).answers!.length, counters.get("dns.filtered")], [0, 0, 1]);
+});
+
+test("an answer longer than a datagram may be is cut and marked; over TCP it passes", async () => {
+  const long = (query: Uint8Array) => {
+    const { id, questions } = packet.decode(Buffer.from(query));
+    const answers = Array.from(
+      { length: 100 },
+      (): packet.Answer => ({ type: "A", name: "www.example.com", ttl: 1, data: "192.0.2.1" }),
+    );
+    return Promise.resolve<Uint8Array>(packet.encode({ type: "response", id: id!, questions: questions!, answers }));
+  };
+  const { server } = fixture(serveApp, long);
+  const query = encodeQuery("www.example.com", "A", { edns: 0 });
+  const cut = decode(await server.handle(query));
+  assert.deepEqual([cut.flag_tc, cut.answers!.length, cut.questions!.length], [true, 0, 1]);
+  const whole = decode(await server.handle(query, "tcp"));
+  assert.deepEqual([whole.flag_tc, whole.answers!.length], [false, 100]);
 });
 
 test("one search per name at a time, shared by both families", async () => {

@@ -15,6 +15,7 @@ import {
   type Query,
   Rcode,
   Type,
+  truncateReply,
   withoutAddresses,
 } from "../wire/mod.ts";
 import { ANSWER_TTL_S, MAX_FORWARDS, MAX_MESSAGE_LEN, MAX_RESOLVING } from "./limits.ts";
@@ -35,6 +36,8 @@ export interface DnsServerOptions {
   upstream: Forwarder;
   /** Addresses that nobody else's answer may hold; they are taken out. */
   forbidden?: (address: IpAddress) => boolean;
+  /** Octets of reply that one datagram to the client carries; longer ones are cut and marked TC. */
+  maxUdpLen: number;
   counters: Counters;
   log: Logger;
 }
@@ -123,7 +126,8 @@ export class DnsServer {
     const answer = await this.#forward(message, transport);
     if (!answer) return errorReply(query, Rcode.SERVFAIL);
     if (!forbidden) return answer;
-    const maxLen = transport === "tcp" ? MAX_MESSAGE_LEN : Math.max(512, query.edns?.udpSize ?? 512);
+    const clientLen = Math.max(512, query.edns?.udpSize ?? 512);
+    const maxLen = transport === "tcp" ? MAX_MESSAGE_LEN : Math.min(clientLen, this.#options.maxUdpLen);
     const filtered = withoutAddresses(answer, forbidden, maxLen);
     if (isMalformed(filtered)) {
       counters.count(`upstream.${filtered.malformed}`);
@@ -133,9 +137,9 @@ export class DnsServer {
     return filtered;
   }
 
-  /** The upstream's answer; `undefined` where there is none. */
+  /** The upstream's answer, cut where it would not fit; `undefined` where there is none. */
   async #forward(message: Uint8Array, transport: Transport): Promise<Uint8Array | undefined> {
-    const { counters, log, upstream } = this.#options;
+    const { counters, log, maxUdpLen, upstream } = this.#options;
     if (this.#forwards >= MAX_FORWARDS) {
       counters.count("dns.forwards-full");
       return undefined;
@@ -143,7 +147,10 @@ export class DnsServer {
     counters.count("dns.forwarded");
     this.#forwards++;
     try {
-      return await upstream.exchange(message, transport);
+      const answer = await upstream.exchange(message, transport);
+      if (transport === "tcp" || answer.length <= maxUdpLen) return answer;
+      const short = truncateReply(answer);
+      return isMalformed(short) ? undefined : short;
     } catch (error) {
       log.debug({ reason: messageOf(error) }, "a DNS query could not be forwarded");
       return undefined;

@@ -161,6 +161,15 @@ test("no server, only failures, or only silence for 5 s is an UpstreamError", as
   assert.equal(counters.get("dns.forward-failed"), 1);
 });
 
+test("closing gives up at once what is under way, and what comes later", async () => {
+  const { it, abandoned } = upstreams({ a: "silent" });
+  const underWay = assert.rejects(it.exchange(QUERY, "udp"), UpstreamError);
+  it.close();
+  await underWay;
+  assert.deepEqual(abandoned, ["a"]);
+  await assert.rejects(it.exchange(QUERY, "udp"), UpstreamError);
+});
+
 async function udpServer(
   t: TestContext,
   address: string,

@@ -8,6 +8,8 @@ import { type Ask, askOverSockets, type Transport } from "./sockets.ts";
 export interface Forwarder {
   /** Sends the query's octets as they are; resolves with an answer to it, rejects with an UpstreamError. */
   exchange(query: Uint8Array, transport: Transport): Promise<Uint8Array>;
+  /** Gives up what is under way and all that comes later. */
+  close(): void;
 }
 
 export interface UpstreamsOptions {
@@ -30,6 +32,8 @@ export class Upstreams implements Forwarder {
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #ask: Ask;
+  readonly #races = new Set<Race>();
+  #closed = false;
 
   constructor(options: UpstreamsOptions) {
     this.#servers = options.servers;
@@ -39,18 +43,28 @@ export class Upstreams implements Forwarder {
   }
 
   exchange(query: Uint8Array, transport: Transport): Promise<Uint8Array> {
-    const servers = this.#servers().slice(0, MAX_UPSTREAMS);
+    const servers = this.#closed ? [] : this.#servers().slice(0, MAX_UPSTREAMS);
     return new Promise((resolve, reject) => {
       const race = new Race(servers.length, this.#clock, {
         ask: (index, signal) => this.#ask(servers[index]!, query, transport, signal),
-        won: (answer) => resolve(answer),
+        won: (answer) => {
+          this.#races.delete(race);
+          resolve(answer);
+        },
         lost: (reason) => {
+          this.#races.delete(race);
           this.#counters.count("dns.forward-failed");
           reject(new UpstreamError(reason));
         },
       });
+      this.#races.add(race);
       race.next();
     });
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const race of [...this.#races]) race.giveUp("VNet is ending");
   }
 }
 
@@ -79,8 +93,7 @@ class Race {
     this.#clock = clock;
     this.#callbacks = callbacks;
     this.#deadline = clock.after(FORWARD_TIMEOUT_MS, () => {
-      this.#lastError = `no upstream DNS server answered within ${FORWARD_TIMEOUT_MS / 1000} s`;
-      this.#giveUp();
+      this.giveUp(`no upstream DNS server answered within ${FORWARD_TIMEOUT_MS / 1000} s`);
     });
   }
 
@@ -95,7 +108,7 @@ class Race {
       );
       this.#hedge = this.#clock.after(HEDGE_DELAY_MS, () => this.next());
     } else if (this.#failed === this.#contestants) {
-      this.#giveUp();
+      this.giveUp(this.#lastError);
     }
   }
 
@@ -117,10 +130,10 @@ class Race {
     this.next();
   }
 
-  #giveUp(): void {
+  giveUp(reason: string): void {
     this.#end();
     if (this.#poor) this.#callbacks.won(this.#poor);
-    else this.#callbacks.lost(this.#lastError);
+    else this.#callbacks.lost(reason);
   }
 
   #end(): void {

@@ -1,9 +1,7 @@
 import { concat, type IpAddress, isMalformed, type Malformed, malformed } from "../../base/mod.ts";
+import { MAX_RECORDS } from "./limits.ts";
 import { encodeName, HEADER_LEN, readName } from "./name.ts";
 import { CLASS_IN, decodeHeader, Flag, Type, viewOf } from "./query.ts";
-
-/** What a message of 64 KiB of address records could hold is more; what servers send is far less. */
-export const MAX_RECORDS = 1024;
 
 /** Of the records, those that carry names which may be compressed (RFC 3597 §4): fixed octets before, names, rest. */
 const RDATA_NAMES: Readonly<Record<number, { skip: number; names: number }>> = {
@@ -61,6 +59,14 @@ export function withoutAddresses(
     viewOf(rewritten).setUint16(6 + 2 * section, kept.filter((record) => record.section === section).length);
   }
   return rewritten;
+}
+
+/** The header and question of a reply that does not fit, marked TC so that the client asks again by TCP. */
+export function truncateReply(message: Uint8Array): Uint8Array | Malformed {
+  const header = decodeHeader(message);
+  if (isMalformed(header)) return header;
+  const questionsEnd = skipQuestions(message, header.questions);
+  return typeof questionsEnd === "number" ? cut(message, questionsEnd) : questionsEnd;
 }
 
 function skipQuestions(message: Uint8Array, count: number): number | Malformed {

@@ -4,14 +4,11 @@
  * someone else's. No I/O; bad bytes are `Malformed` values. Deliberately no
  * general record model: what is not understood is forwarded as bytes.
  */
-export { MAX_RECORDS, withoutAddresses } from "./filter.ts";
+export { truncateReply, withoutAddresses } from "./filter.ts";
 export {
   encodeName,
   HEADER_LEN,
   hostOf,
-  MAX_LABEL_LEN,
-  MAX_NAME_LEN,
-  MAX_POINTERS,
   type Name,
   nameOfHost,
   type ReadName,
@@ -26,7 +23,6 @@ export {
   type Edns,
   Flag,
   type Header,
-  MAX_QUERY_RECORDS,
   OPCODE_QUERY,
   type Query,
   type Question,

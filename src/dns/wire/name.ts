@@ -1,4 +1,5 @@
 import { type Malformed, malformed } from "../../base/mod.ts";
+import { MAX_LABEL_LEN, MAX_NAME_LEN, MAX_POINTERS } from "./limits.ts";
 
 /**
  * A domain name: its labels as octets, without the root. Octets, because a label
@@ -6,15 +7,8 @@ import { type Malformed, malformed } from "../../base/mod.ts";
  */
 export type Name = readonly Uint8Array[];
 
-/** RFC 1035 §2.3.4. The name's limit counts length octets and the root's. */
-export const MAX_LABEL_LEN = 63;
-export const MAX_NAME_LEN = 255;
-
 /** Octets of a message's header (RFC 1035 §4.1.1). */
 export const HEADER_LEN = 12;
-
-/** Real messages chain a few; more is an attempt to make us work. */
-export const MAX_POINTERS = 32;
 
 export interface ReadName {
   readonly name: Name;

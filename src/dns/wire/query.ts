@@ -1,4 +1,5 @@
 import { isMalformed, type Malformed, malformed } from "../../base/mod.ts";
+import { MAX_QUERY_RECORDS } from "./limits.ts";
 import { HEADER_LEN, type Name, readName } from "./name.ts";
 
 /** Header flags (RFC 1035 §4.1.1; AD and CD: RFC 4035 §3). */
@@ -24,9 +25,6 @@ export const CLASS_IN = 1;
 export const OPCODE_QUERY = 0;
 
 export const Rcode = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;
-
-/** A query holds a question, an OPT and perhaps a TSIG or SIG(0); more is not worth walking. */
-export const MAX_QUERY_RECORDS = 8;
 
 export interface Header {
   readonly id: number;
