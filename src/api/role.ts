@@ -5,7 +5,25 @@ import { MAX_ENTRIES } from "./limits.ts";
 export const VERBS = ["list", "create", "read", "readnosecrets", "update", "delete", "use"] as const;
 export type Verb = (typeof VERBS)[number];
 
-const labelValue = z.union([text, texts.min(1)], { error: "expected a string or a list of strings" });
+const labelValue = z
+  .union([text, texts.min(1)], { error: "expected a string or a list of strings" })
+  .superRefine((value, context) => {
+    const bad = [value].flat().find((pattern) => !isPattern(pattern));
+    if (bad !== undefined)
+      context.addIssue({ code: "custom", message: `invalid regular expression ${JSON.stringify(bad)}` });
+  });
+
+/** `^…$` is a regular expression and must be one; a template in it stands for literal text. */
+function isPattern(value: string): boolean {
+  if (!value.startsWith("^") || !value.endsWith("$")) return true;
+  try {
+    new RegExp(value.replaceAll(/\{\{[^}]*\}\}/g, "x"), "u");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** `env: prod`, `env: [dev, staging]`, `env: "st*"`, `env: "^(a|b)$"`, `"*": "*"`. */
 const labels = z.record(text, labelValue);
 
