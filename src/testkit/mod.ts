@@ -15,3 +15,4 @@ export {
   startRedis,
   startSshd,
 } from "./servers.ts";
+export { Transcript, type TranscriptOptions } from "./transcript.ts";
