@@ -1,4 +1,5 @@
 import {
+  assert,
   type Cidr,
   cidrContains,
   formatCidr,
@@ -9,15 +10,10 @@ import {
   type Random,
 } from "../base/mod.ts";
 import type { ClusterView } from "./directory.ts";
+import { MAX_IPV4_PREFIX_LEN } from "./limits.ts";
 
 /** The range of a cluster that names none (Teleport's default, shared address space of RFC 6598). */
 export const DEFAULT_IPV4_CIDR = "100.64.0.0/10";
-
-/** A range needs five host bits: room for the reserved addresses and a few apps. */
-export const MAX_IPV4_PREFIX_LEN = 27;
-
-/** Of each range: the network's own address, the TUN, the DNS server. */
-export const RESERVED_PER_RANGE = 3;
 
 /** What the host side configures. Text without a prefix length, except for `ranges`. */
 export interface VnetAddresses {
@@ -44,8 +40,15 @@ export function planAddresses(clusters: readonly ClusterView[], random: Random):
     dnsV4: formatIp(addTo(base, 2)),
     tunV6: formatIp(addTo(prefix, 1)),
     dnsV6: formatIp(addTo(prefix, 2)),
-    ranges: [...usableRanges(clusters).map(formatCidr), `${formatIp(prefix)}/64`],
+    ranges: rangesOf(clusters, formatIp(prefix)),
   };
+}
+
+/** What `VnetAddresses.ranges` becomes when the clusters have changed. `v6` is any address of the /64. */
+export function rangesOf(clusters: readonly ClusterView[], v6: string): string[] {
+  const prefix = parseCidr(`${v6}/64`);
+  assert(!isMalformed(prefix), "VNet's own IPv6 prefix");
+  return [...usableRanges(clusters), prefix].map(formatCidr);
 }
 
 /** The clusters' distinct ranges, less those that lie inside another; the default where there is none. */

@@ -6,5 +6,9 @@
  * Knows nothing of logins, certificates or links: a `Directory` is given. Does
  * not configure the host: `planAddresses` and `zonesOf` say what it needs.
  */
-export { DEFAULT_IPV4_CIDR, planAddresses, type VnetAddresses } from "./addresses.ts";
+export { DEFAULT_IPV4_CIDR, planAddresses, rangesOf, type VnetAddresses } from "./addresses.ts";
 export type { AppView, ClusterView, Directory } from "./directory.ts";
+export { DialTimeoutError } from "./errors.ts";
+export { DIAL_TIMEOUT_MS } from "./limits.ts";
+export { VNet, type VNetOptions, type VNetStats } from "./vnet.ts";
+export { normalizeHost, zonesOf } from "./zones.ts";

@@ -1,0 +1,294 @@
+import {
+  type ByteStream,
+  type Clock,
+  Counters,
+  type IpAddress,
+  type Logger,
+  messageOf,
+  type Random,
+  type SpliceTotals,
+  splice,
+} from "../base/mod.ts";
+import { type Answer, DnsServer, type Forwarder, serveDnsStream } from "../dns/mod.ts";
+import { Stack, type TcpAttempt, type UdpDatagram } from "../net/stack/mod.ts";
+import type { TunDevice } from "../tun/mod.ts";
+import { parseRange, usableRanges, type VnetAddresses } from "./addresses.ts";
+import { Assignments } from "./assignments.ts";
+import { dialWithin } from "./dialing.ts";
+import type { Directory } from "./directory.ts";
+import { MAX_DIALS, MAX_DNS_STREAMS } from "./limits.ts";
+import { OwnAddresses } from "./own-addresses.ts";
+import { describePorts, offersPort } from "./ports.ts";
+import { RefusalLog } from "./refusals.ts";
+import { type NameTable, type Target, tableOf } from "./zones.ts";
+
+const DNS_PORT = 53;
+
+/** Octets of an IPv6 and a UDP header: what a DNS reply's packet needs besides the reply. */
+const DATAGRAM_OVERHEAD = 48;
+
+export interface VNetOptions {
+  /** Stays the caller's: VNet starts it, and no longer answers it after `close`. */
+  tun: TunDevice;
+  directory: Directory;
+  addresses: VnetAddresses;
+  /** For names that are not ours. Closed by VNet's `close`. */
+  upstreams: Forwarder;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  counters?: Counters;
+  /** `false` where the host has no IPv6: names get IPv4 addresses only. */
+  ipv6?: boolean;
+}
+
+export interface VNetStats {
+  readonly connections: {
+    /** Spliced at this moment. */
+    readonly open: number;
+    readonly dialing: number;
+    /** Spliced since the start. */
+    readonly total: number;
+    readonly refused: number;
+  };
+  /** Octets of application data from the host to apps, and back. */
+  readonly toApps: number;
+  readonly fromApps: number;
+  readonly names: readonly { host: string; v4: string; v6: string }[];
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+interface Connection {
+  readonly local: ByteStream;
+  readonly remote: ByteStream;
+  readonly totals: SpliceTotals;
+}
+
+/** One running VNet: a TUN device on one side, a directory of clusters on the other. */
+export class VNet {
+  readonly counters: Counters;
+  readonly #options: VNetOptions;
+  readonly #stack: Stack;
+  readonly #dns: DnsServer;
+  readonly #assignments: Assignments;
+  readonly #refusals: RefusalLog;
+  readonly #own: OwnAddresses;
+  readonly #end = new AbortController();
+  readonly #dials = new Set<Promise<void>>();
+  readonly #open = new Set<Connection>();
+  readonly #dnsStreams = new Set<ByteStream>();
+  readonly #ended = { total: 0, refused: 0, toApps: 0, fromApps: 0 };
+  readonly #unsubscribe: () => void;
+  #names: NameTable = () => undefined;
+  #fail: (error: Error) => void = () => {};
+
+  constructor(options: VNetOptions) {
+    this.#options = options;
+    this.counters = options.counters ?? new Counters();
+    const { clock, random, log, tun } = options;
+    this.#own = new OwnAddresses(options.addresses);
+    const { tunV4, tunV6, dnsV4 } = this.#own;
+    this.#assignments = new Assignments({ v6Prefix: tunV6, reserved: [tunV4, dnsV4], random });
+    this.#refusals = new RefusalLog(log, clock);
+    this.#dns = new DnsServer({
+      resolve: (host) => this.#resolve(host),
+      upstream: options.upstreams,
+      forbidden: (address) => this.#isOurs(address),
+      maxUdpLen: tun.mtu - DATAGRAM_OVERHEAD,
+      counters: this.counters,
+      log,
+    });
+    this.#stack = new Stack({
+      clock,
+      random,
+      counters: this.counters,
+      mtu: tun.mtu,
+      offload: tun.offload,
+      emit: (frame) => {
+        if (!tun.write(frame)) this.counters.count("vnet.frame-not-taken");
+      },
+      isLocal: (address) => this.#isOurs(address) && !this.#own.isTun(address),
+      mayTalk: (source) => this.#own.isTun(source),
+      handlers: {
+        tcp: (attempt) => this.#tcp(attempt),
+        udp: (datagram) => this.#udp(datagram),
+        echo: (address) => this.#own.isDns(address) || this.#assignments.hostAt(address) !== undefined,
+      },
+    });
+    this.#refresh();
+    this.#unsubscribe = options.directory.onChange(() => this.#refresh());
+  }
+
+  /** Serves until `close` or the signal; rejects when the device vanishes. Call once. Nothing is left when it returns. */
+  async run(signal?: AbortSignal): Promise<void> {
+    const stop = () => void this.close();
+    const ended = new Promise<void>((resolve, reject) => {
+      this.#end.signal.addEventListener("abort", () => resolve());
+      this.#fail = reject;
+    });
+    this.#options.tun.start({
+      receive: (frame) => {
+        if (this.#end.signal.aborted) frame.release();
+        else this.#stack.input(frame);
+      },
+      drained: () => {
+        if (!this.#end.signal.aborted) this.#stack.drained();
+      },
+      failed: (error) => this.#fail(error),
+    });
+    signal?.addEventListener("abort", stop);
+    if (signal?.aborted || this.#end.signal.aborted) stop();
+    try {
+      await ended;
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      await this.close();
+    }
+  }
+
+  /** Resets every connection and gives up every attempt. */
+  async close(): Promise<void> {
+    if (!this.#end.signal.aborted) {
+      this.#unsubscribe();
+      this.#end.abort(new Error("VNet is ending"));
+      this.#options.upstreams.close();
+      for (const { local, remote, totals } of this.#open) {
+        local.reset("shutdown");
+        remote.reset("shutdown");
+        this.#account(totals);
+      }
+      this.#open.clear();
+      for (const stream of this.#dnsStreams) stream.reset("shutdown");
+      this.#dnsStreams.clear();
+    }
+    await Promise.all(this.#dials);
+    this.#stack.close();
+  }
+
+  stats(): VNetStats {
+    const { total, refused, toApps, fromApps } = this.#ended;
+    const totals = [...this.#open].map((connection) => connection.totals);
+    return {
+      connections: { open: this.#open.size, dialing: this.#dials.size, total, refused },
+      toApps: totals.reduce((sum, { aToB }) => sum + aToB, toApps),
+      fromApps: totals.reduce((sum, { bToA }) => sum + bToA, fromApps),
+      names: this.#assignments.list(),
+      counters: this.counters.snapshot(),
+    };
+  }
+
+  /** New names are served and new ranges answered at once; open connections stay as they are. */
+  #refresh(): void {
+    const clusters = this.#options.directory.clusters();
+    this.#names = tableOf(clusters);
+    this.#own.setRanges(usableRanges(clusters));
+  }
+
+  #resolve(host: string): Answer {
+    const target = this.#names(host);
+    if (!target) return { kind: "forward" };
+    const range = parseRange(target.cluster.ipv4Cidr);
+    if (!range) return { kind: "fail", reason: `${target.cluster.ipv4Cidr} is not an IPv4 range that VNet can use` };
+    const assignment = this.#assignments.assign(host, range);
+    if (!assignment) return { kind: "fail", reason: `no address of ${target.cluster.ipv4Cidr} is free` };
+    return this.#options.ipv6 === false
+      ? { kind: "addresses", v4: assignment.v4 }
+      : { kind: "addresses", ...assignment };
+  }
+
+  /** In a range that leads to VNet now, or did when its name was assigned. */
+  #isOurs(address: IpAddress): boolean {
+    return this.#own.has(address) || this.#assignments.hostAt(address) !== undefined;
+  }
+
+  #udp({ local, payload, reply }: UdpDatagram): boolean {
+    if (local.port !== DNS_PORT || !this.#own.isDns(local.address)) {
+      this.counters.count("vnet.udp-refused");
+      return false;
+    }
+    void this.#dns.handle(payload.slice(), "udp").then((answer) => {
+      if (answer && !this.#end.signal.aborted) reply(answer);
+    });
+    return true;
+  }
+
+  #tcp(attempt: TcpAttempt): void {
+    const { address, port } = attempt.local;
+    if (this.#own.isDns(address)) {
+      this.#dnsStream(attempt);
+      return;
+    }
+    const host = this.#assignments.hostAt(address);
+    const target = host === undefined ? undefined : this.#names(host);
+    if (host === undefined) {
+      this.#refuse(attempt, "unassigned");
+    } else if (!target) {
+      this.#refuse(attempt, "app-gone");
+      this.#refusals.tell(host, port, "the app is no longer there, or the login to its cluster has ended");
+    } else if (!offersPort(target.app, port)) {
+      this.#refuse(attempt, "port");
+      this.#refusals.tell(host, port, `not among the target ports of the app: ${describePorts(target.app)}`, target);
+    } else if (this.#dials.size >= MAX_DIALS) {
+      this.#refuse(attempt, "dials-full");
+      this.#refusals.tell(host, port, `${MAX_DIALS} connections are being set up already`, target);
+    } else {
+      const dial = this.#connect(attempt, target).finally(() => this.#dials.delete(dial));
+      this.#dials.add(dial);
+    }
+  }
+
+  /** The local side is accepted only after the app has been. */
+  async #connect(attempt: TcpAttempt, target: Target): Promise<void> {
+    const { directory, clock } = this.#options;
+    const { port } = attempt.local;
+    const signal = AbortSignal.any([attempt.aborted, this.#end.signal]);
+    try {
+      const remote = await dialWithin(directory, target, port, clock, signal);
+      if (signal.aborted) {
+        remote.reset("shutdown"); // between the dial's end and this turn
+        this.#refuse(attempt, "cancelled");
+      } else {
+        this.#join(attempt.accept(), remote);
+      }
+    } catch (error) {
+      this.#refuse(attempt, signal.aborted ? "cancelled" : "dial-failed");
+      if (!signal.aborted) this.#refusals.tell(target.host, port, messageOf(error), target, error);
+    }
+  }
+
+  #join(local: ByteStream, remote: ByteStream): void {
+    const totals = splice(local, remote, () => {
+      this.#open.delete(connection);
+      this.#account(totals);
+    });
+    const connection: Connection = { local, remote, totals };
+    this.#open.add(connection);
+    this.#ended.total++;
+    this.counters.count("vnet.connected");
+  }
+
+  #account({ aToB, bToA }: SpliceTotals): void {
+    this.#ended.toApps += aToB;
+    this.#ended.fromApps += bToA;
+  }
+
+  #refuse(attempt: TcpAttempt, why: string): void {
+    this.#ended.refused++;
+    this.counters.count(`vnet.refused-${why}`);
+    attempt.refuse();
+  }
+
+  #dnsStream(attempt: TcpAttempt): void {
+    if (attempt.local.port !== DNS_PORT || this.#dnsStreams.size >= MAX_DNS_STREAMS) {
+      this.#refuse(attempt, "dns-port");
+      return;
+    }
+    const stream = attempt.accept();
+    this.#dnsStreams.add(stream);
+    serveDnsStream(stream, {
+      handle: (query) => this.#dns.handle(query, "tcp"),
+      clock: this.#options.clock,
+      closed: () => this.#dnsStreams.delete(stream),
+    });
+  }
+}
