@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { AUDIT_CODES, type App, type AuditEvent, tcpTarget } from "../api/mod.ts";
+import { type App, AUDIT_CODES, type AuditEvent, tcpTarget } from "../api/mod.ts";
 import { type Clock, type Counters, type Logger, type SpliceTotals, splice, VERSION } from "../base/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
 import { type LinkContext, socketStream } from "../tunnel/mod.ts";
@@ -114,7 +114,10 @@ class StreamRecord {
   }
 
   failed(message: string): AuditEvent {
-    return this.#event("app.session.start", AUDIT_CODES["app.session.start"].failed, { success: false, error: message });
+    return this.#event("app.session.start", AUDIT_CODES["app.session.start"].failed, {
+      success: false,
+      error: message,
+    });
   }
 
   ended(totals: SpliceTotals): AuditEvent {

@@ -18,3 +18,5 @@ export const MAX_PROXIES = 64;
 export const DRAIN_MS = 30_000;
 /** At the end, audit events that Auth has not taken within this stay in the spool for the next start. */
 export const SPOOL_FLUSH_MS = 2_000;
+/** At a graceful end, Auth's answer to each withdrawn announcement is waited for so long. */
+export const WITHDRAW_MS = 2_000;

@@ -11,9 +11,13 @@ export function tunnelAddresses(proxies: readonly ProxyResource[], configured: s
   const [only] = proxies;
   if (only === undefined) return [configured];
   const { public_addrs, tunnel_public_addr } = only.spec;
-  if (proxies.length === 1 && (tunnel_public_addr === "" || public_addrs.includes(tunnel_public_addr))) return [configured];
+  if (proxies.length === 1 && (tunnel_public_addr === "" || public_addrs.includes(tunnel_public_addr)))
+    return [configured];
   const addresses = proxies.map(({ spec }) => spec.tunnel_public_addr || (spec.public_addrs[0] ?? ""));
-  return [...new Set(addresses)].filter((address) => address !== "").sort().slice(0, MAX_PROXIES);
+  return [...new Set(addresses)]
+    .filter((address) => address !== "")
+    .sort()
+    .slice(0, MAX_PROXIES);
 }
 
 /** Control connections to a changing set of proxies. */

@@ -19,7 +19,10 @@ export function withPublicAddr(app: App, agent: AgentDescription): App {
   const proxyHost = agent.proxyAddrs
     .map(parseHostPort)
     .find((address): address is HostPort => address !== undefined && isName(address.host))?.host;
-  return { ...app, spec: { ...app.spec, public_addr: `${app.metadata.name}.${(proxyHost ?? agent.cluster).toLowerCase()}` } };
+  return {
+    ...app,
+    spec: { ...app.spec, public_addr: `${app.metadata.name}.${(proxyHost ?? agent.cluster).toLowerCase()}` },
+  };
 }
 
 /** A name can be the suffix of another; an address cannot. */

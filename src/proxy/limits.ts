@@ -32,3 +32,11 @@ export const DRAIN_MS = 30_000;
 
 /** The self-signed web certificate is made anew when it has less than this left. */
 export const WEB_CERT_RENEW_MS = 30 * 24 * 3_600_000;
+/** ClientHellos, 16 KiB each at most, that wait so at once; one more is refused. */
+export const MAX_WAITING_HELLOS = 1_000;
+/** Expired sessions are looked for this often. */
+export const SESSION_SWEEP_MS = 1_000;
+/** Accepted connections of every sort at once. */
+export const MAX_PROXY_CONNECTIONS = 50_000;
+/** At a graceful end, Auth's answer to the withdrawn announcement is waited for so long. */
+export const WITHDRAW_MS = 2_000;

@@ -1,7 +1,7 @@
 import { VERSION } from "../../base/mod.ts";
 
 /** What the proxy says about itself to anyone who asks (`/webapi/find`, `/webapi/ping`). */
-export interface Announcement {
+export interface PublicFacts {
   readonly clusterName: string;
   /** `host:port` for clients. */
   readonly publicAddr: string;
@@ -19,11 +19,11 @@ export interface AuthPreference {
 const DIAL_TIMEOUT_NS = 30_000_000_000; // Teleport's durations in JSON are nanoseconds.
 
 /** `find` leaves the authentication zero-valued: it must answer without asking anyone. */
-export function findResponse(proxy: Announcement): object {
+export function findResponse(proxy: PublicFacts): object {
   return { auth: { type: "", second_factor: "" }, ...common(proxy) };
 }
 
-export function pingResponse(proxy: Announcement, preference: AuthPreference): object {
+export function pingResponse(proxy: PublicFacts, preference: AuthPreference): object {
   return {
     auth: {
       type: "local",
@@ -42,7 +42,7 @@ export function pingResponse(proxy: Announcement, preference: AuthPreference): o
   };
 }
 
-function common(proxy: Announcement): object {
+function common(proxy: PublicFacts): object {
   return {
     proxy: {
       kube: { enabled: false },

@@ -15,7 +15,7 @@ import { WebServer } from "./server.ts";
 import type { WebBackend } from "./site.ts";
 
 const backend: WebBackend = {
-  announcement: () => ({
+  facts: () => ({
     clusterName: "c.test",
     publicAddr: "c.test:443",
     tunnelPublicAddr: "c.test:443",

@@ -7,7 +7,7 @@ const TOKEN = "0123456789abcdef0123456789abcdef";
 
 function backend(overrides: Partial<WebBackend> = {}): WebBackend {
   return {
-    announcement: () => ({
+    facts: () => ({
       clusterName: "teleport.example.com",
       publicAddr: "teleport.example.com:443",
       tunnelPublicAddr: "tunnel.example.com:443",

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { decodeUtf8, encodeUtf8, isMalformed, type Malformed, malformed } from "../../base/mod.ts";
-import { type Announcement, type AuthPreference, findResponse, pingResponse } from "./find.ts";
+import { type AuthPreference, findResponse, type PublicFacts, pingResponse } from "./find.ts";
 import { HTML_HEADERS, SECURITY_HEADERS } from "./headers.ts";
 import { appPage, errorPage, homePage, inviteDonePage, invitePage } from "./pages.ts";
 
@@ -23,7 +23,7 @@ export interface WebResponse {
 
 /** What the pages need of the cluster. Each call may throw a `WebProblem`. */
 export interface WebBackend {
-  announcement(): Announcement;
+  facts(): PublicFacts;
   preference(): AuthPreference;
   trust(): Promise<object>;
   readInvite(token: string): Promise<{ user: string; expires: string }>;
@@ -50,7 +50,7 @@ export async function respond(request: WebRequest, backend: WebBackend): Promise
 }
 
 async function route(request: WebRequest, backend: WebBackend): Promise<WebResponse> {
-  const { publicAddr } = backend.announcement();
+  const { publicAddr } = backend.facts();
   const host = hostName(request.host);
   if (!isProxyHost(host, hostName(publicAddr))) {
     const app = backend.appAt(host);
@@ -80,15 +80,15 @@ async function other(path: string, request: WebRequest, backend: WebBackend): Pr
     case "/web":
     case "/web/login": {
       allow(request, "GET");
-      const { clusterName, publicAddr } = backend.announcement();
+      const { clusterName, publicAddr } = backend.facts();
       return page(200, homePage(clusterName, publicAddr));
     }
     case "/webapi/find":
       allow(request, "GET");
-      return json(200, findResponse(backend.announcement()));
+      return json(200, findResponse(backend.facts()));
     case "/webapi/ping":
       allow(request, "GET");
-      return json(200, pingResponse(backend.announcement(), backend.preference()));
+      return json(200, pingResponse(backend.facts(), backend.preference()));
     case "/webapi/trust":
       allow(request, "GET");
       return json(200, await backend.trust());
@@ -116,7 +116,7 @@ async function inviteRoute(rawToken: string, request: WebRequest, backend: WebBa
   }
   try {
     const { user } = await backend.acceptInvite(token, password);
-    return page(200, inviteDonePage(user, backend.announcement().publicAddr));
+    return page(200, inviteDonePage(user, backend.facts().publicAddr));
   } catch (error) {
     // A password that Auth refuses can be typed again; what else failed cannot.
     if (!(error instanceof WebProblem) || error.status !== 400) throw error;

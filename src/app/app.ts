@@ -1,0 +1,221 @@
+import { join } from "node:path";
+import { type App, type AuditEvent, parseHostPort } from "../api/mod.ts";
+import { Spool } from "../audit/mod.ts";
+import { type Clock, Counters, Lifetime, type Logger, systemRandom } from "../base/mod.ts";
+import type { OpenRequest } from "../link/mod.ts";
+import { authorityCerts, CachedView, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
+import { AgentTunnel, AppLinkServer, type LinkContext, type LinkRefusal } from "../tunnel/mod.ts";
+import { authorize } from "./authorize.ts";
+import { Connections } from "./connection.ts";
+import { DRAIN_MS, SPOOL_FLUSH_MS } from "./limits.ts";
+import { ProxyConnections, tunnelAddresses } from "./proxies.ts";
+import type { AgentDescription } from "./registration.ts";
+import { Registrations } from "./registrations.ts";
+import { AGENT_KINDS, type AgentView, Sessions } from "./sessions.ts";
+
+export interface AppServiceOptions {
+  readonly identity: HostRecord;
+  readonly apps: readonly App[];
+  /** `host:port` of a proxy: the way to the API, and to clients. */
+  readonly proxyAddress: string;
+  readonly dataDir: string;
+  readonly hostname: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface AppService extends AsyncDisposable {
+  /** Every app is announced and every proxy connected. Pending while Auth or the proxy is away. */
+  readonly ready: Promise<void>;
+  readonly counters: Counters;
+  /** Connections to apps now. */
+  readonly connections: number;
+  /** Takes no new connections, deregisters, lets open ones end for `graceMs`, then closes. */
+  drain(graceMs?: number): Promise<void>;
+  /** Resets what is open. The announcements stay until they lapse, as after a crash. */
+  close(): Promise<void>;
+}
+
+/** Starts the agent. Resolves at once; `ready` tells when it serves. */
+export async function startApp(options: AppServiceOptions): Promise<AppService> {
+  const agent = new Agent(options);
+  await agent.start();
+  return agent;
+}
+
+class Agent implements AppService {
+  readonly ready: Promise<void>;
+  readonly counters = new Counters();
+  readonly #options: AppServiceOptions;
+  readonly #life = new Lifetime();
+  readonly #client: RpcClient;
+  readonly #view: AgentView;
+  readonly #sessions: Sessions;
+  readonly #registrations: Registrations;
+  readonly #connections: Connections;
+  readonly #links: AppLinkServer;
+  readonly #proxies: ProxyConnections;
+  readonly #isReady = Promise.withResolvers<void>();
+  #spool: Spool | undefined;
+  #draining: Promise<void> | undefined;
+
+  constructor(options: AppServiceOptions) {
+    const { identity, apps, proxyAddress, hostname, clock, log } = options;
+    this.#options = options;
+    this.ready = this.#isReady.promise;
+    this.#client = new RpcClient({
+      dial: tcpDial(proxyAddress),
+      trust: { cluster: identity.cluster, hostCas: identity.hostCas },
+      identity,
+      servername: parseHostPort(proxyAddress)?.host,
+      log,
+    });
+    this.#view = new CachedView(this.#client, AGENT_KINDS, { log });
+    this.#registrations = new Registrations({ client: this.#client, apps, clock, log }, this.#description());
+    this.#connections = new Connections({
+      hostId: identity.hostId,
+      hostname,
+      clock,
+      counters: this.counters,
+      log,
+      audit: (event) => this.#audit(event),
+    });
+    const tools = { clock, log, counters: this.counters };
+    const instance = systemRandom(8);
+    this.#links = new AppLinkServer({
+      ...tools,
+      instance,
+      credentials: () => this.#credentials(),
+      userCas: () => this.#authorities("user", identity.userCas),
+      authorize: (context) => this.#admit(context),
+      onOpen: (request, context) => void this.#open(request, context),
+      onLink: (link, { identity: client }) => this.#sessions.addLink(client.route.sessionId, link.closed),
+    });
+    this.#sessions = new Sessions(this.#view, clock, (id, message) => this.#links.endSession(id, message));
+    this.#proxies = new ProxyConnections(
+      (address) =>
+        new AgentTunnel({
+          ...tools,
+          instance,
+          proxyAddress: address,
+          credentials: () => this.#credentials(),
+          onRoute: (socket, route) => this.#links.accept(socket, route),
+          onState: (state, detail) =>
+            log.info({ proxy: address, detail }, `${state} ${state === "connected" ? "to" : "from"} a proxy`),
+        }),
+    );
+  }
+
+  get connections(): number {
+    return this.#connections.open;
+  }
+
+  async start(): Promise<void> {
+    const { dataDir, log } = this.#options;
+    const client = this.#client;
+    this.#spool = await Spool.open(join(dataDir, "spool"), {
+      send: (events) => client.call("audit.emit", { events: [...events] }),
+      log,
+    });
+    // Ended in reverse order.
+    this.#life.defer(() => client.close());
+    this.#life.defer(() => this.#spool?.close(SPOOL_FLUSH_MS));
+    this.#life.defer(() => this.#view.close());
+    this.#life.defer(() => this.#registrations.stop());
+    this.#life.defer(() => this.#sessions.close());
+    this.#life.defer(() => this.#proxies.close());
+    this.#life.defer(() => this.#links.close(0));
+    this.#serve().then(this.#isReady.resolve, (error: unknown) => {
+      if (!this.#life.signal.aborted) log.error({ error: String(error) }, "the app service could not start serving");
+    });
+  }
+
+  drain(graceMs = DRAIN_MS): Promise<void> {
+    this.#draining ??= this.#drain(graceMs);
+    return this.#draining;
+  }
+
+  close(): Promise<void> {
+    return this.#life.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #serve(): Promise<void> {
+    await this.#view.ready;
+    this.#followProxies();
+    this.#view.onChange((change) => {
+      if (change.kind === "proxy") this.#followProxies();
+    });
+    await this.#registrations.start(this.#view.list("app_server"));
+    await Promise.all([this.#registrations.ready(), this.#proxies.ready()]);
+  }
+
+  #followProxies(): void {
+    this.#registrations.update(this.#description());
+    this.#proxies.set(tunnelAddresses(this.#view.list("proxy"), this.#options.proxyAddress));
+  }
+
+  async #drain(graceMs: number): Promise<void> {
+    this.#proxies.drain();
+    this.#links.drain();
+    await Promise.all([this.#registrations.withdraw(), this.#links.close(graceMs)]);
+    await this.close();
+  }
+
+  async #admit({ identity }: LinkContext): Promise<LinkRefusal | undefined> {
+    await this.#sessions.find(identity.route.sessionId);
+    const refusal = this.#decide(identity);
+    if (refusal !== undefined) {
+      const { user, route } = identity;
+      this.counters.count(`app.link-refused.${refusal.code}`);
+      this.#options.log.info({ user, app: route.app, reason: refusal.message }, "a client was refused");
+    }
+    return refusal;
+  }
+
+  async #open(request: OpenRequest, context: LinkContext): Promise<void> {
+    const refusal = this.#decide(context.identity);
+    const app = this.#registrations.app(context.identity.route.app);
+    if (refusal === undefined && app !== undefined) return this.#connections.serve(request, context, app);
+    const code = refusal?.code === "session-ended" ? "session-ended" : "access-denied";
+    request.refuse(code, refusal?.message ?? "this agent does not serve the app");
+  }
+
+  #decide(identity: LinkContext["identity"]): LinkRefusal | undefined {
+    return authorize(identity, {
+      cluster: this.#options.identity.cluster,
+      now: this.#options.clock.wallMs(),
+      app: (name) => this.#registrations.app(name),
+      role: (name) => this.#view.get("role", name),
+      session: (id) => this.#sessions.get(id),
+    });
+  }
+
+  #audit(event: AuditEvent): void {
+    this.#spool?.put(event);
+  }
+
+  #description(): AgentDescription {
+    const { identity, hostname } = this.#options;
+    const proxies = this.#view.list("proxy").sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+    return {
+      hostId: identity.hostId,
+      hostname,
+      cluster: identity.cluster,
+      proxyAddrs: proxies.flatMap(({ spec }) => spec.public_addrs),
+    };
+  }
+
+  #credentials() {
+    const { certPem, keyPem, cluster, hostCas } = this.#options.identity;
+    return { certPem, keyPem, cluster, hostCas: this.#authorities("host", hostCas) };
+  }
+
+  #authorities(type: "user" | "host", known: readonly string[]): readonly string[] {
+    const { cluster } = this.#options.identity;
+    return authorityCerts(this.#view.list("cert_authority"), { type, cluster, known });
+  }
+}

@@ -1,0 +1,250 @@
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { type HostPort, type Proxy as ProxyResource, parseHostPort } from "../api/mod.ts";
+import { type Clock, Counters, Lifetime, type Logger, VERSION } from "../base/mod.ts";
+import { Announcement, API_ALPN, authorityCerts, CachedView, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
+import { type HelloConnection, PortDispatcher, ProxyTunnel } from "../tunnel/mod.ts";
+import { ProxyListenError } from "./errors.ts";
+import { DRAIN_MS, MAX_PROXY_CONNECTIONS, PROXY_ANNOUNCE_TTL_MS, WITHDRAW_MS } from "./limits.ts";
+import { AuthRelay } from "./relay-to-auth.ts";
+import { PROXY_KINDS, type ProxyView, Routes } from "./routes.ts";
+import { clusterBackend } from "./web/backend.ts";
+import { type KeyPairFiles, WebCertificates } from "./web/certificate.ts";
+import type { PublicFacts } from "./web/find.ts";
+import { WebServer } from "./web/server.ts";
+
+export interface ProxyConfig {
+  /** `0.0.0.0:3080`; port 0 takes any. */
+  readonly webListenAddr: string;
+  /** `host:port` or `host` each; the first is the one that clients are told. */
+  readonly publicAddrs: readonly string[];
+  /** For agents; by default the first of `publicAddrs`. */
+  readonly tunnelPublicAddrs: readonly string[];
+  /** Empty: a self-signed certificate, kept under the data directory. */
+  readonly httpsKeypairs: readonly KeyPairFiles[];
+}
+
+export interface ProxyOptions {
+  readonly identity: HostRecord;
+  readonly config: ProxyConfig;
+  /** `host:port` of Auth's API. */
+  readonly authAddress: string;
+  readonly dataDir: string;
+  readonly hostname: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface ProxyService extends AsyncDisposable {
+  /** `host:port` that it really listens on. */
+  readonly address: string;
+  readonly port: number;
+  /** Its view of the cluster is complete and Auth has taken its announcement. */
+  readonly ready: Promise<void>;
+  /** The default web certificate, PEM: what a client must trust where it is self-signed. */
+  readonly webCertPem: string;
+  readonly counters: Counters;
+  /** Agents with a control connection here. */
+  connectedAgents(): readonly string[];
+  /** Accepts no more, lets relayed connections end for `graceMs`, then closes. */
+  drain(graceMs?: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Listens, and resolves once it does; `ready` tells when Auth has answered. */
+export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
+  const { config, dataDir, clock } = options;
+  const [firstPair, ...otherPairs] = config.httpsKeypairs;
+  const certificates = firstPair
+    ? await WebCertificates.fromFiles([firstPair, ...otherPairs])
+    : await WebCertificates.selfSigned(dataDir, webHosts(options), clock);
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true });
+  const address = await listen(server, config.webListenAddr);
+  return new RunningProxy(options, certificates, server, address);
+}
+
+class RunningProxy implements ProxyService {
+  readonly port: number;
+  readonly address: string;
+  readonly webCertPem: string;
+  readonly ready: Promise<void>;
+  readonly counters = new Counters();
+  readonly #options: ProxyOptions;
+  readonly #server: Server;
+  readonly #client: RpcClient;
+  readonly #view: ProxyView;
+  readonly #web: WebServer;
+  readonly #api: AuthRelay;
+  readonly #tunnel: ProxyTunnel;
+  readonly #dispatcher: PortDispatcher;
+  readonly #announcement: Announcement;
+  readonly #life = new Lifetime();
+  #draining: Promise<void> | undefined;
+
+  constructor(options: ProxyOptions, certificates: WebCertificates, server: Server, bound: AddressInfo) {
+    const { identity, authAddress, clock, log } = options;
+    this.#options = options;
+    this.#server = server;
+    this.port = bound.port;
+    this.address = hostPort(bound.address, bound.port);
+    this.webCertPem = certificates.defaultPair.cert;
+    const tools = { clock, log, counters: this.counters };
+    const trust = { cluster: identity.cluster, hostCas: identity.hostCas };
+    this.#client = new RpcClient({ dial: tcpDial(authAddress), trust, identity, log });
+    const anonymous = new RpcClient({ dial: tcpDial(authAddress), trust, log });
+    this.#view = new CachedView(this.#client, PROXY_KINDS, { log });
+    this.#web = new WebServer({
+      backend: clusterBackend({ view: this.#view, anonymous, facts: () => this.#facts() }),
+      contextFor: (name) => certificates.contextFor(name),
+      certificate: certificates.defaultPair,
+      counters: this.counters,
+      log,
+    });
+    this.#api = new AuthRelay(addressOf(authAddress), tools);
+    const routes = new Routes(this.#view, tools, (sessionId) => this.#tunnel.cutSession(sessionId));
+    this.#tunnel = new ProxyTunnel({
+      ...tools,
+      credentials: () => this.#credentials(),
+      session: (id, signal) => routes.session(id, signal),
+      agents: (session) => routes.agents(session),
+    });
+    this.#dispatcher = new PortDispatcher({
+      ...tools,
+      onHello: (connection) => this.#dispatch(connection),
+      onData: (socket) => this.#tunnel.dataConnection(socket),
+    });
+    server.on("connection", (socket) => this.#dispatcher.accept(socket));
+    server.on("error", (error) => log.error({ error: error.message }, "the proxy's port failed"));
+    server.on("drop", () => this.counters.count("port.too-many"));
+    server.maxConnections = MAX_PROXY_CONNECTIONS;
+    this.#announcement = new Announcement({
+      client: this.#client,
+      clock,
+      log,
+      ttlMs: PROXY_ANNOUNCE_TTL_MS,
+      resource: (expires) => this.#resource(expires),
+    });
+    this.ready = Promise.all([this.#view.ready, this.#announcement.ready]).then(() => {});
+    this.ready.catch(() => {}); // Closed before it was ready: nobody need wait for it.
+
+    // Ended in reverse order.
+    this.#life.defer(() => anonymous.close());
+    this.#life.defer(() => this.#client.close());
+    this.#life.defer(() => this.#view.close());
+    this.#life.defer(() => this.#announcement.stop());
+    this.#life.defer(() => routes.close());
+    this.#life.defer(() => this.#tunnel.close());
+    this.#life.defer(() => this.#api.close());
+    this.#life.defer(() => this.#web.close());
+    this.#life.defer(() => this.#dispatcher.close());
+    this.#life.defer(() => void server.close());
+    log.info({ address: this.address, publicAddr: this.#facts().publicAddr }, "the proxy is listening");
+  }
+
+  connectedAgents(): readonly string[] {
+    return this.#tunnel.connectedAgents().map((agent) => agent.hostId);
+  }
+
+  drain(graceMs = DRAIN_MS): Promise<void> {
+    this.#draining ??= this.#drain(graceMs);
+    return this.#draining;
+  }
+
+  close(): Promise<void> {
+    return this.#life.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** By ALPN; a browser offers none of ours. */
+  #dispatch(connection: HelloConnection): void {
+    const { alpn } = connection.hello;
+    if (alpn.includes(API_ALPN)) this.#api.handle(connection.socket);
+    else if (alpn.includes(CONTROL_ALPN)) this.#tunnel.control(connection.socket);
+    else if (alpn.includes(LINK_ALPN)) this.#tunnel.link(connection);
+    else this.#web.handle(connection.socket);
+  }
+
+  async #drain(graceMs: number): Promise<void> {
+    this.#server.close();
+    this.#tunnel.drain();
+    await this.#announcement.withdraw(Math.min(WITHDRAW_MS, graceMs));
+    await this.close();
+  }
+
+  #resource(expires: number): ProxyResource {
+    const { identity, config, hostname } = this.#options;
+    return {
+      kind: "proxy",
+      version: "v1",
+      metadata: { name: identity.hostId, expires: new Date(expires).toISOString() },
+      spec: {
+        hostname,
+        version: VERSION,
+        // Only what was configured: agents name apps after it, and else after the cluster.
+        public_addrs: config.publicAddrs.map((address) => this.#withPort(address)),
+        tunnel_public_addr: this.#facts().tunnelPublicAddr,
+      },
+    };
+  }
+
+  #facts(): PublicFacts {
+    const { config, hostname, identity } = this.#options;
+    const publicAddr = this.#withPort(config.publicAddrs[0] ?? hostname);
+    return {
+      clusterName: identity.cluster,
+      publicAddr,
+      tunnelPublicAddr: config.tunnelPublicAddrs[0] ? this.#withPort(config.tunnelPublicAddrs[0]) : publicAddr,
+      webListenAddr: this.address,
+    };
+  }
+
+  /** An address without a port means the port that the proxy listens on. */
+  #withPort(address: string): string {
+    const parsed = parseHostPort(address);
+    return parsed === undefined ? address : hostPort(parsed.host, parsed.port ?? this.port);
+  }
+
+  #credentials() {
+    const { certPem, keyPem, cluster, hostCas } = this.#options.identity;
+    const authorities = this.#view.list("cert_authority");
+    return {
+      certPem,
+      keyPem,
+      cluster,
+      hostCas: authorityCerts(authorities, { type: "host", cluster, known: hostCas }),
+    };
+  }
+}
+
+const CONTROL_ALPN = "tp-control/1";
+const LINK_ALPN = "tp-link/1";
+
+function webHosts({ config, hostname }: ProxyOptions): string[] {
+  const names = config.publicAddrs.length > 0 ? config.publicAddrs : [hostname];
+  const hosts = names.map((address) => parseHostPort(address)?.host ?? address);
+  return [...new Set([...hosts, "localhost", "127.0.0.1"])];
+}
+
+async function listen(server: Server, listenAddr: string): Promise<AddressInfo> {
+  const address = parseHostPort(listenAddr.replace(/:0$/, ""));
+  const port = listenAddr.endsWith(":0") ? 0 : (address?.port ?? 3080);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen({ host: address?.host ?? "0.0.0.0", port }, resolve);
+  try {
+    await promise;
+  } catch (cause) {
+    throw new ProxyListenError(listenAddr, cause);
+  }
+  return server.address() as AddressInfo;
+}
+
+function addressOf(text: string): HostPort {
+  return parseHostPort(text) ?? { host: text };
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

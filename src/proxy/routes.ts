@@ -1,0 +1,102 @@
+import type { AppSession, Kind } from "../api/mod.ts";
+import type { Clock, Counters, Timer } from "../base/mod.ts";
+import { awaitEntry, type CachedView } from "../rpc/mod.ts";
+import type { RouteSession } from "../tunnel/mod.ts";
+import { MAX_WAITING_HELLOS, SESSION_SWEEP_MS, UNKNOWN_SESSION_WAIT_MS } from "./limits.ts";
+
+/** The kinds of resource that a proxy follows. */
+export const PROXY_KINDS = [
+  "app_session",
+  "app_server",
+  "cluster_auth_preference",
+  "cert_authority",
+] as const satisfies Kind[];
+export type ProxyView = CachedView<(typeof PROXY_KINDS)[number]>;
+
+/** What the proxy's view says about routes: sessions, the agents for each, and sessions' ends. */
+export class Routes {
+  readonly #view: ProxyView;
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  readonly #unsubscribe: () => void;
+  readonly #cut: (sessionId: string) => void;
+  #waiting = 0;
+  #sweep: Timer;
+
+  /** `cut` ends the relays of a session. */
+  constructor(view: ProxyView, tools: { clock: Clock; counters: Counters }, cut: (sessionId: string) => void) {
+    this.#view = view;
+    this.#clock = tools.clock;
+    this.#counters = tools.counters;
+    this.#cut = cut;
+    this.#unsubscribe = view.onChange((change) => {
+      if (change.kind === "app_session" && change.type === "delete") cut(change.name);
+    });
+    this.#sweep = this.#schedule();
+  }
+
+  /** A live session, waited for at most `UNKNOWN_SESSION_WAIT_MS`. */
+  async session(sessionId: string, signal: AbortSignal): Promise<RouteSession | undefined> {
+    const known = this.#view.get("app_session", sessionId) ?? (await this.#await(sessionId, signal));
+    if (known === undefined || this.#expired(known)) return undefined;
+    const { route_key, cluster, app, expires } = known.spec;
+    if (route_key === undefined) return undefined;
+    return { sessionId, routeKey: Buffer.from(route_key, "base64"), cluster, app, expires: Date.parse(expires) };
+  }
+
+  /** Host ids of the agents that announce the session's app at the session's address, in random order. */
+  agents({ sessionId, app }: RouteSession): readonly string[] {
+    const address = this.#view.get("app_session", sessionId)?.spec.public_addr;
+    const hosts = this.#view
+      .list("app_server")
+      .filter(({ spec }) => spec.app.metadata.name === app && spec.app.spec.public_addr === address)
+      .map(({ spec }) => spec.host_id);
+    return shuffled(hosts);
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#sweep.cancel();
+  }
+
+  async #await(sessionId: string, signal: AbortSignal): Promise<AppSession | undefined> {
+    if (this.#waiting >= MAX_WAITING_HELLOS) {
+      this.#counters.count("link.too-many-waiting");
+      return undefined;
+    }
+    this.#waiting++;
+    try {
+      return await awaitEntry(this.#view, "app_session", sessionId, {
+        clock: this.#clock,
+        timeoutMs: UNKNOWN_SESSION_WAIT_MS,
+        signal,
+      });
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  #expired({ spec }: AppSession): boolean {
+    return Date.parse(spec.expires) <= this.#clock.wallMs();
+  }
+
+  /** Auth removes what has expired, but it may be away just then. */
+  #schedule(): Timer {
+    return this.#clock.after(SESSION_SWEEP_MS, () => {
+      for (const session of this.#view.list("app_session")) {
+        if (this.#expired(session)) this.#cut(session.metadata.name);
+      }
+      this.#sweep = this.#schedule();
+    });
+  }
+}
+
+/** Fisher–Yates; spreads load over agents, no secret. */
+function shuffled<T>(items: readonly T[]): T[] {
+  const out = [...items];
+  for (let i = out.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [out[i], out[j]] = [out[j]!, out[i]!];
+  }
+  return out;
+}

@@ -1,0 +1,64 @@
+import { type AppServer, AUTH_PREFERENCE_NAME, appProtocol, parseDuration } from "../../api/mod.ts";
+import { messageOf, OperationError } from "../../base/mod.ts";
+import type { CachedView, RpcClient } from "../../rpc/mod.ts";
+import type { PublicFacts } from "./find.ts";
+import { hostName, type WebBackend, WebProblem } from "./site.ts";
+
+const DEFAULT_SESSION_TTL_MS = 12 * 3_600_000;
+
+export interface ClusterBackendOptions {
+  readonly view: CachedView<"app_server" | "cluster_auth_preference" | "app_session" | "cert_authority">;
+  /** Calls with no certificate: the pages speak for whoever opened them, never for the proxy. */
+  readonly anonymous: RpcClient;
+  facts(): PublicFacts;
+}
+
+/** The pages' view of a real cluster. */
+export function clusterBackend({ view, anonymous, facts }: ClusterBackendOptions): WebBackend {
+  return {
+    facts,
+    preference() {
+      const spec = view.get("cluster_auth_preference", AUTH_PREFERENCE_NAME)?.spec;
+      return {
+        secondFactors: spec?.second_factors ?? [],
+        defaultSessionTtlMs: parseDuration(spec?.default_session_ttl ?? "") ?? DEFAULT_SESSION_TTL_MS,
+      };
+    },
+    trust: () => explained(anonymous.call("cluster.trust", {})),
+    readInvite: (token) => explained(anonymous.call("invite.read", { token })),
+    acceptInvite: (token, password) => explained(anonymous.call("invite.accept", { token, password })),
+    appAt: (host) => appAt(view.list("app_server"), host),
+  };
+}
+
+function appAt(servers: readonly AppServer[], host: string): ReturnType<WebBackend["appAt"]> {
+  const found = servers.find(({ spec }) => hostName(spec.app.spec.public_addr ?? "") === host);
+  if (found === undefined) return undefined;
+  return { name: found.spec.app.metadata.name, protocol: appProtocol(found.spec.app) };
+}
+
+/** Auth's refusals with the HTTP status they deserve; its texts are written for users. */
+async function explained<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    throw new WebProblem(statusOf(error), messageOf(error), { cause: error });
+  }
+}
+
+function statusOf(error: OperationError): number {
+  switch (error.code) {
+    case "api.bad-input":
+      return 400;
+    case "api.unauthenticated":
+    case "api.access-denied":
+      return 403;
+    case "api.not-found":
+      return 404;
+    case "api.limit-exceeded":
+      return 429;
+    default:
+      return error.retryable ? 503 : 502;
+  }
+}
