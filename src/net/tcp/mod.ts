@@ -1,0 +1,29 @@
+/**
+ * One TCP connection as data and pure functions (RFC 9293): segments, time and
+ * text come in; segments, what happened, and the next deadline come out.
+ *
+ * `arrive` takes a segment, `output` sends what may be sent, `deadline` and
+ * `expire` are the timer. Deliberately absent: sockets, demultiplexing, LISTEN,
+ * SACK, timestamps, urgent data, ECN, Nagle's delay.
+ */
+export { type Arrival, arrival, arrive } from "./arrive.ts";
+export { ChunkQueue } from "./chunk-queue.ts";
+export { narrow, split } from "./chunks.ts";
+export * as limits from "./limits.ts";
+export { bareSeq, deadline, expire, output, resendFirst, type SegmentSink, sendAck } from "./output.ts";
+export { keep, type OutOfOrder, releaseRuns, takeRun } from "./reassembly.ts";
+export * as seq from "./seq.ts";
+export {
+  close,
+  flight,
+  isOver,
+  openActive,
+  openPassive,
+  type State,
+  type SynOffer,
+  stateAfterClose,
+  stateAfterFin,
+  type Tcb,
+  type TcbOptions,
+} from "./tcb.ts";
+export { afterCredit, allowedWindow, announce } from "./window.ts";

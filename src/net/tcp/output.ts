@@ -1,0 +1,167 @@
+import { ACK, FIN, PSH, SYN } from "../wire/mod.ts";
+import { onIdle, onTimeout } from "./congestion.ts";
+import { SYN_TIMEOUT_MS, USER_TIMEOUT_MS } from "./limits.ts";
+import { backOff, currentRtoMs, startTiming } from "./rto.ts";
+import * as seq from "./seq.ts";
+import { flight, type Tcb } from "./tcb.ts";
+import { announce } from "./window.ts";
+
+/** Puts a segment on the wire. `textAt` counts from the start of `snd.queue`. */
+export interface SegmentSink {
+  segment(tcb: Tcb, seqno: number, flags: number, wnd: number, textAt: number, textLen: number): void;
+}
+
+/**
+ * Sends what may be sent now: SYN, text, FIN, or else the ACK that is owed
+ * (RFC 9293 §3.8). There is no Nagle delay: what comes in one write goes out in
+ * one frame, and a proxied protocol's small request must not wait.
+ */
+export function output(tcb: Tcb, now: number, sink: SegmentSink): void {
+  if (tcb.state === "SYN-SENT" || tcb.state === "SYN-RECEIVED") {
+    outputSyn(tcb, now, sink);
+    return;
+  }
+  if (tcb.state !== "CLOSED") outputText(tcb, now, sink);
+  if (tcb.rcv.ack !== "none") sendAck(tcb, sink);
+}
+
+/** An empty ACK, whether owed or not. */
+export function sendAck(tcb: Tcb, sink: SegmentSink): void {
+  sink.segment(tcb, bareSeq(tcb), ACK, announce(tcb), 0, 0);
+}
+
+/**
+ * The number of a segment without text. While probing, the probed octet may
+ * not have been taken: a number behind it could lie outside a closed window.
+ */
+export function bareSeq(tcb: Tcb): number {
+  return tcb.timer.persist ? tcb.snd.nxt : tcb.snd.max;
+}
+
+function outputSyn(tcb: Tcb, now: number, sink: SegmentSink): void {
+  const { snd, rcv, timer } = tcb;
+  if (snd.nxt !== snd.iss) return;
+  const again = snd.max !== snd.iss;
+  snd.nxt = seq.add(snd.iss, 1);
+  snd.max = snd.nxt;
+  if (again) tcb.rtt.timing = false;
+  else startTiming(tcb.rtt, snd.nxt, now);
+  if (timer.atMs === 0) timer.atMs = now + currentRtoMs(tcb.rtt);
+  rcv.ack = "none";
+  if (tcb.state === "SYN-SENT") sink.segment(tcb, snd.iss, SYN, 65_535, 0, 0);
+  else sink.segment(tcb, snd.iss, SYN | ACK, Math.min(65_535, seq.diff(rcv.adv, rcv.nxt)), 0, 0);
+}
+
+function outputText(tcb: Tcb, now: number, sink: SegmentSink): void {
+  const { snd } = tcb;
+  if (flight(snd) === 0 && now - snd.lastSentMs > currentRtoMs(tcb.rtt)) onIdle(tcb.cc, snd.mss);
+  for (;;) {
+    const sent = seq.diff(snd.nxt, snd.una);
+    const available = snd.queue.octets - sent;
+    if (available < 0 || snd.finAcked) break; // the FIN is out
+    const usable = Math.min(snd.wnd, tcb.cc.cwnd) - sent;
+    const textLen = sendableText(tcb, available, usable);
+    const fin = snd.finQueued && textLen === available && usable > textLen;
+    if (textLen === 0 && !fin) break;
+    sendText(tcb, now, sink, sent, textLen, fin);
+  }
+  const waiting = snd.queue.octets > 0 || (snd.finQueued && !snd.finAcked);
+  if (waiting && snd.nxt === snd.una) startProbing(tcb, now);
+}
+
+/** How much text the next frame carries: whole segments, or all there is (§3.8.6.2.1 against silly windows). */
+function sendableText(tcb: Tcb, available: number, usable: number): number {
+  const { snd } = tcb;
+  const room = Math.min(usable, snd.frameTextMax);
+  if (room >= available) return available;
+  if (room >= snd.mss) return room - (room % snd.mss);
+  // A window below one segment is used when it is half of the largest that the peer ever had.
+  return room > 0 && room >= snd.wndMax / 2 ? room : 0;
+}
+
+function sendText(tcb: Tcb, now: number, sink: SegmentSink, textAt: number, textLen: number, fin: boolean): void {
+  const { snd, timer } = tcb;
+  const start = snd.nxt;
+  const isNew = start === snd.max;
+  if (flight(snd) === 0 || timer.persist) timer.stalledSinceMs = now;
+  snd.nxt = seq.add(start, textLen + (fin ? 1 : 0));
+  snd.max = seq.max(snd.max, snd.nxt);
+  snd.lastSentMs = now;
+  if (isNew) startTiming(tcb.rtt, snd.nxt, now);
+  if (timer.persist) tcb.rtt.backoff = 0; // those were probes
+  if (timer.atMs === 0 || timer.persist) timer.atMs = now + currentRtoMs(tcb.rtt); // RFC 6298 §5.1
+  timer.persist = false;
+  const pushed = textAt + textLen === snd.queue.octets ? PSH : 0;
+  sink.segment(tcb, start, ACK | (textLen > 0 ? pushed : 0) | (fin ? FIN : 0), announce(tcb), textAt, textLen);
+}
+
+/** Sends the first unacknowledged segment again (fast retransmit, RFC 5681 §3.2). */
+export function resendFirst(tcb: Tcb, now: number, sink: SegmentSink): void {
+  const { snd, timer } = tcb;
+  const textLen = Math.min(snd.queue.octets, snd.mss);
+  const fin = snd.finQueued && textLen === snd.queue.octets && seq.diff(snd.max, snd.una) > textLen;
+  if (textLen === 0 && !fin) return;
+  tcb.rtt.timing = false;
+  timer.atMs = now + currentRtoMs(tcb.rtt);
+  sink.segment(tcb, snd.una, ACK | (fin ? FIN : 0), announce(tcb), 0, textLen);
+}
+
+/** The window is closed, or too small to use: ask again and again (§3.8.6.1). */
+function startProbing(tcb: Tcb, now: number): void {
+  const { timer } = tcb;
+  if (timer.persist) return;
+  timer.persist = true;
+  timer.stalledSinceMs = now;
+  timer.atMs = now + currentRtoMs(tcb.rtt);
+}
+
+/** When `expire` is to be called next; `undefined` when nothing is waited for. */
+export function deadline(tcb: Tcb): number | undefined {
+  const { timer } = tcb;
+  if (timer.atMs === 0 || tcb.state === "CLOSED" || tcb.state === "TIME-WAIT") return undefined;
+  return Math.min(timer.atMs, timer.stalledSinceMs + patience(tcb));
+}
+
+function patience(tcb: Tcb): number {
+  return tcb.state === "SYN-SENT" || tcb.state === "SYN-RECEIVED" ? SYN_TIMEOUT_MS : USER_TIMEOUT_MS;
+}
+
+/**
+ * The deadline has come. "dead": the peer made no progress for too long and
+ * the state is CLOSED. Otherwise `output` has been done.
+ */
+export function expire(tcb: Tcb, now: number, sink: SegmentSink): "alive" | "dead" {
+  const { timer } = tcb;
+  if (timer.atMs === 0) return "alive";
+  if (now - timer.stalledSinceMs >= patience(tcb)) {
+    tcb.state = "CLOSED";
+    return "dead";
+  }
+  if (now < timer.atMs) return "alive";
+  if (timer.persist) probe(tcb, now, sink);
+  else retransmit(tcb, now, sink);
+  return "alive";
+}
+
+/** RFC 6298 §5.4 to §5.6: everything from SND.UNA on is sent again, as the congestion window allows. */
+function retransmit(tcb: Tcb, now: number, sink: SegmentSink): void {
+  const { snd, rtt, timer } = tcb;
+  const again = rtt.backoff > 0;
+  backOff(rtt);
+  if (snd.una === snd.iss) tcb.synLost = true;
+  else onTimeout(tcb.cc, snd.max, snd.mss, flight(snd), again);
+  snd.nxt = snd.una;
+  timer.atMs = now + currentRtoMs(rtt);
+  output(tcb, now, sink);
+}
+
+/** One octet, or what little fits, into the closed window. It is not counted as sent: `nxt` stays. */
+function probe(tcb: Tcb, now: number, sink: SegmentSink): void {
+  const { snd, rtt, timer } = tcb;
+  const textLen = Math.min(snd.queue.octets, Math.max(1, Math.min(snd.wnd, snd.mss)));
+  const fin = snd.finQueued && textLen === snd.queue.octets;
+  snd.max = seq.max(snd.max, seq.add(snd.nxt, textLen + (fin ? 1 : 0)));
+  backOff(rtt);
+  timer.atMs = now + currentRtoMs(rtt);
+  sink.segment(tcb, snd.nxt, ACK | (fin ? FIN : 0), announce(tcb), 0, textLen);
+}

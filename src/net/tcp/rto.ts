@@ -1,0 +1,55 @@
+import { INITIAL_RTO_MS, MAX_RTO_MS, MIN_RTO_MS } from "./limits.ts";
+import * as seq from "./seq.ts";
+
+/** RFC 6298. One segment is timed at once; what was sent twice is never timed (Karn, §3). */
+export interface RttEstimate {
+  /** Below 0 until the first sample. */
+  srttMs: number;
+  rttvarMs: number;
+  /** Before backing off. */
+  rtoMs: number;
+  /** Expiries in a row; each doubles the wait (§5.5). */
+  backoff: number;
+  timing: boolean;
+  /** The number whose acknowledgement ends the measurement. */
+  timedSeq: number;
+  timedAtMs: number;
+}
+
+export function newRttEstimate(): RttEstimate {
+  return { srttMs: -1, rttvarMs: 0, rtoMs: INITIAL_RTO_MS, backoff: 0, timing: false, timedSeq: 0, timedAtMs: 0 };
+}
+
+/** The wait for the next acknowledgement. */
+export function currentRtoMs(rtt: RttEstimate): number {
+  return Math.min(rtt.rtoMs * 2 ** rtt.backoff, MAX_RTO_MS);
+}
+
+export function startTiming(rtt: RttEstimate, end: number, now: number): void {
+  if (rtt.timing) return;
+  rtt.timing = true;
+  rtt.timedSeq = end;
+  rtt.timedAtMs = now;
+}
+
+/** New data was acknowledged: takes the sample if there is one and forgets the backing off. */
+export function sampleAck(rtt: RttEstimate, ack: number, now: number): void {
+  rtt.backoff = 0;
+  if (!rtt.timing || seq.lt(ack, rtt.timedSeq)) return;
+  rtt.timing = false;
+  const sampleMs = now - rtt.timedAtMs;
+  if (rtt.srttMs < 0) {
+    rtt.srttMs = sampleMs; // §2.2
+    rtt.rttvarMs = sampleMs / 2;
+  } else {
+    rtt.rttvarMs += (Math.abs(rtt.srttMs - sampleMs) - rtt.rttvarMs) / 4; // §2.3, beta 1/4
+    rtt.srttMs += (sampleMs - rtt.srttMs) / 8; // alpha 1/8
+  }
+  rtt.rtoMs = Math.min(MAX_RTO_MS, Math.max(MIN_RTO_MS, rtt.srttMs + 4 * rtt.rttvarMs));
+}
+
+/** The timer ran out (§5.5); the measurement in progress is void (§3). */
+export function backOff(rtt: RttEstimate): void {
+  rtt.backoff++;
+  rtt.timing = false;
+}

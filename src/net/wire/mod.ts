@@ -1,0 +1,43 @@
+/**
+ * The headers of IPv4, IPv6, TCP, UDP, ICMP and the virtio-net header before
+ * them. Decoders check every bound and return `Malformed` for hostile octets;
+ * they give positions instead of copies. Encoders write into the caller's
+ * buffer, which is large enough.
+ *
+ * Deliberately absent: fragments and their reassembly, IPv4 options (skipped),
+ * TCP options other than MSS and window scale.
+ */
+export { addWords, checksumOf, fold, isIntact, pseudoHeaderSum } from "./checksum.ts";
+export {
+  decodeIcmp,
+  encodeIcmp,
+  ICMP_CHECKSUM_OFFSET,
+  ICMP_HEADER_LEN,
+  type IcmpHeader,
+  icmp4,
+  icmp6,
+  isIcmpError,
+} from "./icmp.ts";
+export { decodeIp } from "./ip.ts";
+export { DEFAULT_HOP_LIMIT, type IpPacket, protocol } from "./ip-packet.ts";
+export { decodeIp4, encodeIp4, IP4_HEADER_LEN } from "./ip4.ts";
+export { decodeIp6, EXTENSION_HEADERS_LIMIT, encodeIp6, IP6_HEADER_LEN } from "./ip6.ts";
+export { put16, put32, u16, u32 } from "./octets.ts";
+export {
+  ACK,
+  decodeTcp,
+  encodeSynOptions,
+  encodeTcp,
+  FIN,
+  PSH,
+  RST,
+  SYN,
+  synOptionsLen,
+  TCP_CHECKSUM_OFFSET,
+  TCP_HEADER_LEN,
+  type TcpHeader,
+  type TcpSegment,
+  WINDOW_SCALE_MAX,
+} from "./tcp.ts";
+export { decodeUdp, encodeUdp, UDP_CHECKSUM_OFFSET, UDP_HEADER_LEN, type UdpHeader } from "./udp.ts";
+export { decodeVirtio, encodeVirtio, gsoType, VIRTIO_HEADER_LEN, type VirtioHeader, virtioFlag } from "./virtio.ts";
