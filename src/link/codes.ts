@@ -60,9 +60,9 @@ const GOAWAY_CODES: Record<GoawayCode, number> = {
 /** Why a link ended: what a GOAWAY said, or `carrier` (the connection ended), `dead` (nothing heard), `timeout` (no HELLO). */
 export type CloseCode = Exclude<GoawayCode, "drain"> | "carrier" | "dead" | "timeout";
 
-export const resetCodes = codeTable(RESET_CODES, "protocol");
-export const refusalCodes = codeTable(REFUSAL_CODES, "internal");
-export const goawayCodes = codeTable(GOAWAY_CODES, "internal");
+export const resetCodes = codeTable<ResetReason>(RESET_CODES, "protocol");
+export const refusalCodes = codeTable<RefusalCode>(REFUSAL_CODES, "internal");
+export const goawayCodes = codeTable<GoawayCode>(GOAWAY_CODES, "internal");
 
 interface CodeTable<Name extends string> {
   number(name: Name): number;

@@ -16,4 +16,5 @@ export {
   LinkRefusedError,
 } from "./errors.ts";
 export * as linkLimits from "./limits.ts";
-export { Link, type LinkOptions, type LinkPeer, type OpenRequest, refuseLink, type ServerLinkOptions } from "./link.ts";
+export { Link, type LinkOptions, type LinkPeer, type OpenRequest, type ServerLinkOptions } from "./link.ts";
+export { refuseLink } from "./refuse.ts";
