@@ -30,6 +30,7 @@ const PROGRAMS = {
   unshare: "util-linux",
   setpriv: "util-linux",
   jq: "jq",
+  sudo: "sudo",
   chromium: "chromium",
   tcpdump: "tcpdump",
 } as const;
