@@ -5,7 +5,7 @@ import { type Clock, Counters, Lifetime, type Logger, systemRandom } from "../ba
 import type { OpenRequest } from "../link/mod.ts";
 import { authorityCerts, CachedView, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
 import { AgentTunnel, AppLinkServer, type LinkContext, type LinkRefusal } from "../tunnel/mod.ts";
-import { authorize } from "./authorize.ts";
+import { authorize, type Denial } from "./authorize.ts";
 import { Connections } from "./connection.ts";
 import { DRAIN_MS, SPOOL_FLUSH_MS } from "./limits.ts";
 import { ProxyConnections, tunnelAddresses } from "./proxies.ts";
@@ -171,7 +171,7 @@ class Agent implements AppService {
     if (refusal !== undefined) {
       const { user, route } = identity;
       this.counters.count(`app.link-refused.${refusal.code}`);
-      this.#options.log.info({ user, app: route.app, reason: refusal.message }, "a client was refused");
+      this.#options.log.info({ user, app: route.app, reason: refusal.detail }, "a client was refused");
     }
     return refusal;
   }
@@ -184,7 +184,7 @@ class Agent implements AppService {
     request.refuse(code, refusal?.message ?? "this agent does not serve the app");
   }
 
-  #decide(identity: LinkContext["identity"]): LinkRefusal | undefined {
+  #decide(identity: LinkContext["identity"]): Denial | undefined {
     return authorize(identity, {
       cluster: this.#options.identity.cluster,
       now: this.#options.clock.wallMs(),

@@ -12,19 +12,25 @@ export interface Knowledge {
   session(id: string): AppSession | undefined;
 }
 
+/** A refusal with what the administrator reads; `message` is what the user is told. */
+export interface Denial extends LinkRefusal {
+  readonly detail: string;
+}
+
 /**
  * May the holder of this app certificate connect? The chain is verified; all
  * else is decided here, by the agent alone (PROTOCOL section 1). Asked for each
  * link and again for each connection on it, so that a changed role counts at once.
  */
-export function authorize(identity: AppIdentity, known: Knowledge): LinkRefusal | undefined {
+export function authorize(identity: AppIdentity, known: Knowledge): Denial | undefined {
   const { route } = identity;
   if (identity.cluster !== known.cluster || route.cluster !== known.cluster) {
     return denied(`this agent belongs to cluster ${known.cluster}`);
   }
   const session = known.session(route.sessionId);
   if (session === undefined || Date.parse(session.spec.expires) <= known.now) {
-    return { code: "session-ended", message: "the app session has ended" };
+    const message = "the app session has ended";
+    return { code: "session-ended", message, detail: message };
   }
   if (session.spec.user !== identity.user || session.spec.app !== route.app) {
     return denied("the certificate is not this session's");
@@ -41,14 +47,14 @@ export function authorize(identity: AppIdentity, known: Knowledge): LinkRefusal 
 }
 
 /** Only the roles inside the certificate count; one that was deleted since grants nothing. */
-function checkRoles(identity: AppIdentity, app: App, known: Knowledge): LinkRefusal | undefined {
+function checkRoles(identity: AppIdentity, app: App, known: Knowledge): Denial | undefined {
   const roles = identity.roles.map((name) => known.role(name));
   // Roles also deny: to decide without one of them could allow too much.
   if (roles.includes(undefined)) return denied("a role of the certificate does not exist any more: log in again");
   const decision = mayAccessApp(roles as Role[], app, identity.traits);
-  return decision.allowed ? undefined : denied(decision.reason);
+  return decision.allowed ? undefined : denied(`your roles do not allow the app ${app.metadata.name}`, decision.reason);
 }
 
-function denied(message: string): LinkRefusal {
-  return { code: "access-denied", message };
+function denied(message: string, detail = message): Denial {
+  return { code: "access-denied", message, detail };
 }

@@ -4,7 +4,7 @@ import { Backoff } from "./backoff.ts";
 import type { RpcClient } from "./client.ts";
 
 export interface AnnounceOptions {
-  readonly client: RpcClient;
+  readonly client: Pick<RpcClient, "call">;
   readonly clock: Clock;
   readonly log: Logger;
   /** How long an announcement lives without renewal. */

@@ -8,7 +8,7 @@ import type { CachedView } from "./cached-view.ts";
  * Rejects only with the signal's reason.
  */
 export function awaitEntry<K extends Kind, J extends K>(
-  view: CachedView<K>,
+  view: Pick<CachedView<K>, "get" | "onChange">,
   kind: J,
   name: string,
   o: { clock: Clock; timeoutMs: number; signal?: AbortSignal },

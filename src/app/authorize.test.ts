@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { App, AppSession, Role } from "../api/mod.ts";
+import type { AppIdentity } from "../pki/mod.ts";
+import { authorize, type Knowledge } from "./authorize.ts";
+
+const SESSION = "0123456789abcdef0123456789abcdef";
+const NOW = Date.parse("2026-06-01T12:00:00Z");
+
+const APP: App = {
+  kind: "app",
+  version: "v3",
+  metadata: { name: "tcp-app", labels: { env: "dev" } },
+  spec: { uri: "tcp://localhost:5432", public_addr: "tcp-app.company.test" },
+};
+
+const IDENTITY: AppIdentity = {
+  kind: "app",
+  cluster: "example.com",
+  user: "alice",
+  roles: ["access"],
+  traits: {},
+  expires: NOW + 60_000,
+  route: { app: "tcp-app", publicAddr: "tcp-app.company.test", cluster: "example.com", sessionId: SESSION },
+};
+
+function session(spec: Partial<AppSession["spec"]> = {}): AppSession {
+  return {
+    kind: "app_session",
+    version: "v1",
+    metadata: { name: SESSION },
+    spec: {
+      user: "alice",
+      app: "tcp-app",
+      public_addr: "tcp-app.company.test",
+      cluster: "example.com",
+      expires: new Date(NOW + 60_000).toISOString(),
+      ...spec,
+    },
+  };
+}
+
+function role(name: string, appLabels: Record<string, string>, deny: Record<string, string> = {}): Role {
+  return {
+    kind: "role",
+    version: "v7",
+    metadata: { name },
+    spec: { allow: { app_labels: appLabels }, deny: { app_labels: deny } },
+  } as Role;
+}
+
+function decide(
+  o: { identity?: Partial<AppIdentity>; app?: App | null; roles?: Role[]; session?: AppSession | null } = {},
+) {
+  const roles = o.roles ?? [role("access", { "*": "*" })];
+  const known: Knowledge = {
+    cluster: "example.com",
+    now: NOW,
+    app: (name) => (name === "tcp-app" && o.app !== null ? (o.app ?? APP) : undefined),
+    role: (name) => roles.find(({ metadata }) => metadata.name === name),
+    session: (id) => (id === SESSION && o.session !== null ? (o.session ?? session()) : undefined),
+  };
+  return authorize({ ...IDENTITY, ...o.identity }, known);
+}
+
+test("the holder of a session and a matching role is let in", () => {
+  assert.equal(decide(), undefined);
+  assert.equal(decide({ roles: [role("access", { env: "dev" })] }), undefined);
+});
+
+test("everything that does not fit is refused, with its reason", () => {
+  const route = IDENTITY.route;
+  for (const [name, o, code, message] of [
+    ["a foreign cluster's authority", { identity: { cluster: "leaf" } }, "access-denied", /belongs to cluster/],
+    ["another cluster's route", { identity: { route: { ...route, cluster: "leaf" } } }, "access-denied", /belongs to/],
+    ["no session", { session: null }, "session-ended", /ended/],
+    ["an expired session", { session: session({ expires: new Date(NOW).toISOString() }) }, "session-ended", /ended/],
+    ["another user's session", { session: session({ user: "bob" }) }, "access-denied", /not this session's/],
+    ["another app's session", { session: session({ app: "other" }) }, "access-denied", /not this session's/],
+    ["an app not served here", { app: null }, "access-denied", /does not serve/],
+    [
+      "an address that the app has left",
+      { app: { ...APP, spec: { ...APP.spec, public_addr: "new.company.test" } } },
+      "access-denied",
+      /no longer at tcp-app/,
+    ],
+    ["a web app", { app: { ...APP, spec: { ...APP.spec, uri: "http://localhost" } } }, "access-denied", /web app/],
+    ["a role without the label", { roles: [role("access", { env: "prod" })] }, "access-denied", /^your roles do not/],
+    [
+      "a denied label",
+      { roles: [role("access", { "*": "*" }, { env: "dev" })] },
+      "access-denied",
+      /^your roles do not/,
+    ],
+    ["a role that is gone", { roles: [] }, "access-denied", /role/],
+    ["no role at all", { identity: { roles: [] } }, "access-denied", /./],
+    ["one of two roles gone", { identity: { roles: ["access", "deny-all"] } }, "access-denied", /role/],
+  ] as const) {
+    const refusal = decide(o as Parameters<typeof decide>[0]);
+    assert.equal(refusal?.code, code, name);
+    assert.match(refusal?.message ?? "", message, name);
+  }
+});
