@@ -6,7 +6,7 @@ import type { Target } from "./zones.ts";
 
 /**
  * Opens a connection to the app within `DIAL_TIMEOUT_MS`. Rejects as soon as
- * `signal` is aborted, whether or not the directory heeds it; a stream that comes
+ * one of `signals` is aborted, whether or not the directory heeds it; a stream that comes
  * too late is reset.
  */
 export function dialWithin(
@@ -14,7 +14,7 @@ export function dialWithin(
   target: Target,
   port: number,
   clock: Clock,
-  signal: AbortSignal,
+  signals: readonly AbortSignal[],
 ): Promise<ByteStream> {
   return new Promise((resolve, reject) => {
     const abort = new AbortController();
@@ -23,7 +23,7 @@ export function dialWithin(
       if (!open) return;
       open = false;
       timer.cancel();
-      signal.removeEventListener("abort", onAbort);
+      for (const signal of signals) signal.removeEventListener("abort", onAbort);
       settle();
     };
     const giveUp = (reason: unknown) =>
@@ -31,10 +31,10 @@ export function dialWithin(
         abort.abort(reason);
         reject(reason);
       });
-    const onAbort = () => giveUp(signal.reason);
+    const onAbort = () => giveUp(signals.find((signal) => signal.aborted)?.reason);
     const timer = clock.after(DIAL_TIMEOUT_MS, () => giveUp(new DialTimeoutError(DIAL_TIMEOUT_MS)));
-    signal.addEventListener("abort", onAbort);
-    if (signal.aborted) {
+    for (const signal of signals) signal.addEventListener("abort", onAbort);
+    if (signals.some((signal) => signal.aborted)) {
       onAbort();
       return;
     }

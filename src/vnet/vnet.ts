@@ -124,6 +124,7 @@ export class VNet {
     const stop = () => void this.close();
     const ended = new Promise<void>((resolve, reject) => {
       this.#end.signal.addEventListener("abort", () => resolve());
+      if (this.#end.signal.aborted) resolve();
       this.#fail = reject;
     });
     this.#options.tun.start({
@@ -137,7 +138,7 @@ export class VNet {
       failed: (error) => this.#fail(error),
     });
     signal?.addEventListener("abort", stop);
-    if (signal?.aborted || this.#end.signal.aborted) stop();
+    if (signal?.aborted) stop();
     try {
       await ended;
     } finally {
@@ -201,13 +202,14 @@ export class VNet {
     return this.#own.has(address) || this.#assignments.hostAt(address) !== undefined;
   }
 
-  #udp({ local, payload, reply }: UdpDatagram): boolean {
+  #udp(datagram: UdpDatagram): boolean {
+    const { local, payload } = datagram;
     if (local.port !== DNS_PORT || !this.#own.isDns(local.address)) {
       this.counters.count("vnet.udp-refused");
       return false;
     }
     void this.#dns.handle(payload.slice(), "udp").then((answer) => {
-      if (answer && !this.#end.signal.aborted) reply(answer);
+      if (answer && !this.#end.signal.aborted) datagram.reply(answer);
     });
     return true;
   }
@@ -241,19 +243,24 @@ export class VNet {
   async #connect(attempt: TcpAttempt, target: Target): Promise<void> {
     const { directory, clock } = this.#options;
     const { port } = attempt.local;
-    const signal = AbortSignal.any([attempt.aborted, this.#end.signal]);
+    const signals = [attempt.aborted, this.#end.signal];
+    const cancelled = () => signals.some((signal) => signal.aborted);
     try {
-      const remote = await dialWithin(directory, target, port, clock, signal);
-      if (signal.aborted) {
-        remote.reset("shutdown"); // between the dial's end and this turn
-        this.#refuse(attempt, "cancelled");
-      } else {
+      const remote = await dialWithin(directory, target, port, clock, signals);
+      if (!cancelled()) {
         this.#join(attempt.accept(), remote);
+        return;
       }
+      remote.reset("shutdown"); // the end came between the dial's and this turn
     } catch (error) {
-      this.#refuse(attempt, signal.aborted ? "cancelled" : "dial-failed");
-      if (!signal.aborted) this.#refusals.tell(target.host, port, messageOf(error), target, error);
+      if (!cancelled()) {
+        this.#refuse(attempt, "dial-failed");
+        this.#refusals.tell(target.host, port, messageOf(error), target, error);
+        return;
+      }
     }
+    this.counters.count("vnet.cancelled");
+    attempt.refuse();
   }
 
   #join(local: ByteStream, remote: ByteStream): void {

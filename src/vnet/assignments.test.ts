@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cidrContains, formatIp, type IpAddress, isMalformed, parseIp, seededRandom } from "../base/mod.ts";
+import { parseRange, planAddresses, rangesOf } from "./addresses.ts";
+import { Assignments } from "./assignments.ts";
+import type { ClusterView } from "./directory.ts";
+import { OwnAddresses } from "./own-addresses.ts";
+
+const ip = (text: string): IpAddress => {
+  const address = parseIp(text);
+  assert(!isMalformed(address), text);
+  return address;
+};
+const range = (text: string) => parseRange(text)!;
+
+function table(seed = 1): Assignments {
+  return new Assignments({
+    v6Prefix: ip("fd01:203:405::1"),
+    reserved: ["100.64.0.1", "100.64.0.2"].map(ip),
+    random: seededRandom(seed),
+  });
+}
+
+test("a name keeps one assignment for both families, found again by either", () => {
+  const assignments = table();
+  const first = assignments.assign("a.test", range("100.64.0.0/10"))!;
+  assert.deepEqual(assignments.assign("a.test", range("10.0.0.0/8")), first);
+  assert.ok(formatIp(first.v6).startsWith("fd01:203:405::"));
+  assert.deepEqual(first.v6.subarray(12), first.v4);
+  assert.equal(assignments.hostAt(first.v4), "a.test");
+  assert.equal(assignments.hostAt(first.v6), "a.test");
+  const otherPrefix = first.v6.slice();
+  otherPrefix[5]! ^= 1;
+  const otherMiddle = first.v6.slice();
+  otherMiddle[10]! ^= 1;
+  for (const stranger of [otherPrefix, otherMiddle, ip("100.64.0.1")])
+    assert.equal(assignments.hostAt(stranger), undefined);
+  assert.equal(assignments.size, 1);
+});
+
+test("a /27 gives all but its four special addresses, each once, then fails", () => {
+  const small = range("100.64.0.0/27");
+  for (const seed of [1, 2, 3]) {
+    const assignments = table(seed);
+    const given = Array.from({ length: 28 }, (_, i) => assignments.assign(`${i}.test`, small)!.v4[3]!);
+    assert.deepEqual(
+      given.toSorted((a, b) => a - b),
+      Array.from({ length: 28 }, (_, i) => i + 3),
+    );
+    assert.equal(assignments.assign("one-more.test", small), undefined);
+    assert.ok(assignments.assign("0.test", small), "a known name is still answered");
+    assert.ok(assignments.assign("elsewhere.test", range("10.0.0.0/24")));
+  }
+});
+
+test("overlapping ranges share one table, and the DNS server's address is nobody's", () => {
+  const assignments = new Assignments({
+    v6Prefix: ip("fd01::1"),
+    reserved: [ip("10.0.0.33"), ip("10.0.0.34")],
+    random: seededRandom(7),
+  });
+  const seen = new Set<string>();
+  for (let i = 0; i < 30; i++) {
+    const { v4 } = assignments.assign(`${i}.test`, range(i % 2 ? "10.0.0.0/26" : "10.0.0.32/27"))!;
+    assert.ok(![33, 34].includes(v4[3]!));
+    seen.add(formatIp(v4));
+  }
+  assert.equal(seen.size, 30);
+});
+
+test("addresses start anywhere in the range", () => {
+  const starts = new Set(
+    [1, 2, 3, 4].map((seed) => formatIp(table(seed).assign("a.test", range("100.64.0.0/10"))!.v4)),
+  );
+  assert.ok(starts.size > 1);
+});
+
+test("ranges that VNet cannot use are none", () => {
+  for (const bad of ["100.64.0.0/28", "fd00::/64", "100.64.0.0", "x"]) assert.equal(parseRange(bad), undefined, bad);
+  assert.ok(parseRange("100.64.0.0/27"));
+});
+
+const cluster = (ipv4Cidr: string): ClusterView => ({
+  profile: "p",
+  cluster: "c",
+  proxyHosts: [],
+  zones: [],
+  ipv4Cidr,
+  apps: [],
+});
+
+test("the plan takes the first usable range, names each range once, and a random unique local prefix", () => {
+  const plan = planAddresses(
+    [
+      cluster("bad"),
+      cluster("192.168.2.0/24"),
+      cluster("100.64.0.0/10"),
+      cluster("100.100.0.0/16"),
+      cluster("192.168.2.9/24"),
+    ],
+    () => Uint8Array.of(1, 2, 3, 4, 5),
+  );
+  assert.deepEqual(plan, {
+    tunV4: "192.168.2.1",
+    dnsV4: "192.168.2.2",
+    tunV6: "fd01:203:405::1",
+    dnsV6: "fd01:203:405::2",
+    ranges: ["192.168.2.0/24", "100.64.0.0/10", "fd01:203:405::/64"],
+  });
+  assert.deepEqual(rangesOf([], plan.tunV6), ["100.64.0.0/10", "fd01:203:405::/64"]);
+  assert.equal(planAddresses([], seededRandom(1)).dnsV4, "100.64.0.2");
+});
+
+test("own addresses agree with the slow reference for any range", () => {
+  const own = new OwnAddresses(planAddresses([], () => Uint8Array.of(1, 2, 3, 4, 5)));
+  const ranges = ["10.128.0.0/9", "192.168.2.0/27", "224.0.0.0/8"].map(range);
+  own.setRanges(ranges);
+  for (const text of [
+    "10.127.255.255",
+    "10.128.0.0",
+    "10.255.255.255",
+    "11.0.0.0",
+    "192.168.2.31",
+    "192.168.2.32",
+    "224.1.2.3",
+    "225.0.0.0",
+  ]) {
+    assert.equal(
+      own.has(ip(text)),
+      ranges.some((one) => cidrContains(one, ip(text))),
+      text,
+    );
+  }
+  for (const text of ["100.64.0.1", "100.64.0.2", "fd01:203:405::9", "fd01:203:405:0:ffff::"])
+    assert.ok(own.has(ip(text)), text);
+  for (const text of ["100.64.0.3", "fd01:203:405:1::", "fe80::1"]) assert.ok(!own.has(ip(text)), text);
+  assert.deepEqual(
+    ["100.64.0.1", "fd01:203:405::1", "100.64.0.2"].map((text) => own.isTun(ip(text))),
+    [true, true, false],
+  );
+});
