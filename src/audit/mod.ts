@@ -1,0 +1,19 @@
+/**
+ * Who did what: events on the disk before the action is acknowledged, and an
+ * agent's spool that never makes the data path wait. Knows no network; what is
+ * not delivered stays in the spool's file.
+ */
+export type { AuditEvent, AuditEventOf, AuditEventType } from "../api/mod.ts";
+export { AuditFailedError } from "./errors.ts";
+export { type AuditFields, auditEvent } from "./event.ts";
+export {
+  MAX_FOUND,
+  MAX_PENDING_EVENTS,
+  MAX_RECENT_UIDS,
+  MAX_SPOOL_BYTES,
+  SPOOL_BACKOFF_MS,
+  SPOOL_BATCH,
+  SPOOL_COMPACT_BYTES,
+} from "./limits.ts";
+export { AuditLog, type AuditQuery, openAuditLog } from "./log.ts";
+export { openSpool, Spool, type SpoolOptions } from "./spool.ts";
