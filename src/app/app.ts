@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type App, type AuditEvent, parseHostPort } from "../api/mod.ts";
-import { Spool } from "../audit/mod.ts";
-import { type Clock, Counters, Lifetime, type Logger, systemRandom } from "../base/mod.ts";
+import { openSpool, type Spool } from "../audit/mod.ts";
+import { type Clock, Counters, Lifetime, type Logger, sleep, systemRandom } from "../base/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
 import { authorityCerts, CachedView, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
 import { AgentTunnel, AppLinkServer, type LinkContext, type LinkRefusal } from "../tunnel/mod.ts";
@@ -111,15 +111,13 @@ class Agent implements AppService {
   }
 
   async start(): Promise<void> {
-    const { dataDir, log } = this.#options;
-    const client = this.#client;
-    this.#spool = await Spool.open(join(dataDir, "spool"), {
-      send: (events) => client.call("audit.emit", { events: [...events] }),
-      log,
-    });
+    const { identity, dataDir, clock, log } = this.#options;
+    const about = { cluster_name: identity.cluster, server_id: identity.hostId };
+    this.#spool = await openSpool({ path: join(dataDir, "spool", "audit.log"), clock, log, about });
+    const delivery = deliver(this.#spool, this.#client, log);
     // Ended in reverse order.
-    this.#life.defer(() => client.close());
-    this.#life.defer(() => this.#spool?.close(SPOOL_FLUSH_MS));
+    this.#life.defer(() => this.#client.close());
+    this.#life.defer(delivery.close);
     this.#life.defer(() => this.#view.close());
     this.#life.defer(() => this.#registrations.stop());
     this.#life.defer(() => this.#sessions.close());
@@ -218,4 +216,23 @@ class Agent implements AppService {
     const { cluster } = this.#options.identity;
     return authorityCerts(this.#view.list("cert_authority"), { type, cluster, known });
   }
+}
+
+/** Brings the spool's events to Auth until closed; then what is left has a moment more. */
+function deliver(spool: Spool, client: RpcClient, log: Logger): { close(): Promise<void> } {
+  const stop = new AbortController();
+  const send = async (events: AuditEvent[]) => {
+    await client.call("audit.emit", { events }, { signal: stop.signal });
+  };
+  const running = spool.drain(send, stop.signal);
+  return {
+    async close() {
+      const deadline = performance.now() + SPOOL_FLUSH_MS;
+      while (spool.pending > 0 && performance.now() < deadline) await sleep(10);
+      stop.abort(new Error("the agent ended"));
+      await running;
+      if (spool.pending > 0) log.info({ events: spool.pending }, "audit events stay in the spool until the next start");
+      await spool[Symbol.asyncDispose]();
+    },
+  };
 }

@@ -80,7 +80,7 @@ class StreamRecord {
   readonly app: string;
   readonly user: string;
   readonly #clock: Clock;
-  readonly #common: object;
+  readonly #common: AuditFields<"app.session.start">;
   #startMs = 0;
 
   constructor(host: ConnectionsOptions, { identity, route }: LinkContext, app: App, targetPort: number) {
@@ -88,7 +88,6 @@ class StreamRecord {
     this.user = identity.user;
     this.#clock = host.clock;
     this.#common = {
-      ei: 0,
       cluster_name: identity.cluster,
       user: identity.user,
       user_roles: [...identity.roles],
@@ -102,37 +101,31 @@ class StreamRecord {
       stream_id: randomUUID(),
       app_name: app.metadata.name,
       app_uri: app.spec.uri,
+      app_target_port: targetPort,
       ...(app.spec.public_addr && { app_public_addr: app.spec.public_addr }),
       ...(app.metadata.labels && { app_labels: app.metadata.labels }),
-      app_target_port: targetPort,
     };
   }
 
   started(): AuditEvent {
     this.#startMs = this.#clock.wallMs();
-    return this.#event("app.session.start", AUDIT_CODES["app.session.start"].ok, { success: true });
+    return auditEvent("app.session.start", { ...this.#common, success: true }, this.#clock);
   }
 
-  failed(message: string): AuditEvent {
-    return this.#event("app.session.start", AUDIT_CODES["app.session.start"].failed, {
-      success: false,
-      error: message,
-    });
+  failed(error: string): AuditEvent {
+    return auditEvent("app.session.start", { ...this.#common, success: false, error }, this.#clock);
   }
 
   ended(totals: SpliceTotals): AuditEvent {
-    return this.#event("app.session.end", AUDIT_CODES["app.session.end"].ok, {
+    const fields: AuditFields<"app.session.end"> = {
+      ...this.#common,
       bytes_in: totals.aToB,
       bytes_out: totals.bToA,
       session_start: new Date(this.#startMs).toISOString(),
       session_stop: new Date(this.#clock.wallMs()).toISOString(),
       ...(totals.reset && { reason: endReason(totals.reset) }),
-    });
-  }
-
-  #event(event: "app.session.start" | "app.session.end", code: string, fields: object): AuditEvent {
-    const time = new Date(this.#clock.wallMs()).toISOString();
-    return { event, code, uid: randomUUID(), time, ...this.#common, ...fields } as AuditEvent;
+    };
+    return auditEvent("app.session.end", fields, this.#clock);
   }
 }
 
