@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { type App, AUDIT_CODES, type AuditEvent, tcpTarget } from "../api/mod.ts";
+import { type App, type AuditEvent, tcpTarget } from "../api/mod.ts";
+import { type AuditFields, auditEvent } from "../audit/mod.ts";
 import { type Clock, type Counters, type Logger, type SpliceTotals, splice, VERSION } from "../base/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
 import { type LinkContext, socketStream } from "../tunnel/mod.ts";
