@@ -6,6 +6,7 @@ import { SESSION_SWEEP_MS, UNKNOWN_SESSION_WAIT_MS } from "./limits.ts";
 /** The kinds of resource that an agent follows. */
 export const AGENT_KINDS = ["app_session", "app_server", "role", "cert_authority", "proxy"] as const satisfies Kind[];
 export type AgentView = CachedView<(typeof AGENT_KINDS)[number]>;
+type ReadView = Pick<AgentView, "get" | "onChange">;
 
 /**
  * Which app sessions live, and an end to the links of those that do not. While
@@ -13,7 +14,7 @@ export type AgentView = CachedView<(typeof AGENT_KINDS)[number]>;
  * seen without Auth.
  */
 export class Sessions {
-  readonly #view: AgentView;
+  readonly #view: ReadView;
   readonly #clock: Clock;
   readonly #cut: (sessionId: string, message: string) => void;
   /** Links per session. */
@@ -22,7 +23,7 @@ export class Sessions {
   #sweep: Timer;
 
   /** `cut` ends all links of a session. */
-  constructor(view: AgentView, clock: Clock, cut: (sessionId: string, message: string) => void) {
+  constructor(view: ReadView, clock: Clock, cut: (sessionId: string, message: string) => void) {
     this.#view = view;
     this.#clock = clock;
     this.#cut = cut;

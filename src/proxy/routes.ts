@@ -12,10 +12,11 @@ export const PROXY_KINDS = [
   "cert_authority",
 ] as const satisfies Kind[];
 export type ProxyView = CachedView<(typeof PROXY_KINDS)[number]>;
+type ReadView = Pick<ProxyView, "get" | "list" | "onChange">;
 
 /** What the proxy's view says about routes: sessions, the agents for each, and sessions' ends. */
 export class Routes {
-  readonly #view: ProxyView;
+  readonly #view: ReadView;
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #unsubscribe: () => void;
@@ -24,7 +25,7 @@ export class Routes {
   #sweep: Timer;
 
   /** `cut` ends the relays of a session. */
-  constructor(view: ProxyView, tools: { clock: Clock; counters: Counters }, cut: (sessionId: string) => void) {
+  constructor(view: ReadView, tools: { clock: Clock; counters: Counters }, cut: (sessionId: string) => void) {
     this.#view = view;
     this.#clock = tools.clock;
     this.#counters = tools.counters;

@@ -2,7 +2,9 @@
  * What tests and benches share: what they need from the machine, hosts made of
  * namespaces, real servers, fakes. Never imported by the product.
  */
-export { type HostName, type Hosts, type Machine, PUBLIC_NAMES, startHosts, thisMachine } from "./hosts.ts";
+
+export { FakeView } from "./fake-view.ts";
+export { asUser, type HostName, type Hosts, type Machine, PUBLIC_NAMES, startHosts, thisMachine } from "./hosts.ts";
 export { lacking, type Need, needs, postgresBinDir, programPath } from "./needs.ts";
 export { startPglite } from "./pglite.ts";
 export { BackgroundProcess, type RunOptions, type RunResult, run, runOk } from "./process.ts";
@@ -16,3 +18,4 @@ export {
   startSshd,
 } from "./servers.ts";
 export { Transcript, type TranscriptOptions } from "./transcript.ts";
+export { makeWebPki, trustWebPki, type WebPki } from "./web-pki.ts";
