@@ -1,16 +1,6 @@
-import {
-  assert,
-  type ByteStream,
-  type Clock,
-  type Counters,
-  isMalformed,
-  type Logger,
-  type Malformed,
-  malformed,
-  type Timer,
-} from "../base/mod.ts";
+import { assert, type ByteStream, isMalformed, type Malformed, malformed, type Timer } from "../base/mod.ts";
 import type { Carrier } from "./carrier.ts";
-import { type CloseCode, type RefusalCode, resetReasonOf } from "./codes.ts";
+import { type CloseCode, resetReasonOf } from "./codes.ts";
 import { CreditPool } from "./credit.ts";
 import { LinkClosedError, LinkDrainingError, LinkLimitError } from "./errors.ts";
 import { decodeFrame, encodeFrame, type Frame, isNumbered, TYPE } from "./frames.ts";
@@ -26,42 +16,11 @@ import {
   VERSION_MIN,
 } from "./limits.ts";
 import { PendingOpens, Request } from "./opens.ts";
+import type { LinkOptions, LinkPeer, OpenRequest, ServerLinkOptions } from "./options.ts";
 import { FrameReader } from "./reader.ts";
 import { Receipts } from "./receipts.ts";
 import { Sender } from "./sender.ts";
 import { LinkStream, type StreamHost } from "./stream.ts";
-
-export interface LinkOptions {
-  clock: Clock;
-  counters: Counters;
-  log: Logger;
-  /** 8 octets that name this process; the route token of a second transport carries the agent's. */
-  instance: Uint8Array;
-  /** From OPEN to its answer. */
-  openTimeoutMs?: number;
-}
-
-export interface ServerLinkOptions extends LinkOptions {
-  /** Answer each request once, now or later, by `accept` or `refuse`. */
-  onOpen(request: OpenRequest): void;
-}
-
-export interface OpenRequest {
-  /** The port that the client dialled; 0 where the app has only one. */
-  readonly port: number;
-  /** Unique on this link. */
-  readonly streamId: number;
-  /** The client gave up, or the link ended: stop dialling. Answers are then ignored. */
-  readonly aborted: AbortSignal;
-  accept(): ByteStream;
-  refuse(code: RefusalCode, message: string): void;
-}
-
-export interface LinkPeer {
-  /** The one version both sides speak. */
-  readonly version: number;
-  readonly instance: Uint8Array;
-}
 
 /** What the peer can be told; the other codes say that it cannot be. */
 type TellableCode = Exclude<CloseCode, "carrier" | "dead" | "timeout">;

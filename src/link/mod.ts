@@ -16,5 +16,6 @@ export {
   LinkRefusedError,
 } from "./errors.ts";
 export * as linkLimits from "./limits.ts";
-export { Link, type LinkOptions, type LinkPeer, type OpenRequest, type ServerLinkOptions } from "./link.ts";
+export { Link } from "./link.ts";
+export type { LinkOptions, LinkPeer, OpenRequest, ServerLinkOptions } from "./options.ts";
 export { refuseLink } from "./refuse.ts";

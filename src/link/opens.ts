@@ -1,7 +1,7 @@
 import { assert, type Clock, type Malformed, malformed } from "../base/mod.ts";
 import { LinkOpenTimeoutError, LinkRefusedError } from "./errors.ts";
 import type { Frame } from "./frames.ts";
-import type { OpenRequest } from "./link.ts";
+import type { OpenRequest } from "./options.ts";
 import type { LinkStream } from "./stream.ts";
 
 interface Waiting {
