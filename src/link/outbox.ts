@@ -51,6 +51,12 @@ export class Outbox {
     return this.#octets - this.#ackedOctets;
   }
 
+  /** Something is encoded that the carrier does not have yet. */
+  get unsent(): boolean {
+    const tail = this.#segments.at(-1);
+    return tail !== undefined && tail.filled > tail.flushed;
+  }
+
   get dataMayGo(): boolean {
     return this.unacked < this.#pacer.limit;
   }

@@ -12,6 +12,7 @@ export class Receipts {
   #received = 0;
   #acknowledged = 0;
   #octets = 0;
+  #isDue = false;
   #timer: Timer | undefined;
 
   /** `due` is called when an acknowledgement should go at once. */
@@ -24,14 +25,15 @@ export class Receipts {
   taken(octets: number): void {
     this.#received++;
     this.#octets += octets;
-    if (this.#octets >= ACK_OCTETS) this.#due();
+    if (this.#octets >= ACK_OCTETS) this.#ask();
     else this.#timer ??= this.#clock.after(ACK_DELAY_MS, () => this.#late());
   }
 
-  /** The ACK to send now, if one is owed. */
-  next(): Uint8Array | undefined {
-    if (this.#received === this.#acknowledged) return undefined;
+  /** The ACK to send now; `withOthers`: something else is sent anyway, so it need not be due. */
+  next(withOthers: boolean): Uint8Array | undefined {
+    if (this.#received === this.#acknowledged || !(withOthers || this.#isDue)) return undefined;
     this.#acknowledged = this.#received;
+    this.#isDue = false;
     this.#octets = 0;
     return encodeFrame({ type: "ack", received: this.#received });
   }
@@ -42,6 +44,11 @@ export class Receipts {
 
   #late(): void {
     this.#timer = undefined;
-    if (this.#received > this.#acknowledged) this.#due();
+    if (this.#received > this.#acknowledged) this.#ask();
+  }
+
+  #ask(): void {
+    this.#isDue = true;
+    this.#due();
   }
 }

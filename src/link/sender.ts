@@ -112,17 +112,17 @@ export class Sender {
   #flush(): void {
     // While the carrier is full, answers wait and are merged: a peer that asks without reading costs nothing.
     if (this.#stopped || !this.#options.carrier.writable) return;
-    if (this.#started) this.#flushAnswers();
     if (this.#pingOwed !== undefined) this.outbox.unnumbered(encodeFrame({ type: "ping", id: this.#pingOwed }));
     this.#pingOwed = undefined;
+    if (this.#started) this.#answer();
     this.outbox.flush();
   }
 
-  #flushAnswers(): void {
-    const ack = this.#options.receipts.next();
-    if (ack) this.outbox.unnumbered(ack);
+  #answer(): void {
     if (this.#pongOwed !== undefined) this.outbox.unnumbered(encodeFrame({ type: "pong", id: this.#pongOwed }));
     this.#pongOwed = undefined;
+    const ack = this.#options.receipts.next(this.outbox.unsent);
+    if (ack) this.outbox.unnumbered(ack);
   }
 }
 
