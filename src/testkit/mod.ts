@@ -17,5 +17,8 @@ export {
   startRedis,
   startSshd,
 } from "./servers.ts";
+export { streamPair } from "./stream-pair.ts";
+export { type StreamEnd, StreamUser, type StreamUserOptions } from "./stream-user.ts";
 export { Transcript, type TranscriptOptions } from "./transcript.ts";
+export { type Lookup, VirtualHost, type VirtualHostOptions } from "./virtual-host.ts";
 export { makeWebPki, trustWebPki, type WebPki } from "./web-pki.ts";
