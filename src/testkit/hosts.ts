@@ -89,6 +89,24 @@ export function thisMachine(): Machine {
   };
 }
 
+/** The same machine for another of its users, who must exist. */
+export function asUser(machine: Machine, user: string): Machine {
+  const become = ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--init-groups"];
+  const home = `/home/${user}`;
+  const login = (options: RunOptions = {}): RunOptions => ({
+    cwd: home,
+    ...options,
+    env: { HOME: home, USER: user, LOGNAME: user, ...options.env },
+  });
+  return {
+    name: `${user}@${machine.name}`,
+    address: machine.address,
+    exec: (command, options) => machine.exec([...become, ...command], login(options)),
+    execOk: (command, options) => machine.execOk([...become, ...command], login(options)),
+    spawn: (name, command, options) => machine.spawn(name, [...become, ...command], login(options)),
+  };
+}
+
 class NamespaceHost implements Machine, AsyncDisposable {
   readonly name: string;
   readonly address: string;
