@@ -227,7 +227,11 @@ class LinuxTun implements TunDevice {
       }
     }
     if (this.#ended) return;
-    if (status === 0) return handler.drained();
+    if (status === 0) handler.drained();
+    else this.#lost(handler, status);
+  }
+
+  #lost(handler: TunHandler, status: number): void {
     this.#ended = true;
     this.#poll?.close();
     handler.failed(new TunLostError(this.name, { cause: new Error(getSystemErrorName(status)) }));
@@ -337,6 +341,7 @@ export async function receiveDescriptor(socket: number): Promise<{ descriptor: n
   await readable(socket);
   const data = new Uint8Array(MAX_DESCRIPTOR_DATA);
   const message = new Message(data);
+  message.allowControl();
   const length = native().recvmsg(socket, message.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (length < 0) throw new Error(`no descriptor could be received: ${errnoName()}`);
   return { descriptor: message.descriptor(), data: data.subarray(0, length) };
@@ -367,10 +372,15 @@ class Message {
     header.setBigUint64(16, ffi.getRawPointer(this.#iovec), true);
     header.setBigUint64(24, 1n, true);
     header.setBigUint64(32, ffi.getRawPointer(this.#control), true);
-    header.setBigUint64(40, 24n, true);
+  }
+
+  /** An empty control area may be received into, but not sent. */
+  allowControl(): void {
+    new DataView(this.header.buffer).setBigUint64(40, BigInt(this.#control.length), true);
   }
 
   attach(descriptor: number): void {
+    this.allowControl();
     const control = new DataView(this.#control.buffer);
     control.setBigUint64(0, 20n, true); // cmsg_len: header and one int
     control.setInt32(8, SOL_SOCKET, true);
