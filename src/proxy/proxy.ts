@@ -192,8 +192,10 @@ class RunningProxy implements ProxyService {
   #facts(): PublicFacts {
     const { config, hostname, identity } = this.#options;
     const publicAddr = this.#withPort(config.publicAddrs[0] ?? hostname);
+    const names = [hostname, ...config.publicAddrs, ...config.tunnelPublicAddrs];
     return {
       clusterName: identity.cluster,
+      hosts: names.map((name) => (parseHostPort(name)?.host ?? name).toLowerCase()),
       publicAddr,
       tunnelPublicAddr: config.tunnelPublicAddrs[0] ? this.#withPort(config.tunnelPublicAddrs[0]) : publicAddr,
       webListenAddr: this.address,

@@ -3,6 +3,8 @@ import { VERSION } from "../../base/mod.ts";
 /** What the proxy says about itself to anyone who asks (`/webapi/find`, `/webapi/ping`). */
 export interface PublicFacts {
   readonly clusterName: string;
+  /** Every name of this proxy, lower case: requests for other hosts are for apps. */
+  readonly hosts: readonly string[];
   /** `host:port` for clients. */
   readonly publicAddr: string;
   /** `host:port` for agents. */

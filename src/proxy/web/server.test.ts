@@ -17,6 +17,7 @@ import type { WebBackend } from "./site.ts";
 const backend: WebBackend = {
   facts: () => ({
     clusterName: "c.test",
+    hosts: ["c.test"],
     publicAddr: "c.test:443",
     tunnelPublicAddr: "c.test:443",
     webListenAddr: "0.0.0.0:443",
@@ -97,6 +98,8 @@ test("the web is served over TLS with the security headers", async (t) => {
   assert.equal(JSON.parse(text).cluster_name, "c.test");
   assert.equal(headers["strict-transport-security"], "max-age=31536000; includeSubDomains");
   assert.equal((await ask(s, "/")).headers.location, "/web");
+  const head = await ask(s, "/v1/webapi/find", { method: "HEAD" });
+  assert.deepEqual([head.text, head.headers["content-length"]], ["", String(text.length)]);
 });
 
 test("a failure inside is a 500 that says nothing of its cause", async (t) => {

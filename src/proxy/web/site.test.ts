@@ -9,6 +9,7 @@ function backend(overrides: Partial<WebBackend> = {}): WebBackend {
   return {
     facts: () => ({
       clusterName: "teleport.example.com",
+      hosts: ["teleport.example.com", "alias.example.com"],
       publicAddr: "teleport.example.com:443",
       tunnelPublicAddr: "tunnel.example.com:443",
       webListenAddr: "0.0.0.0:443",
@@ -83,14 +84,17 @@ test("the root leads to /web, what is unknown is a JSON error", async () => {
     ["/webapi/find/x", "GET", 404],
     ["/webapi/find", "POST", 405],
     ["/webapi/users/password/token", "PUT", 400],
-    ["http://other/", "GET", 400],
+    ["web", "GET", 400],
+    ["*", "OPTIONS", 400],
     ["/%ff", "GET", 400],
   ] as const) {
     const answer = await ask(target, { method });
     assert.equal(answer.status, status, target);
     assert.equal(typeof JSON.parse(answer.text).error.message, "string", target);
   }
-  assert.equal((await ask("/webapi/find", { method: "HEAD" })).text, "");
+  assert.equal((await ask("/webapi/find", { method: "DELETE" })).headers.Allow, "GET");
+  assert.equal((await ask("/webapi/find", { method: "HEAD" })).status, 200);
+  assert.equal((await ask("https://teleport.example.com/webapi/find?x=/y")).status, 200);
 });
 
 test("an invitation is a form without script that sets the password", async () => {
@@ -138,7 +142,9 @@ test("the name of an app gets a page that says what is missing", async () => {
   const tcp = await ask("/", { host: "tcp.teleport.example.com" });
   assert.match(tcp.text, /tsh vnet/);
   assert.equal((await ask("/", { host: "other.example.com" })).status, 404);
-  for (const host of ["", "localhost:3080", "127.0.0.1", "[::1]:443", "TELEPORT.example.com."]) {
-    assert.equal((await ask("/webapi/find", { host })).status, 200, host);
+  for (const host of ["", "localhost:3080", "127.0.0.1", "[::1]:443", "TELEPORT.example.com.", "alias.example.com"]) {
+    assert.equal((await ask("/web", { host })).status, 200, host);
   }
+  const unknown = { host: "other.example.com" };
+  assert.equal((await ask("/webapi/find", unknown)).status, 200, "a program may know the proxy by another name");
 });

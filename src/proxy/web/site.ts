@@ -34,30 +34,32 @@ export interface WebBackend {
 /** A refusal with its HTTP status, in words for whoever sent the request. */
 export class WebProblem extends Error {
   readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, message: string, options?: { cause?: unknown }) {
+  constructor(
+    status: number,
+    message: string,
+    options: { cause?: unknown; headers?: Readonly<Record<string, string>> } = {},
+  ) {
     super(message, options);
     this.status = status;
+    this.headers = options.headers ?? {};
   }
 }
 
 const MAX_TOKEN_LEN = 128; // characters; ours have 32
 
-/** Answers one request. Total: whatever arrives, a response leaves. */
+/** Answers one request, whatever it is; rejects only where the proxy itself has failed. */
 export async function respond(request: WebRequest, backend: WebBackend): Promise<WebResponse> {
-  const response = await route(request, backend);
-  return request.method === "HEAD" ? { ...response, body: new Uint8Array(0) } : response;
-}
-
-async function route(request: WebRequest, backend: WebBackend): Promise<WebResponse> {
-  const { publicAddr } = backend.facts();
-  const host = hostName(request.host);
-  if (!isProxyHost(host, hostName(publicAddr))) {
-    const app = backend.appAt(host);
-    return page(app === undefined ? 404 : 501, appPage(host, app));
-  }
   const path = pathOf(request.target);
   if (isMalformed(path)) return jsonError(400, "the request's path cannot be read");
+  const host = hostName(request.host);
+  if (!isProxyHost(host, backend.facts())) {
+    const app = backend.appAt(host);
+    if (app !== undefined) return page(501, appPage(host, app));
+    // Programs may know the proxy by a name that it does not; people are told.
+    if (!path.text.startsWith("/webapi/")) return page(404, appPage(host, undefined));
+  }
   const invite = /^\/web\/invite\/([^/]+)$/.exec(path.text)?.[1];
   try {
     return invite === undefined
@@ -65,10 +67,11 @@ async function route(request: WebRequest, backend: WebBackend): Promise<WebRespo
       : await inviteRoute(invite, request, backend);
   } catch (error) {
     if (!(error instanceof WebProblem)) throw error;
-    const html = path.text.startsWith("/web") && !path.text.startsWith("/webapi/");
-    return html
+    const isPage = path.text.startsWith("/web") && !path.text.startsWith("/webapi/");
+    const answer = isPage
       ? page(error.status, errorPage("That did not work", error.message))
       : jsonError(error.status, error.message);
+    return { ...answer, headers: { ...answer.headers, ...error.headers } };
   }
 }
 
@@ -161,13 +164,18 @@ function checkToken(token: string): string {
 
 function allow(request: WebRequest, ...methods: string[]): void {
   const method = request.method === "HEAD" ? "GET" : request.method;
-  if (!methods.includes(method)) throw new WebProblem(405, `only ${methods.join(" and ")} here`);
+  if (methods.includes(method)) return;
+  // RFC 9110 §15.5.6 wants the header.
+  throw new WebProblem(405, `only ${methods.join(" and ")} here`, { headers: { Allow: methods.join(", ") } });
 }
 
-/** The path without query, and without the `/v1` that clients may put before `/webapi`. */
+/**
+ * The path without query, and without the `/v1` that clients may put before
+ * `/webapi`. A whole URL is taken too, as RFC 9112 §3.2.2 demands.
+ */
 function pathOf(target: string): { text: string } | Malformed {
-  if (!target.startsWith("/")) return malformed("web.target");
-  const path = target.split("?", 1)[0] ?? "";
+  const path = target.replace(/^https?:\/\/[^/?]*/i, "").split("?", 1)[0] ?? "";
+  if (!path.startsWith("/")) return malformed("web.target");
   try {
     return { text: decodeURIComponent(path.startsWith("/v1/webapi/") ? path.slice("/v1".length) : path) };
   } catch {
@@ -184,8 +192,8 @@ export function hostName(hostPort: string): string {
     .replace(/\.$/, "");
 }
 
-function isProxyHost(host: string, proxyHost: string): boolean {
-  return host === proxyHost || host === "localhost" || host === "" || isIP(host) !== 0;
+function isProxyHost(host: string, { hosts }: PublicFacts): boolean {
+  return hosts.includes(host) || host === "localhost" || host === "" || isIP(host) !== 0;
 }
 
 function page(status: number, markup: string): WebResponse {
