@@ -5,5 +5,8 @@
  * Deliberately absent: forwarding, routing, fragments, link layers, and any
  * timer or socket of its own (the clock and `emit` are given).
  */
+
+export { AddressInUseError, ConnectionRefusedError, ConnectTimeoutError, StackClosedError } from "./errors.ts";
+export * as limits from "./limits.ts";
 export { Stack } from "./stack.ts";
 export type { Endpoint, StackHandlers, StackOptions, TcpAttempt, UdpDatagram } from "./types.ts";

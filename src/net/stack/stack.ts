@@ -1,26 +1,384 @@
-import type { ByteStream, Chunk } from "../../base/mod.ts";
-import type { Endpoint, StackOptions } from "./types.ts";
+import { type ByteStream, type Chunk, formatIp, isMalformed, type Timer } from "../../base/mod.ts";
+import { limits, narrow, openActive, type TcbOptions } from "../tcp/mod.ts";
+import {
+  ACK,
+  addWords,
+  decodeIcmp,
+  decodeIp,
+  decodeTcp,
+  decodeUdp,
+  decodeVirtio,
+  FIN,
+  ICMP_HEADER_LEN,
+  IP4_HEADER_LEN,
+  IP6_HEADER_LEN,
+  type IpPacket,
+  icmp4,
+  icmp6,
+  isIcmpError,
+  isIntact,
+  protocol,
+  pseudoHeaderSum,
+  RST,
+  SYN,
+  TCP_HEADER_LEN,
+  type TcpSegment,
+  u32,
+  VIRTIO_HEADER_LEN,
+  virtioFlag,
+} from "../wire/mod.ts";
+import { Attempt } from "./attempt.ts";
+import { Connection } from "./connection.ts";
+import { Deadlines } from "./deadlines.ts";
+import { AddressInUseError, ConnectionRefusedError, ConnectTimeoutError, StackClosedError } from "./errors.ts";
+import { type Flow, FlowTable, makeTuple, type Tuple, tupleOf, versionOf } from "./flow-table.ts";
+import { FrameWriter } from "./frame-writer.ts";
+import type { Flushable, Host } from "./host.ts";
+import { addressesOf, IcmpErrors } from "./icmp-errors.ts";
+import { isnGenerator } from "./isn.ts";
+import { ATTEMPTS, CHALLENGE_ACKS_PER_SECOND, CONNECTIONS, TIME_WAITS } from "./limits.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { TimeWait } from "./time-wait.ts";
+import type { Endpoint, StackOptions, UdpDatagram } from "./types.ts";
 
 export class Stack {
-  readonly options: StackOptions;
+  readonly #o: StackOptions;
+  readonly #writer: FrameWriter;
+  readonly #deadlines: Deadlines;
+  readonly #flows: FlowTable;
+  readonly #icmpErrors: IcmpErrors;
+  readonly #challenges = new RateLimit(CHALLENGE_ACKS_PER_SECOND);
+  readonly #isn: (tuple: Tuple, now: number) => number;
+  readonly #host: Host;
+  /** Those with something to send at the end of the burst. */
+  #marked: Flushable[] = [];
+  #flushTimer: Timer | undefined;
+  #inBurst = false;
+  #closed = false;
+  #attempts = 0;
+  #connections = 0;
+  /** In the order of their coming; the oldest makes room. */
+  readonly #timeWaits = new Set<TimeWait>();
+
   constructor(options: StackOptions) {
-    this.options = options;
+    this.#o = options;
+    this.#writer = new FrameWriter(options.offload.checksum, options.emit);
+    this.#deadlines = new Deadlines(options.clock);
+    this.#flows = new FlowTable(options.random);
+    this.#icmpErrors = new IcmpErrors(this.#writer);
+    this.#isn = isnGenerator(options.random);
+    this.#host = this.#makeHost();
   }
+
   /** Takes ownership of the frame; delivered chunks alias it until they are released. */
   input(frame: Chunk): void {
+    this.#inBurst = true;
+    const buf = frame.bytes;
+    const virtio = decodeVirtio(buf);
+    if (isMalformed(virtio)) {
+      this.#drop(frame, virtio.malformed);
+      return;
+    }
+    const ip = decodeIp(buf, VIRTIO_HEADER_LEN);
+    if (isMalformed(ip)) {
+      this.#drop(frame, ip.malformed);
+      return;
+    }
+    // A checksum that the device has verified, or that was never made because no wire was crossed.
+    const trusted = (virtio.flags & (virtioFlag.NEEDS_CSUM | virtioFlag.DATA_VALID)) !== 0;
+    if (ip.protocol === protocol.TCP) this.#inputTcp(frame, ip, trusted);
+    else if (this.#isForUs(buf, ip)) this.#inputOther(frame, ip, trusted);
+    else frame.release();
+  }
+
+  /** The end of a burst of input: acknowledgements and replies are sent now. */
+  drained(): void {
+    this.#inBurst = false;
+    if (this.#marked.length === 0) return;
+    const marked = this.#marked;
+    this.#marked = [];
+    const now = this.#o.clock.now();
+    for (const flow of marked) {
+      flow.marked = false;
+      flow.flush(now);
+    }
+  }
+
+  /** Active open. Rejects with an `OperationError` of this folder. */
+  connect(local: Endpoint, remote: Endpoint): Promise<ByteStream> {
+    const tuple = makeTuple(remote, local);
+    const remoteText = `${formatIp(remote.address)} port ${remote.port}`;
+    if (this.#closed) return Promise.reject(new StackClosedError());
+    if (this.#flows.get(tuple) !== undefined || this.#connections >= CONNECTIONS) {
+      return Promise.reject(new AddressInUseError(`${formatIp(local.address)} port ${local.port}`, remoteText));
+    }
+    return new Promise((resolve, reject) => {
+      const connection: Connection = new Connection(
+        this.#host,
+        tuple,
+        openActive(this.#tcbOptions(tuple)),
+        (failure) => {
+          if (failure === undefined) resolve(connection);
+          else if (failure === "timeout") reject(new ConnectTimeoutError(remoteText));
+          else if (failure === "shutdown") reject(new StackClosedError());
+          else reject(new ConnectionRefusedError(remoteText));
+        },
+      );
+      this.#add(connection);
+      connection.flush(this.#o.clock.now());
+    });
+  }
+
+  /** Sends one datagram, unfragmented; dropped and counted when it does not fit one packet. */
+  sendUdp(local: Endpoint, remote: Endpoint, payload: Uint8Array): void {
+    if (this.#closed) return;
+    if (!this.#writer.udp(makeTuple(remote, local), payload)) this.#o.counters.count("udp.too-long");
+  }
+
+  /** Open connections; attempts and TIME-WAIT are not counted. */
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /** RST to all; consumers are told `reset("shutdown")`, pending `connect`s reject. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const flow of this.#flows.all()) flow.shutdown();
+    this.#deadlines.close();
+    this.#flushTimer?.cancel();
+    this.#flushTimer = undefined;
+    this.#marked = [];
+  }
+
+  #makeHost(): Host {
+    const inBurst = () => this.#inBurst;
+    return {
+      writer: this.#writer,
+      deadlines: this.#deadlines,
+      get inBurst() {
+        return inBurst();
+      },
+      now: () => this.#o.clock.now(),
+      mark: (flow) => this.#mark(flow),
+      mayChallenge: (now) => this.#challenges.allow(now),
+      count: (name) => this.#o.counters.count(name),
+      replace: (old, next) => {
+        if (!this.#flows.remove(old)) return;
+        this.#tally(old, -1);
+        if (next !== undefined) this.#add(next);
+      },
+      reject: (tuple, seg, textLen) => this.#reject(tuple, seg, textLen),
+    };
+  }
+
+  #mark(flow: Flushable): void {
+    if (flow.marked || this.#closed) return;
+    flow.marked = true;
+    this.#marked.push(flow);
+    // Should no end of a burst come: one timer for all.
+    this.#flushTimer ??= this.#o.clock.after(limits.DELAYED_ACK_MS, () => {
+      this.#flushTimer = undefined;
+      this.drained();
+    });
+  }
+
+  #drop(frame: Chunk, reason: string): void {
+    this.#o.counters.count(reason);
     frame.release();
   }
-  /** The end of a burst of input: acknowledgements and replies are sent now. */
-  drained(): void {}
-  /** Active open. */
-  connect(_local: Endpoint, _remote: Endpoint): Promise<ByteStream> {
-    return Promise.reject(new Error("not yet"));
+
+  #isForUs(buf: Uint8Array, ip: IpPacket): boolean {
+    const { addressesAt: at, addressLen: len } = ip;
+    if (!this.#o.mayTalk(buf.subarray(at, at + len))) {
+      this.#o.counters.count("ip.source-refused");
+      return false;
+    }
+    if (!this.#o.isLocal(buf.subarray(at + len, at + 2 * len))) {
+      this.#o.counters.count("ip.not-local");
+      return false;
+    }
+    return true;
   }
-  sendUdp(_local: Endpoint, _remote: Endpoint, _payload: Uint8Array): void {}
-  /** Open connections, attempts and TIME-WAIT not counted. */
-  get connections(): number {
-    return 0;
+
+  #inputTcp(frame: Chunk, ip: IpPacket, trusted: boolean): void {
+    const buf = frame.bytes;
+    const seg = decodeTcp(buf, ip.bodyAt, ip.end);
+    if (isMalformed(seg)) {
+      this.#drop(frame, seg.malformed);
+      return;
+    }
+    if (!trusted && !isIntact(this.#sumWithPseudoHeader(buf, ip))) {
+      this.#drop(frame, "tcp.checksum");
+      return;
+    }
+    let flow = this.#flows.find(buf, ip.addressesAt, ip.addressLen, ip.bodyAt);
+    if ((seg.flags & (SYN | ACK)) === SYN && flow !== undefined) flow = this.#makeWay(flow, seg);
+    if (flow === undefined) {
+      if (this.#isForUs(buf, ip)) this.#inputUnknown(buf, ip, seg);
+      frame.release();
+      return;
+    }
+    if (seg.textLen === 0) {
+      frame.release();
+      flow.segment(seg, undefined, this.#o.clock.now());
+    } else {
+      flow.segment(seg, narrow(frame, seg.textAt, seg.textAt + seg.textLen), this.#o.clock.now());
+    }
   }
-  /** Resets every connection and attempt. */
-  close(): void {}
+
+  /** A SYN may end what occupies its endpoints; `undefined` then. */
+  #makeWay(flow: Flow, seg: TcpSegment): Flow | undefined {
+    if (flow instanceof TimeWait && flow.makesWayFor(seg)) {
+      flow.shutdown();
+      return undefined;
+    }
+    if (flow instanceof Attempt && flow.makesWayFor(seg)) {
+      flow.abandon();
+      return undefined;
+    }
+    return flow;
+  }
+
+  /** RFC 9293 §3.10.7.2: as if we listened everywhere; and §3.10.7.1 for the rest. */
+  #inputUnknown(buf: Uint8Array, ip: IpPacket, seg: TcpSegment): void {
+    const tuple = tupleOf(buf, ip.addressesAt, ip.addressLen, ip.bodyAt);
+    if ((seg.flags & (SYN | ACK | RST | FIN)) !== SYN || seg.srcPort === 0 || seg.dstPort === 0) {
+      this.#reject(tuple, seg, seg.textLen);
+      return;
+    }
+    if (this.#attempts >= ATTEMPTS) {
+      this.#o.counters.count("tcp.attempts-full");
+      return;
+    }
+    if (this.#connections >= CONNECTIONS) {
+      this.#o.counters.count("tcp.connections-full");
+      this.#reject(tuple, seg, seg.textLen);
+      return;
+    }
+    const attempt = new Attempt(this.#host, tuple, seg, () => this.#tcbOptions(tuple));
+    this.#add(attempt);
+    this.#o.handlers.tcp(attempt);
+  }
+
+  #reject(tuple: Tuple, seg: Pick<TcpSegment, "seq" | "ack" | "flags">, textLen: number): void {
+    if (seg.flags & RST) return;
+    this.#o.counters.count("tcp.rst-sent");
+    const hasAck = (seg.flags & ACK) !== 0;
+    const segLen = textLen + (seg.flags & SYN ? 1 : 0) + (seg.flags & FIN ? 1 : 0);
+    this.#writer.tcp(tuple, {
+      seq: hasAck ? seg.ack : 0,
+      ack: hasAck ? 0 : (seg.seq + segLen) >>> 0,
+      flags: hasAck ? RST : RST | ACK,
+      wnd: 0,
+      mss: 0,
+      windowScale: undefined,
+      text: undefined,
+      textAt: 0,
+      textLen: 0,
+      segmentLen: 0,
+    });
+  }
+
+  #inputOther(frame: Chunk, ip: IpPacket, trusted: boolean): void {
+    const buf = frame.bytes;
+    if (ip.protocol === protocol.UDP) this.#inputUdp(buf, ip, trusted);
+    else if (ip.protocol === (ip.version === 4 ? protocol.ICMP : protocol.ICMPV6)) this.#inputIcmp(buf, ip, trusted);
+    else this.#unreachable("protocol", buf, ip);
+    frame.release();
+  }
+
+  #inputUdp(buf: Uint8Array, ip: IpPacket, trusted: boolean): void {
+    const udp = decodeUdp(buf, ip.bodyAt, ip.end);
+    if (isMalformed(udp)) {
+      this.#o.counters.count(udp.malformed);
+      return;
+    }
+    const unchecked = udp.checksum === 0 && ip.version === 4;
+    const end = udp.payloadAt + udp.payloadLen;
+    if (!trusted && !unchecked && (udp.checksum === 0 || !isIntact(this.#sumWithPseudoHeader(buf, { ...ip, end })))) {
+      this.#o.counters.count("udp.checksum");
+      return;
+    }
+    const tuple = tupleOf(buf, ip.addressesAt, ip.addressLen, ip.bodyAt);
+    const len = ip.addressLen;
+    const datagram: UdpDatagram = {
+      local: { address: tuple.slice(len, 2 * len), port: udp.dstPort },
+      remote: { address: tuple.slice(0, len), port: udp.srcPort },
+      payload: buf.slice(udp.payloadAt, end),
+      reply: (payload) => this.sendUdp(datagram.local, datagram.remote, payload),
+    };
+    if (!this.#o.handlers.udp(datagram)) this.#unreachable("port", buf, ip);
+  }
+
+  #inputIcmp(buf: Uint8Array, ip: IpPacket, trusted: boolean): void {
+    const icmp = decodeIcmp(buf, ip.bodyAt, ip.end);
+    if (isMalformed(icmp)) {
+      this.#o.counters.count(icmp.malformed);
+      return;
+    }
+    const sum = ip.version === 6 ? this.#sumWithPseudoHeader(buf, ip) : addWords(0, buf, ip.bodyAt, ip.end);
+    if (!trusted && !isIntact(sum)) {
+      this.#o.counters.count("icmp.checksum");
+      return;
+    }
+    const request = ip.version === 4 ? icmp4.echoRequest : icmp6.echoRequest;
+    if (icmp.type !== request) {
+      this.#o.counters.count(isIcmpError(ip.version, icmp.type) ? "icmp.error-ignored" : "icmp.ignored");
+      return;
+    }
+    const { addressesAt: at, addressLen: len } = ip;
+    if (!this.#o.handlers.echo(buf.slice(at + len, at + 2 * len))) {
+      this.#unreachable("address", buf, ip);
+      return;
+    }
+    const reply = ip.version === 4 ? icmp4.echoReply : icmp6.echoReply;
+    const body = buf.subarray(ip.bodyAt + ICMP_HEADER_LEN, ip.end);
+    this.#writer.icmp(addressesOf(buf, ip), reply, 0, u32(buf, ip.bodyAt + 4), body);
+  }
+
+  #unreachable(reason: "address" | "port" | "protocol", buf: Uint8Array, ip: IpPacket): void {
+    const sent = this.#icmpErrors.send(reason, buf, ip, this.#o.clock.now());
+    this.#o.counters.count(sent ? `icmp.${reason}-unreachable` : "icmp.rate-limited");
+  }
+
+  /** Over the body, its own checksum field included. */
+  #sumWithPseudoHeader(buf: Uint8Array, ip: IpPacket): number {
+    const pseudo = pseudoHeaderSum(buf, ip.addressesAt, ip.addressLen, ip.protocol, ip.end - ip.bodyAt);
+    return addWords(pseudo, buf, ip.bodyAt, ip.end);
+  }
+
+  #tcbOptions(tuple: Tuple): TcbOptions {
+    const version = versionOf(tuple);
+    const headers = (version === 4 ? IP4_HEADER_LEN : IP6_HEADER_LEN) + TCP_HEADER_LEN;
+    const mssLocal = this.#o.mtu - headers;
+    const now = this.#o.clock.now();
+    return {
+      ipVersion: version,
+      iss: this.#isn(tuple, now),
+      mssLocal,
+      frameRoom: this.#o.offload.tso ? limits.MAX_PACKET_LEN - headers : mssLocal,
+      now,
+    };
+  }
+
+  #add(flow: Flow): void {
+    this.#flows.add(flow);
+    this.#tally(flow, 1);
+  }
+
+  #tally(flow: Flow, by: 1 | -1): void {
+    if (flow instanceof Connection) this.#connections += by;
+    else if (flow instanceof Attempt) this.#attempts += by;
+    else if (flow instanceof TimeWait) {
+      if (by < 0) {
+        this.#timeWaits.delete(flow);
+        return;
+      }
+      this.#timeWaits.add(flow);
+      if (this.#timeWaits.size <= TIME_WAITS) return;
+      const [oldest] = this.#timeWaits;
+      oldest?.shutdown();
+    }
+  }
 }

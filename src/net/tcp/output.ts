@@ -8,7 +8,7 @@ import { announce } from "./window.ts";
 
 /** Puts a segment on the wire. `textAt` counts from the start of `snd.queue`. */
 export interface SegmentSink {
-  segment(tcb: Tcb, seqno: number, flags: number, wnd: number, textAt: number, textLen: number): void;
+  send(tcb: Tcb, seqno: number, flags: number, wnd: number, textAt: number, textLen: number): void;
 }
 
 /**
@@ -27,7 +27,7 @@ export function output(tcb: Tcb, now: number, sink: SegmentSink): void {
 
 /** An empty ACK, whether owed or not. */
 export function sendAck(tcb: Tcb, sink: SegmentSink): void {
-  sink.segment(tcb, bareSeq(tcb), ACK, announce(tcb), 0, 0);
+  sink.send(tcb, bareSeq(tcb), ACK, announce(tcb), 0, 0);
 }
 
 /**
@@ -48,8 +48,8 @@ function outputSyn(tcb: Tcb, now: number, sink: SegmentSink): void {
   else startTiming(tcb.rtt, snd.nxt, now);
   if (timer.atMs === 0) timer.atMs = now + currentRtoMs(tcb.rtt);
   rcv.ack = "none";
-  if (tcb.state === "SYN-SENT") sink.segment(tcb, snd.iss, SYN, 65_535, 0, 0);
-  else sink.segment(tcb, snd.iss, SYN | ACK, Math.min(65_535, seq.diff(rcv.adv, rcv.nxt)), 0, 0);
+  if (tcb.state === "SYN-SENT") sink.send(tcb, snd.iss, SYN, 65_535, 0, 0);
+  else sink.send(tcb, snd.iss, SYN | ACK, Math.min(65_535, seq.diff(rcv.adv, rcv.nxt)), 0, 0);
 }
 
 function outputText(tcb: Tcb, now: number, sink: SegmentSink): void {
@@ -92,7 +92,7 @@ function sendText(tcb: Tcb, now: number, sink: SegmentSink, textAt: number, text
   if (timer.atMs === 0 || timer.persist) timer.atMs = now + currentRtoMs(tcb.rtt); // RFC 6298 §5.1
   timer.persist = false;
   const pushed = textAt + textLen === snd.queue.octets ? PSH : 0;
-  sink.segment(tcb, start, ACK | (textLen > 0 ? pushed : 0) | (fin ? FIN : 0), announce(tcb), textAt, textLen);
+  sink.send(tcb, start, ACK | (textLen > 0 ? pushed : 0) | (fin ? FIN : 0), announce(tcb), textAt, textLen);
 }
 
 /** Sends the first unacknowledged segment again (fast retransmit, RFC 5681 §3.2). */
@@ -103,7 +103,7 @@ export function resendFirst(tcb: Tcb, now: number, sink: SegmentSink): void {
   if (textLen === 0 && !fin) return;
   tcb.rtt.timing = false;
   timer.atMs = now + currentRtoMs(tcb.rtt);
-  sink.segment(tcb, snd.una, ACK | (fin ? FIN : 0), announce(tcb), 0, textLen);
+  sink.send(tcb, snd.una, ACK | (fin ? FIN : 0), announce(tcb), 0, textLen);
 }
 
 /** The window is closed, or too small to use: ask again and again (§3.8.6.1). */
@@ -163,5 +163,5 @@ function probe(tcb: Tcb, now: number, sink: SegmentSink): void {
   snd.max = seq.max(snd.max, seq.add(snd.nxt, textLen + (fin ? 1 : 0)));
   backOff(rtt);
   timer.atMs = now + currentRtoMs(rtt);
-  sink.segment(tcb, snd.nxt, ACK | (fin ? FIN : 0), announce(tcb), 0, textLen);
+  sink.send(tcb, snd.nxt, ACK | (fin ? FIN : 0), announce(tcb), 0, textLen);
 }

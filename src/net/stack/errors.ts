@@ -1,0 +1,38 @@
+import { OperationError } from "../../base/mod.ts";
+
+/** The peer answered our SYN with RST. */
+export class ConnectionRefusedError extends OperationError {
+  readonly code = "tcp-refused";
+
+  constructor(remote: string) {
+    super(`${remote} refused the connection: nothing listens on that port`);
+  }
+}
+
+/** The peer did not answer our SYN. */
+export class ConnectTimeoutError extends OperationError {
+  readonly code = "tcp-timeout";
+  override readonly retryable = true;
+
+  constructor(remote: string) {
+    super(`${remote} did not answer`);
+  }
+}
+
+/** The pair of endpoints has a connection already, or none may be added. */
+export class AddressInUseError extends OperationError {
+  readonly code = "tcp-address-in-use";
+
+  constructor(local: string, remote: string) {
+    super(`${local} is already connected to ${remote}: use another local port`);
+  }
+}
+
+/** The stack was closed. */
+export class StackClosedError extends OperationError {
+  readonly code = "tcp-stack-closed";
+
+  constructor() {
+    super("the network stack was closed");
+  }
+}

@@ -1,0 +1,177 @@
+import type { ChunkQueue } from "../tcp/mod.ts";
+import {
+  addWords,
+  checksumOf,
+  encodeIcmp,
+  encodeIp4,
+  encodeIp6,
+  encodeSynOptions,
+  encodeTcp,
+  encodeUdp,
+  encodeVirtio,
+  fold,
+  gsoType,
+  ICMP_CHECKSUM_OFFSET,
+  ICMP_HEADER_LEN,
+  IP4_HEADER_LEN,
+  IP6_HEADER_LEN,
+  protocol,
+  pseudoHeaderSum,
+  put16,
+  SYN,
+  synOptionsLen,
+  TCP_CHECKSUM_OFFSET,
+  TCP_HEADER_LEN,
+  UDP_CHECKSUM_OFFSET,
+  UDP_HEADER_LEN,
+  u16,
+  VIRTIO_HEADER_LEN,
+  virtioFlag,
+} from "../wire/mod.ts";
+import type { Tuple } from "./flow-table.ts";
+
+const IP_AT = VIRTIO_HEADER_LEN;
+const FRAME_MAX = VIRTIO_HEADER_LEN + 65_535;
+
+/** One segment to send. */
+export interface OutgoingSegment {
+  readonly seq: number;
+  readonly ack: number;
+  readonly flags: number;
+  readonly wnd: number;
+  /** Options of a SYN. */
+  readonly mss: number;
+  readonly windowScale: number | undefined;
+  /** Where the text is, if there is any. */
+  readonly text: ChunkQueue | undefined;
+  readonly textAt: number;
+  readonly textLen: number;
+  /** Text beyond this is for the device to segment. */
+  readonly segmentLen: number;
+}
+
+/**
+ * Builds frames in one buffer and emits them. Checksums are complete, or the
+ * pseudo-header's only where the device does the rest.
+ */
+export class FrameWriter {
+  readonly #frame = new Uint8Array(FRAME_MAX);
+  readonly #offloadChecksum: boolean;
+  readonly #emit: (frame: Uint8Array) => void;
+
+  constructor(offloadChecksum: boolean, emit: (frame: Uint8Array) => void) {
+    this.#offloadChecksum = offloadChecksum;
+    this.#emit = emit;
+  }
+
+  tcp(tuple: Tuple, seg: OutgoingSegment): void {
+    const frame = this.#frame;
+    const ipLen = ipHeaderLen(tuple);
+    const tcpAt = IP_AT + ipLen;
+    const optionsLen = seg.flags & SYN ? synOptionsLen(seg.windowScale) : 0;
+    const tcpLen = TCP_HEADER_LEN + optionsLen;
+    const ports = tuple.length - 4;
+    encodeTcp(
+      frame,
+      tcpAt,
+      {
+        srcPort: u16(tuple, ports + 2),
+        dstPort: u16(tuple, ports),
+        seq: seg.seq,
+        ack: seg.ack,
+        flags: seg.flags,
+        wnd: seg.wnd,
+      },
+      tcpLen,
+    );
+    if (optionsLen > 0) encodeSynOptions(frame, tcpAt + TCP_HEADER_LEN, seg.mss, seg.windowScale);
+    if (seg.textLen > 0) seg.text?.copy(seg.textAt, seg.textLen, frame, tcpAt + tcpLen);
+    const gsoSize = seg.textLen > seg.segmentLen ? seg.segmentLen : 0;
+    this.#finish(tuple, protocol.TCP, tcpLen + seg.textLen, TCP_CHECKSUM_OFFSET, ipLen + tcpLen, gsoSize);
+  }
+
+  /** From the tuple's local endpoint to its remote one. False when it cannot fit one IP packet. */
+  udp(tuple: Tuple, payload: Uint8Array): boolean {
+    const length = UDP_HEADER_LEN + payload.length;
+    const ipLen = ipHeaderLen(tuple);
+    if (ipLen + length > 65_535) return false;
+    const udpAt = IP_AT + ipLen;
+    const ports = tuple.length - 4;
+    encodeUdp(this.#frame, udpAt, u16(tuple, ports + 2), u16(tuple, ports), length);
+    this.#frame.set(payload, udpAt + UDP_HEADER_LEN);
+    this.#finish(tuple, protocol.UDP, length, UDP_CHECKSUM_OFFSET, ipLen + UDP_HEADER_LEN, 0);
+    return true;
+  }
+
+  /** An ICMP message; `rest` is the header's second word, `body` what follows it. */
+  icmp(tuple: Tuple, type: number, code: number, rest: number, body: Uint8Array): void {
+    const frame = this.#frame;
+    const at = IP_AT + ipHeaderLen(tuple);
+    const length = ICMP_HEADER_LEN + body.length;
+    encodeIcmp(frame, at, type, code, rest);
+    frame.set(body, at + ICMP_HEADER_LEN);
+    const v6 = tuple.length !== 12;
+    const proto = v6 ? protocol.ICMPV6 : protocol.ICMP;
+    this.#ip(tuple, proto, length);
+    const pseudo = v6 ? pseudoHeaderSum(frame, IP_AT + 8, 16, proto, length) : 0;
+    put16(frame, at + ICMP_CHECKSUM_OFFSET, checksumOf(addWords(pseudo, frame, at, at + length)));
+    encodeVirtio(frame, NO_OFFLOAD);
+    this.#emit(frame.subarray(0, at + length));
+  }
+
+  #finish(
+    tuple: Tuple,
+    proto: number,
+    length: number,
+    checksumOffset: number,
+    headersLen: number,
+    gsoSize: number,
+  ): void {
+    const frame = this.#frame;
+    const at = IP_AT + ipHeaderLen(tuple);
+    this.#ip(tuple, proto, length);
+    const v6 = tuple.length !== 12;
+    const pseudo = pseudoHeaderSum(frame, IP_AT + (v6 ? 8 : 12), v6 ? 16 : 4, proto, length);
+    if (this.#offloadChecksum) {
+      put16(frame, at + checksumOffset, fold(pseudo));
+      encodeVirtio(frame, {
+        flags: virtioFlag.NEEDS_CSUM,
+        gsoType: gsoSize === 0 ? gsoType.NONE : v6 ? gsoType.TCPV6 : gsoType.TCPV4,
+        hdrLen: headersLen,
+        gsoSize,
+        csumStart: at - IP_AT,
+        csumOffset: checksumOffset,
+      });
+    } else {
+      const sum = checksumOf(addWords(pseudo, frame, at, at + length));
+      // In UDP 0 means none (RFC 768); in TCP the two zeros are equal.
+      put16(frame, at + checksumOffset, sum === 0 ? 0xffff : sum);
+      encodeVirtio(frame, NO_OFFLOAD);
+    }
+    this.#emit(frame.subarray(0, at + length));
+  }
+
+  #ip(tuple: Tuple, proto: number, length: number): void {
+    const frame = this.#frame;
+    if (tuple.length === 12) {
+      copyWithin(tuple, 4, frame, IP_AT + 12, 4);
+      copyWithin(tuple, 0, frame, IP_AT + 16, 4);
+      encodeIp4(frame, IP_AT, proto, IP4_HEADER_LEN + length);
+    } else {
+      copyWithin(tuple, 16, frame, IP_AT + 8, 16);
+      copyWithin(tuple, 0, frame, IP_AT + 24, 16);
+      encodeIp6(frame, IP_AT, proto, length);
+    }
+  }
+}
+
+const NO_OFFLOAD = { flags: 0, gsoType: 0, hdrLen: 0, gsoSize: 0, csumStart: 0, csumOffset: 0 };
+
+function ipHeaderLen(tuple: Tuple): number {
+  return tuple.length === 12 ? IP4_HEADER_LEN : IP6_HEADER_LEN;
+}
+
+/** For a few octets a loop is cheaper than a view. */
+function copyWithin(from: Uint8Array, fromAt: number, to: Uint8Array, toAt: number, length: number): void {
+  for (let i = 0; i < length; i++) to[toAt + i] = from[fromAt + i]!;
+}

@@ -1,0 +1,28 @@
+import type { TcpSegment } from "../wire/mod.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { Flow, Tuple } from "./flow-table.ts";
+import type { FrameWriter } from "./frame-writer.ts";
+
+/** What flows need of their stack. */
+export interface Host {
+  readonly writer: FrameWriter;
+  readonly deadlines: Deadlines;
+  /** Between `input` and `drained`: what is to be sent waits for the end of the burst. */
+  readonly inBurst: boolean;
+  now(): number;
+  /** Has `flush` called at the end of the burst, or within `DELAYED_ACK_MS`. */
+  mark(flow: Flushable): void;
+  /** May one more challenge ACK be sent? */
+  mayChallenge(now: number): boolean;
+  count(name: string): void;
+  /** Puts `next` in the place of `old`; without `next`, `old` just leaves. Does nothing when `old` has left. */
+  replace(old: Flow, next: Flow | undefined): void;
+  /** Answers a segment that nobody wants with a RST (RFC 9293 §3.10.7.1). */
+  reject(tuple: Tuple, seg: Pick<TcpSegment, "seq" | "ack" | "flags">, textLen: number): void;
+}
+
+export interface Flushable {
+  /** Already in the list of those to be flushed; the stack's. */
+  marked: boolean;
+  flush(now: number): void;
+}

@@ -1,0 +1,16 @@
+import { createHash } from "node:crypto";
+import type { Random } from "../../base/mod.ts";
+import { u32 } from "../wire/mod.ts";
+import type { Tuple } from "./flow-table.ts";
+
+/** Steps of 4 µs (RFC 9293 §3.4.1). */
+const TICKS_PER_MS = 250;
+
+/** Initial sequence numbers: a clock plus a keyed hash of the endpoints (RFC 6528 §3). */
+export function isnGenerator(random: Random): (tuple: Tuple, now: number) => number {
+  const secret = random(16);
+  return (tuple, now) => {
+    const digest = createHash("sha256").update(secret).update(tuple).digest();
+    return (u32(digest, 0) + Math.floor(now * TICKS_PER_MS)) % 2 ** 32;
+  };
+}
