@@ -100,7 +100,7 @@ export {
   type WatchEvent,
   watchEventSchema,
 } from "./rpc.ts";
-export { parseTokenRole, TOKEN_ROLES, type Token, type TokenRole, tokenSchema } from "./token.ts";
+export { parseTokenRole, TOKEN_ROLES, type Token, type TokenRole, tokenRoles, tokenSchema } from "./token.ts";
 export { type User, userSchema } from "./user.ts";
 export { type Checked, check, checkResource, formatPath, type Issue, type Path, parseValue } from "./validate.ts";
 export {

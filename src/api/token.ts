@@ -24,19 +24,21 @@ export function parseTokenRole(value: string): TokenRole | undefined {
   return TOKEN_ROLES.find((role) => role.toLowerCase() === plain);
 }
 
-export const tokenRole = z.string().transform((value, context): TokenRole => {
+const tokenRole = z.string().transform((value, context): TokenRole => {
   const role = parseTokenRole(value);
   if (role !== undefined) return role;
   context.addIssue({ code: "custom", message: unknownWord("role", value, TOKEN_ROLES) });
   return z.NEVER;
 });
 
+export const tokenRoles = z.array(tokenRole).min(1, "a token needs at least one role");
+
 export const tokenSchema = z.strictObject({
   kind: literal("kind", "token"),
   version: literal("version", "v2"),
   metadata: metadata(tokenName),
   spec: z.strictObject({
-    roles: z.array(tokenRole).min(1, "a token needs at least one role"),
+    roles: tokenRoles,
     join_method: z.literal("token", { error: 'only join_method "token" is supported' }).optional(),
     suggested_labels: z.unknown().optional(),
     suggested_agent_matcher_labels: stringMap.optional(),
