@@ -112,4 +112,4 @@ export {
   vnetConfigSchema,
 } from "./vnet-config.ts";
 export { fromErrorEnvelope, toErrorEnvelope } from "./wire-error.ts";
-export { checkDocument, parseYaml, type SourceDocument } from "./yaml.ts";
+export { checkDocument, located, parseYaml, type SourceDocument } from "./yaml.ts";

@@ -18,12 +18,10 @@ export const durationMs = z.string().transform((value, context): number => {
   return z.NEVER;
 });
 
-/** One value or a list of them. */
+/** One value or a list of them; empty ones do not count. */
 export function oneOrMore(item: z.ZodType<string>) {
   return z
-    .union([item.transform((value) => (value === "" ? [] : [value])), z.array(item)], {
-      error: "expected a string or a list of strings",
-    })
+    .preprocess((value) => (typeof value === "string" ? [value] : value), z.array(item))
     .transform((values) => values.filter((value) => value !== ""));
 }
 

@@ -1,7 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { BadInputError, checkDocument, formatProblem, type Issue, parseYaml, type SourceDocument } from "../api/mod.ts";
+import {
+  BadInputError,
+  checkDocument,
+  formatProblem,
+  type Issue,
+  located,
+  parseYaml,
+  type SourceDocument,
+} from "../api/mod.ts";
 import { crossFieldFaults, crossFieldWarnings } from "./cross-field.ts";
 import { ConfigFileError } from "./errors.ts";
 import { joinHostPort } from "./fields.ts";
@@ -31,7 +39,7 @@ export function parseTeleportConfig(text: string, file: string, flags: StartFlag
   const notOurs = takeNotOurs(value);
   const config = checkDocument(fileSchema, { ...document, value });
   const faults = crossFieldFaults(config);
-  if (faults.length > 0) throw BadInputError.of(faults.map((fault) => document.locate(fault)));
+  if (faults.length > 0) throw located(document, faults);
   const warnings: Issue[] = [
     ...notOurs.map((path) => ({ path, key: false, message: "this version does not have it; it has no effect" })),
     ...crossFieldWarnings(config),
