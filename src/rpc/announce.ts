@@ -38,7 +38,7 @@ export class Announcement {
 
   /** What is announced has changed: write it now. */
   renew(): void {
-    this.#wake.abort();
+    
   }
 
   /** Writes no more; what was written stays until it lapses. */

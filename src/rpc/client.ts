@@ -1,0 +1,175 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
+import type { Kind } from "../api/mod.ts";
+import { type Logger, messageOf, silentLogger, sleep } from "../base/mod.ts";
+import { Backoff } from "./backoff.ts";
+import { answerOf, failureOf, openRequest } from "./call.ts";
+import { type ClientIdentity, type ClusterTrust, connectApi, type Dial } from "./connection.ts";
+import type { Method, RequestOf, ResponseOf, WatchEventOf } from "./contract.ts";
+import { CallTimeoutError, ConnectionLostError } from "./errors.ts";
+import { CALL_TIMEOUT_MS } from "./limits.ts";
+import { watchLines } from "./watch.ts";
+
+export interface RpcClientOptions {
+  dial: Dial;
+  trust: ClusterTrust;
+  /** Absent: an anonymous caller (login, joining). */
+  identity?: ClientIdentity | undefined;
+  /** For a relay's dispatch: the proxy's public name. */
+  servername?: string | undefined;
+  log?: Logger;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+  /** Connecting included; 10 s by default. */
+  timeoutMs?: number;
+}
+
+/**
+ * Calls Auth over one HTTP/2 connection, made when first needed and again when
+ * it is lost. A failed attempt makes the next one wait (100 ms to 4 s, with
+ * jitter); a call waits for that no longer than its own bound.
+ */
+export class RpcClient implements AsyncDisposable {
+  readonly #options: RpcClientOptions;
+  readonly #log: Logger;
+  readonly #abort = new AbortController();
+  readonly #backoff = new Backoff();
+  #identity: ClientIdentity | undefined;
+  #session: ClientHttp2Session | undefined;
+  #connecting: Promise<ClientHttp2Session> | undefined;
+  /** When the next attempt may start, `performance.now()`. */
+  #notBefore = 0;
+
+  constructor(options: RpcClientOptions) {
+    this.#options = options;
+    this.#identity = options.identity;
+    this.#log = options.log ?? silentLogger;
+  }
+
+  /**
+   * One request. Rejects with the error class that Auth's handler threw, or
+   * `ConnectionLostError`, `CallTimeoutError`, `UntrustedServerError`. Nothing
+   * is sent twice.
+   */
+  async call<M extends Method>(method: M, request: RequestOf<M>, o: CallOptions = {}): Promise<ResponseOf<M>> {
+    const timeoutMs = o.timeoutMs ?? CALL_TIMEOUT_MS;
+    const timeout = AbortSignal.timeout(timeoutMs);
+    const signal = this.#bounded(timeout, o.signal);
+    try {
+      return await answerOf(method, await this.#post(method, request, signal), signal);
+    } catch (error) {
+      if (error !== timeout.reason) throw error;
+      throw new CallTimeoutError(`no answer from the Auth Service within ${timeoutMs / 1000} s`, { cause: error });
+    }
+  }
+
+  /**
+   * One watch: what exists, `init`, then changes, until the consumer stops or
+   * `signal` is aborted. Ends by an error when the connection is lost or the
+   * server cuts it off; `CachedView` starts again by itself.
+   */
+  async *watch<K extends Kind>(kinds: readonly K[], signal?: AbortSignal): AsyncGenerator<WatchEventOf<K>> {
+    const bound = this.#bounded(signal);
+    const stream = await this.#post("resource.watch", { kinds }, bound);
+    try {
+      for await (const line of watchLines(stream, bound)) {
+        if ("error" in line) throw failureOf(line);
+        if (line.type !== "alive") yield line as WatchEventOf<K>;
+      }
+    } finally {
+      stream.close(constants.NGHTTP2_CANCEL);
+    }
+  }
+
+  /** Shows another certificate from now on; requests under way finish on the old connection. */
+  useIdentity(identity: ClientIdentity | undefined): void {
+    this.#identity = identity;
+    this.#session?.close();
+    this.#session = undefined;
+  }
+
+  /** Whether a connection is open now. */
+  get connected(): boolean {
+    return this.#session !== undefined;
+  }
+
+  close(): Promise<void> {
+    this.#abort.abort(new ConnectionLostError("the client was closed"));
+    const session = this.#session;
+    this.#session = undefined;
+    if (session === undefined || session.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      session.once("close", resolve);
+      session.destroy();
+    });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #bounded(...signals: (AbortSignal | undefined)[]): AbortSignal {
+    return AbortSignal.any([this.#abort.signal, ...signals.filter((signal) => signal !== undefined)]);
+  }
+
+  async #post(method: string, request: unknown, signal: AbortSignal): Promise<ClientHttp2Stream> {
+    for (let attempt = 1; ; attempt++) {
+      const session = await raced(this.#connected(), signal);
+      try {
+        return openRequest(session, method, request);
+      } catch (error) {
+        // The session ended between two turns: nothing was sent, so once more is safe.
+        if (this.#session === session) this.#session = undefined;
+        if (attempt > 1) throw new ConnectionLostError(`connection to the Auth Service lost: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  #connected(): Promise<ClientHttp2Session> {
+    const session = this.#session;
+    if (session && !session.closed && !session.destroyed) return Promise.resolve(session);
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<ClientHttp2Session> {
+    const waitMs = this.#notBefore - performance.now();
+    if (waitMs > 0) await sleep(waitMs, this.#abort.signal);
+    const { dial, trust, servername } = this.#options;
+    const identity = this.#identity;
+    try {
+      const { session } = await connectApi({ dial, trust, identity, servername }, this.#abort.signal);
+      this.#backoff.reset();
+      this.#adopt(session, identity);
+      return session;
+    } catch (error) {
+      this.#notBefore = performance.now() + this.#backoff.nextMs();
+      this.#log.debug({ error: messageOf(error) }, "connecting to the Auth Service failed");
+      throw error;
+    }
+  }
+
+  #adopt(session: ClientHttp2Session, identity: ClientIdentity | undefined): void {
+    const forget = () => {
+      if (this.#session === session) this.#session = undefined;
+    };
+    session.once("goaway", forget);
+    session.once("close", forget);
+    // Another identity was set while the handshake ran: those who wait still use this one, nobody after them.
+    if (this.#abort.signal.aborted) session.destroy();
+    else if (this.#identity === identity) this.#session = session;
+  }
+}
+
+/** `promise`, or the signal's reason if that comes first; the work goes on for others who wait for it. */
+function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -1,0 +1,63 @@
+import { constants, type ServerHttp2Stream } from "node:http2";
+import type { Kind } from "../api/mod.ts";
+import type { WatchEventOf } from "./contract.ts";
+import { WatchOverflowError } from "./errors.ts";
+import { HEARTBEAT_MS, SILENCE_MS } from "./limits.ts";
+
+/**
+ * Writes a watch as JSON lines. The next event is pulled only when the last
+ * one was taken, so what a slow watcher leaves unread waits in the source's
+ * bounded queue, which ends the watch when it overflows. A watcher that reads
+ * nothing at all for 15 s is cut off here.
+ */
+export async function sendWatch(
+  stream: ServerHttp2Stream,
+  events: AsyncIterable<WatchEventOf<Kind>>,
+  signal: AbortSignal,
+): Promise<void> {
+  stream.respond({ [constants.HTTP2_HEADER_STATUS]: 200, "content-type": "application/x-ndjson" });
+  const heartbeat = setInterval(() => {
+    if (!stream.writableNeedDrain && !stream.writableEnded) writeLine(stream, { type: "alive" });
+  }, HEARTBEAT_MS);
+  heartbeat.unref();
+  const source = events[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await untilAborted(source.next(), signal);
+      if (next.done) break;
+      if (!writeLine(stream, next.value)) await drained(stream, signal);
+    }
+    stream.end();
+  } finally {
+    clearInterval(heartbeat);
+    // Not awaited: a source that waits inside `next` ends by the signal, not by `return`.
+    void Promise.resolve(source.return?.()).catch(() => {});
+  }
+}
+
+function writeLine(stream: ServerHttp2Stream, value: object): boolean {
+  return stream.destroyed || stream.write(`${JSON.stringify(value)}\n`);
+}
+
+function drained(stream: ServerHttp2Stream, signal: AbortSignal): Promise<void> {
+  const wait = Promise.withResolvers<void>();
+  stream.once("drain", wait.resolve);
+  const timer = setTimeout(() => {
+    stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    wait.reject(new WatchOverflowError("the watcher has read nothing for too long: list again"));
+  }, SILENCE_MS);
+  timer.unref();
+  return untilAborted(wait.promise, signal).finally(() => {
+    clearTimeout(timer);
+    stream.removeListener("drain", wait.resolve);
+  });
+}
+
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -1,0 +1,247 @@
+import type { EventEmitter } from "node:events";
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo, Server as NetServer, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { createServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import {
+  AccessDeniedError,
+  BadInputError,
+  isRpcMethod,
+  LimitExceededError,
+  parseValue,
+  RPC,
+  type RpcContract,
+  type RpcMethod,
+  toErrorEnvelope,
+  UnauthenticatedError,
+} from "../api/mod.ts";
+import { type Clock, isMalformed, type Logger, OperationError } from "../base/mod.ts";
+import { type Identity, refusalText, TLS_DEFAULTS, verifyChain } from "../pki/mod.ts";
+import type { CallContext, RpcCaller, RpcHandlers } from "./contract.ts";
+import {
+  API_ALPN,
+  CALL_TIMEOUT_MS,
+  HANDSHAKE_TIMEOUT_MS,
+  MAX_CONNECTIONS,
+  MAX_REQUEST_LEN,
+  MAX_STREAMS,
+  WINDOW_LEN,
+} from "./limits.ts";
+import { sendWatch } from "./send-watch.ts";
+
+export interface RpcServerOptions {
+  /** Auth's own host certificate. */
+  certPem: string;
+  keyPem: string;
+  /** The user and host authorities of callers, asked at each handshake. */
+  authorities(): readonly string[];
+  handlers: RpcHandlers;
+  clock: Clock;
+  log: Logger;
+}
+
+/** The caller, or why its certificate is refused: then every request is answered with that. */
+type Verdict = { caller: RpcCaller; expires: number } | { refused: OperationError };
+
+/**
+ * Serves the API on TLS sockets with ALPN `tp-auth/1`: its own port's, and raw
+ * ones handed to `accept`. A certificate that does not verify is refused with
+ * its reason, never taken for an anonymous caller.
+ */
+export class RpcServer implements AsyncDisposable {
+  readonly #o: RpcServerOptions;
+  readonly #tls: TlsServer;
+  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #abort = new AbortController();
+
+  constructor(options: RpcServerOptions) {
+    this.#o = options;
+    this.#tls = createServer({
+      ...TLS_DEFAULTS,
+      cert: options.certPem,
+      key: options.keyPem,
+      ALPNProtocols: [API_ALPN],
+      requestCert: true,
+      // Verified by `verifyChain` instead, so that the caller can be told what is wrong.
+      rejectUnauthorized: false,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    });
+    this.#tls.maxConnections = MAX_CONNECTIONS;
+    this.#tls.on("secureConnection", (socket) => this.#serve(socket));
+    this.#tls.on("tlsClientError", (error) => this.#o.log.debug({ error: error.message }, "TLS handshake failed"));
+  }
+
+  async listen(host: string, port: number): Promise<{ address: string; port: number }> {
+    const server: NetServer & EventEmitter = this.#tls;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host, port }, () => {
+        server.removeListener("error", reject);
+        resolve();
+      });
+    });
+    const { address, port: bound } = server.address() as AddressInfo;
+    return { address, port: bound };
+  }
+
+  /** Serves a connection that arrived some other way. Still encrypted: the handshake happens here. */
+  accept(raw: Duplex): void {
+    this.#tls.emit("connection", raw);
+  }
+
+  /** Ends every call and connection. */
+  async close(): Promise<void> {
+    this.#abort.abort(new Error("the Auth Service is shutting down"));
+    const closed = new Promise<void>((resolve) => this.#tls.close(() => resolve()));
+    for (const session of this.#sessions) session.destroy();
+    if (this.#tls.listening) await closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #serve(socket: TLSSocket): void {
+    if (socket.alpnProtocol !== API_ALPN || this.#abort.signal.aborted) return void socket.destroy();
+    socket.on("error", () => {});
+    const verdict = this.#judge(socket);
+    const remote = `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`;
+    const session = performServerHandshake(socket as Socket, {
+      settings: { initialWindowSize: WINDOW_LEN, maxConcurrentStreams: MAX_STREAMS },
+    });
+    session.setLocalWindowSize(WINDOW_LEN);
+    this.#sessions.add(session);
+    session.once("close", () => this.#sessions.delete(session));
+    session.on("error", () => {});
+    session.on("stream", (stream: ServerHttp2Stream, headers) => {
+      stream.on("error", () => {});
+      void this.#answer(stream, String(headers[":method"]), String(headers[":path"]), verdict, remote);
+    });
+  }
+
+  #judge(socket: TLSSocket): Verdict {
+    const { raw } = socket.getPeerCertificate();
+    if (!raw) return { caller: { kind: "none" }, expires: Number.POSITIVE_INFINITY };
+    const expires = Date.parse(socket.getPeerCertificate().valid_to);
+    const identity = verifyChain(raw, this.#o.authorities(), this.#o.clock.wallMs());
+    if (isMalformed(identity)) {
+      this.#o.log.info({ reason: identity.malformed }, "a caller's certificate was refused");
+      return { refused: new UnauthenticatedError(refusalText(identity.malformed)) };
+    }
+    return admit(identity, expires);
+  }
+
+  async #answer(
+    stream: ServerHttp2Stream,
+    verb: string,
+    path: string,
+    verdict: Verdict,
+    remote: string,
+  ): Promise<void> {
+    const done = new AbortController();
+    stream.once("close", () => done.abort(new Error("the caller gave up")));
+    try {
+      const body = await readBody(stream);
+      const method = methodOf(verb, path);
+      const contract: RpcContract = RPC[method];
+      const caller = this.#allow(verdict, method, contract);
+      const request = parseValue(contract.request, parseJson(body));
+      const bound = contract.stream ? this.#untilExpiry(verdict, done) : AbortSignal.timeout(CALL_TIMEOUT_MS);
+      const signal = AbortSignal.any([done.signal, this.#abort.signal, bound]);
+      await this.#carryOut(stream, method, request, { caller, remote, signal });
+    } catch (error) {
+      this.#fail(stream, path, error);
+    }
+  }
+
+  async #carryOut(stream: ServerHttp2Stream, method: RpcMethod, request: unknown, context: CallContext): Promise<void> {
+    const { handlers } = this.#o;
+    if (method === "resource.watch") {
+      const events = handlers[method](request as Parameters<(typeof handlers)["resource.watch"]>[0], context);
+      await sendWatch(stream, events, context.signal);
+      return;
+    }
+    const handler = handlers[method] as (request: unknown, context: CallContext) => unknown;
+    respond(stream, 200, await handler(request, context));
+  }
+
+  #allow(verdict: Verdict, method: RpcMethod, contract: RpcContract): RpcCaller {
+    if ("refused" in verdict) throw verdict.refused;
+    if (this.#o.clock.wallMs() > verdict.expires) throw new UnauthenticatedError(refusalText("pki.expired"));
+    const { caller } = verdict;
+    if (contract.callers.includes(caller.kind)) return caller;
+    if (caller.kind === "none") throw new UnauthenticatedError(`${method} needs a certificate: log in first`);
+    throw new AccessDeniedError(`${method} is not for a ${caller.kind}`);
+  }
+
+  /** A watch ends with the certificate that opened it. */
+  #untilExpiry(verdict: Verdict, done: AbortController): AbortSignal {
+    const expired = new AbortController();
+    if (!("expires" in verdict)) return expired.signal;
+    const leftMs = verdict.expires - this.#o.clock.wallMs();
+    if (leftMs > MAX_TIMER_MS) return expired.signal;
+    const timer = this.#o.clock.after(leftMs, () =>
+      expired.abort(new UnauthenticatedError(refusalText("pki.expired"))),
+    );
+    done.signal.addEventListener("abort", () => timer.cancel(), { once: true });
+    return expired.signal;
+  }
+
+  #fail(stream: ServerHttp2Stream, path: string, error: unknown): void {
+    if (!(error instanceof OperationError) && !stream.destroyed) {
+      this.#o.log.error({ path, error }, "a request failed by a bug");
+    }
+    const { status, envelope } = toErrorEnvelope(error);
+    respond(stream, status, envelope);
+  }
+}
+
+/** Longer waits overflow Node's timers. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+function admit(identity: Identity, expires: number): Verdict {
+  switch (identity.kind) {
+    case "app":
+      return {
+        refused: new AccessDeniedError("an app certificate opens connections to its app only; log in for the API"),
+      };
+    case "admin":
+    case "host":
+    case "user":
+      return { caller: identity, expires };
+  }
+}
+
+function methodOf(verb: string, path: string): RpcMethod {
+  const method = /^\/v1\/([a-z_.]{1,64})$/.exec(path)?.[1];
+  if (verb !== "POST" || method === undefined || !isRpcMethod(method)) {
+    throw new BadInputError(`unknown method ${verb} ${path.slice(0, 80)}: this server may be older than the client`);
+  }
+  return method;
+}
+
+async function readBody(stream: ServerHttp2Stream): Promise<string> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of stream as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > MAX_REQUEST_LEN) throw new LimitExceededError(`the request is larger than ${MAX_REQUEST_LEN} octets`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString();
+}
+
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    throw new BadInputError("the request is not JSON");
+  }
+}
+
+function respond(stream: ServerHttp2Stream, status: number, body: unknown): void {
+  if (stream.destroyed || stream.closed) return;
+  if (stream.headersSent) return void stream.end(`${JSON.stringify(body)}\n`);
+  stream.respond({ [constants.HTTP2_HEADER_STATUS]: status, "content-type": "application/json" });
+  stream.end(JSON.stringify(body));
+}
