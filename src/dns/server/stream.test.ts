@@ -50,17 +50,19 @@ function serve(handle: Handle) {
   let idle = () => {};
   let idleMs = 0;
   let closed = 0;
+  let timers = 0;
   const clock: Clock = {
     now: () => 0,
     wallMs: () => 0,
     after(delayMs, run) {
       idleMs = delayMs;
       idle = run;
+      timers++;
       return { cancel: () => {} };
     },
   };
   serveDnsStream(stream, { handle, clock, closed: () => closed++ });
-  return { stream, passIdleTime: () => idle(), idleMs: () => idleMs, closed: () => closed };
+  return { stream, passIdleTime: () => idle(), idleMs: () => idleMs, closed: () => closed, timers: () => timers };
 }
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -116,10 +118,11 @@ test("what cannot be a query, and silence, end the connection", async () => {
 });
 
 test("a reset while an answer is due is the end", async () => {
-  const { stream, closed } = serve(echo);
+  const { stream, closed, timers } = serve(echo);
   stream.handler.writable(100);
   stream.send(framed(Uint8Array.of(1)));
   stream.handler.reset("peer");
+  const before = timers();
   await settle();
-  assert.deepEqual([stream.written.length, closed()], [0, 1]);
+  assert.deepEqual([stream.written.length, closed(), timers()], [0, 1, before]);
 });

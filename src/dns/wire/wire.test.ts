@@ -60,6 +60,11 @@ test("names that lie are refused, each for its own reason", () => {
   }
 });
 
+test("a pointer leads before the labels just read, not only before the name", () => {
+  const message = fromHex(`${header()} c00e 00 00 c00c`); // at 16: to 12, and from there onwards to 14
+  assert.equal(reason(readName(message, 16)), "dns.name-pointer");
+});
+
 test("a chain of pointers is bounded", () => {
   const chain = (length: number) => {
     const message = Buffer.alloc(12 + 1 + 2 * length);
@@ -206,14 +211,21 @@ test("forbidden addresses are taken out and everything else is kept", () => {
 });
 
 test("pointers of a kept record lead to the right name although records before it went", () => {
-  // evil.example.com; A 100.0.0.1 at the question's name; CNAME at a name in that record's place.
+  // evil.com: A 100.0.0.1 of ww.com; then an MX and a CNAME with pointers into that record.
   const message = fromHex(`
-    0007 8080 0001 0002 0000 0000
+    0007 8080 0001 0003 0000 0000
     04 6576696c 03 636f6d 00 0001 0001
     02 7777 c011 0001 0001 00000005 0004 64000001
+    c011 000f 0001 00000005 0004 0005 c01a
     c01a 0005 0001 00000005 0005 02 6e73 c01d`);
-  const [answer] = packet.decode(Buffer.from(ok(withoutAddresses(message, forbidden, 512)))).answers!;
-  assert.deepEqual([answer!.type, answer!.name, (answer as packet.StringAnswer).data], ["CNAME", "ww.com", "ns.com"]);
+  const { answers } = packet.decode(Buffer.from(ok(withoutAddresses(message, forbidden, 512))));
+  assert.deepEqual(
+    answers!.map((answer) => [answer.type, answer.name, "data" in answer && answer.data]),
+    [
+      ["MX", "com", { preference: 5, exchange: "ww.com" }],
+      ["CNAME", "ww.com", "ns.com"],
+    ],
+  );
 });
 
 test("a rewritten answer that is too long is cut and marked", () => {

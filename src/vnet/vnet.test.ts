@@ -1,0 +1,380 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { type TestContext, test } from "node:test";
+import {
+  type ByteStream,
+  type Clock,
+  createLogger,
+  encodeUtf8,
+  formatIp,
+  isMalformed,
+  parseIp,
+  seededRandom,
+  systemClock,
+} from "../base/mod.ts";
+import { StreamUser, streamPair, VirtualHost } from "../testkit/mod.ts";
+import { memoryTunPair } from "../tun/mod.ts";
+import { planAddresses } from "./addresses.ts";
+import type { AppView, ClusterView, Directory } from "./directory.ts";
+import { DIAL_TIMEOUT_MS } from "./limits.ts";
+import { VNet } from "./vnet.ts";
+
+const MULTI_PORTS = [{ port: 1337 }, { port: 4000, endPort: 4010 }];
+
+function app(publicAddr: string, tcpPorts: AppView["tcpPorts"] = [], protocol: AppView["protocol"] = "tcp"): AppView {
+  return { name: publicAddr.split(".")[0]!, publicAddr, protocol, tcpPorts };
+}
+
+const ROOT: ClusterView = {
+  profile: "teleport.example.com",
+  cluster: "teleport.example.com",
+  proxyHosts: ["teleport.example.com"],
+  zones: ["company.test", "example.com"],
+  ipv4Cidr: "192.168.2.0/24",
+  apps: [
+    app("echo.company.test"),
+    app("deep.er.company.test"),
+    app("multi.company.test", MULTI_PORTS),
+    app("web.company.test", [], "http"),
+    app("teleport.example.com"),
+  ],
+};
+const LEAF: ClusterView = {
+  ...ROOT,
+  cluster: "leaf",
+  proxyHosts: ["leaf.example.org"],
+  zones: [],
+  ipv4Cidr: "100.64.0.0/10",
+  apps: [app("echo.leaf.example.org")],
+};
+
+type Dial = (port: number, signal: AbortSignal, app: AppView) => Promise<ByteStream>;
+
+/** A directory whose apps answer with what they got, unless told otherwise. */
+class FakeDirectory implements Directory {
+  view: readonly ClusterView[] = [ROOT, LEAF];
+  readonly dialled: string[] = [];
+  /** The apps' ends of all connections. */
+  readonly servers: StreamUser[] = [];
+  readonly #dial: Dial;
+  #listener = () => {};
+
+  constructor(dial?: Dial) {
+    this.#dial = dial ?? (() => Promise.resolve(this.serve()));
+  }
+  clusters() {
+    return this.view;
+  }
+  change(view: readonly ClusterView[]) {
+    this.view = view;
+    this.#listener();
+  }
+  onChange(listener: () => void) {
+    this.#listener = listener;
+    return () => {
+      this.#listener = () => {};
+    };
+  }
+  dial(cluster: ClusterView, to: AppView, port: number, signal: AbortSignal) {
+    this.dialled.push(`${cluster.cluster}/${to.publicAddr}:${port}`);
+    return this.#dial(port, signal, to);
+  }
+  /** One end of a stream whose other end echoes, half-close included. */
+  serve(): ByteStream {
+    const [near, far] = streamPair();
+    const server = new StreamUser(far, { onData: (bytes) => server.send(bytes) });
+    void server.peerEnded.then((how) => how === "end" && server.end());
+    this.servers.push(server);
+    return near;
+  }
+}
+
+interface Fixture {
+  host: VirtualHost;
+  vnet: VNet;
+  directory: FakeDirectory;
+  forwarded: Uint8Array[];
+  lines: string[];
+}
+
+function fixture(t: TestContext, options: { dial?: Dial; clock?: Clock; loss?: number } = {}): Fixture {
+  const [tun, hostTun] = memoryTunPair({ loss: options.loss ?? 0, seed: 3 });
+  const directory = new FakeDirectory(options.dial);
+  const addresses = planAddresses(directory.view, seededRandom(1));
+  const lines: string[] = [];
+  const forwarded: Uint8Array[] = [];
+  const upstreams = {
+    close() {},
+    /** NXDOMAIN for all. */
+    exchange(query: Uint8Array) {
+      forwarded.push(query);
+      const reply = query.slice();
+      reply[2]! |= 0x80;
+      reply[3]! |= 3;
+      return Promise.resolve(reply);
+    },
+  };
+  const log = createLogger({ level: "info", format: "json", write: (line) => void lines.push(JSON.parse(line).msg) });
+  const vnet = new VNet({
+    tun,
+    directory,
+    addresses,
+    upstreams,
+    clock: options.clock ?? systemClock,
+    random: seededRandom(2),
+    log,
+  });
+  const { tunV4, tunV6, dnsV4, dnsV6 } = addresses;
+  const host = new VirtualHost({ tun: hostTun, v4: tunV4, v6: tunV6, dnsV4, dnsV6 });
+  const running = vnet.run();
+  t.after(async () => {
+    await vnet.close();
+    await running;
+    host.close();
+    tun.close();
+  });
+  return { host, vnet, directory, forwarded, lines };
+}
+
+const settle = (ms = 20) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+test("a name becomes an address of its cluster's range, in both families, and leads to the app", async (t) => {
+  const { host, directory, vnet } = fixture(t);
+  const { addresses, authoritative } = await host.lookup("Echo.Company.Test");
+  assert.ok(authoritative);
+  assert.match(addresses[0]!, /^192\.168\.2\./);
+  const [v6] = (await host.lookup("echo.company.test", "AAAA")).addresses;
+  const low = parseIp(v6!);
+  assert(!isMalformed(low));
+  assert.equal(formatIp(low.subarray(12)), addresses[0]);
+  for (const family of ["A", "AAAA"] as const) {
+    const user = await host.dial("echo.company.test", 5432, family);
+    user.send(encodeUtf8("hello"));
+    assert.deepEqual(await user.until(5), encodeUtf8("hello"));
+    user.end();
+    assert.equal(await user.closed, "end");
+  }
+  assert.deepEqual(directory.dialled, Array(2).fill("teleport.example.com/echo.company.test:5432"));
+  await settle();
+  const { connections, toApps, fromApps, names } = vnet.stats();
+  assert.deepEqual([connections.open, connections.total, toApps, fromApps], [0, 2, 10, 10]);
+  assert.deepEqual(names, [{ host: "echo.company.test", v4: addresses[0], v6 }]);
+});
+
+test("each cluster's apps have addresses of its own range", async (t) => {
+  const { host } = fixture(t);
+  assert.match((await host.lookup("echo.leaf.example.org")).addresses[0]!, /^100\./);
+  assert.match((await host.lookup("deep.er.company.test")).addresses[0]!, /^192\.168\.2\./);
+});
+
+test("the proxy's own name, web apps, unknown names and a zone's own name are forwarded", async (t) => {
+  const { host, forwarded } = fixture(t);
+  const names = [
+    "teleport.example.com",
+    "TELEPORT.Example.com",
+    "web.company.test",
+    "unknown.company.test",
+    "company.test",
+    "example.org",
+  ];
+  for (const name of names) {
+    const { rcode, authoritative } = await host.lookup(name);
+    assert.deepEqual([rcode, authoritative], ["NXDOMAIN", false], name);
+  }
+  assert.equal(forwarded.length, names.length);
+});
+
+test("DNS is answered over TCP too", async (t) => {
+  const { host } = fixture(t);
+  const udp = await host.lookup("echo.company.test", "AAAA");
+  assert.deepEqual(await host.lookup("echo.company.test", "AAAA", "tcp"), udp);
+  assert.equal((await host.lookup("example.org", "A", "tcp")).rcode, "NXDOMAIN");
+});
+
+test("a port outside tcp_ports is refused at once, without a dial, and the log says why", async (t) => {
+  const { host, directory, lines } = fixture(t);
+  const started = performance.now();
+  await assert.rejects(host.dial("multi.company.test", 1000));
+  await assert.rejects(host.dial("multi.company.test", 1000));
+  assert.ok(performance.now() - started < 500);
+  assert.deepEqual(directory.dialled, []);
+  assert.deepEqual(lines, [
+    "connection to multi.company.test:1000 refused: not among the target ports of the app: 1337, 4000-4010",
+  ]);
+  const user = await host.dial("multi.company.test", 4010);
+  user.send(Uint8Array.of(7));
+  await user.until(1);
+});
+
+test("an address without a name, and a DNS address's other ports, are refused at once", async (t) => {
+  const { host, directory } = fixture(t);
+  const started = performance.now();
+  for (const address of ["192.168.2.77", "100.99.1.2"]) await assert.rejects(host.connect(address, 80), address);
+  await assert.rejects(host.connect("192.168.2.2", 80));
+  assert.ok(performance.now() - started < 500);
+  assert.deepEqual(directory.dialled, []);
+});
+
+test("UDP to anything but DNS is answered as unreachable", async (t) => {
+  const { host } = fixture(t);
+  const { addresses } = await host.lookup("echo.company.test");
+  host.send(addresses[0]!, 53, Uint8Array.of(1));
+  host.send("192.168.2.2", 54, Uint8Array.of(1));
+  await settle();
+  assert.deepEqual(host.unreachables, ["3/3", "3/3"]);
+});
+
+test("the client's SYN waits for the app; a failure is a refusal with one line that says why", async (t) => {
+  let answer: (result: ByteStream | Error) => void = () => {};
+  const dial = () =>
+    new Promise<ByteStream>((resolve, reject) => {
+      answer = (result) => (result instanceof Error ? reject(result) : resolve(result));
+    });
+  const { host, directory, lines } = fixture(t, { dial });
+  let connected = false;
+  const waiting = host.dial("echo.company.test", 80).then((user) => {
+    connected = true;
+    return user;
+  });
+  await settle(50);
+  assert.equal(connected, false);
+  answer(directory.serve());
+  const user = await waiting;
+  user.send(Uint8Array.of(1));
+  await user.until(1);
+
+  const refused = assert.rejects(host.dial("echo.company.test", 81));
+  await settle();
+  answer(new Error("the app's server refused the connection"));
+  await refused;
+  assert.deepEqual(lines, ["connection to echo.company.test:81 refused: the app's server refused the connection"]);
+});
+
+test("a dial that takes too long is given up, and what comes later is reset", async (t) => {
+  const timers: { delayMs: number; run: () => void }[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    after(delayMs, run) {
+      if (delayMs !== DIAL_TIMEOUT_MS) return systemClock.after(delayMs, run);
+      timers.push({ delayMs, run });
+      return { cancel: () => {} };
+    },
+  };
+  let late: (stream: ByteStream) => void = () => {};
+  let given: AbortSignal | undefined;
+  const dial: Dial = (_port, signal) => {
+    given = signal;
+    return new Promise((resolve) => {
+      late = resolve;
+    });
+  };
+  const { host, directory, lines } = fixture(t, { dial, clock });
+  const refused = assert.rejects(host.dial("echo.company.test", 80));
+  await settle();
+  timers[0]!.run();
+  await refused;
+  assert.equal(given!.aborted, true);
+  assert.deepEqual(lines, ["connection to echo.company.test:80 refused: the app did not answer within 30 s"]);
+  late(directory.serve());
+  assert.equal(await directory.servers[0]!.closed, "shutdown");
+});
+
+test("half-close passes in both directions: the answer still comes after the client's end", async (t) => {
+  const [near, far] = streamPair();
+  const { host } = fixture(t, { dial: () => Promise.resolve(near) });
+  const server = new StreamUser(far);
+  const user = await host.dial("echo.company.test", 80);
+  user.send(encodeUtf8("question"));
+  user.end();
+  assert.equal(await server.peerEnded, "end");
+  assert.deepEqual(server.received, encodeUtf8("question"));
+  await settle(); // the half-open state lasts
+  server.send(encodeUtf8("answer"));
+  assert.deepEqual(await user.until(6), encodeUtf8("answer"));
+  server.end();
+  assert.deepEqual(await Promise.all([user.closed, server.closed]), ["end", "end"]);
+});
+
+test("a reset of either side reaches the other", async (t) => {
+  const { host, directory } = fixture(t);
+  const first = await host.dial("echo.company.test", 80);
+  first.send(Uint8Array.of(1));
+  await first.until(1);
+  directory.servers[0]!.reset();
+  assert.notEqual(await first.closed, "end");
+  const second = await host.dial("echo.company.test", 80);
+  second.send(Uint8Array.of(1));
+  await second.until(1);
+  second.reset();
+  assert.notEqual(await directory.servers[1]!.closed, "end");
+});
+
+test("a change counts at once: new apps are served, removed ones refuse, open connections stay", async (t) => {
+  const { host, directory } = fixture(t);
+  assert.equal((await host.lookup("new.other.test")).rcode, "NXDOMAIN");
+  const open = await host.dial("echo.company.test", 80);
+  const view = {
+    ...ROOT,
+    zones: ["company.test", "other.test"],
+    ipv4Cidr: "10.9.0.0/16",
+    apps: [app("new.other.test")],
+  };
+  directory.change([view]);
+  const fresh = await host.dial("new.other.test", 80);
+  fresh.send(Uint8Array.of(1));
+  await fresh.until(1);
+  assert.match((await host.lookup("new.other.test")).addresses[0]!, /^10\.9\./);
+  assert.equal((await host.lookup("echo.company.test")).rcode, "NXDOMAIN");
+  open.send(Uint8Array.of(2));
+  assert.deepEqual(await open.until(1), Uint8Array.of(2));
+  directory.change([ROOT]);
+  const { addresses } = await host.lookup("echo.company.test");
+  directory.change([view]);
+  await assert.rejects(host.connect(addresses[0]!, 80));
+  directory.change([{ ...ROOT, apps: [app("echo.company.test", [{ port: 81 }])] }]);
+  await assert.rejects(host.connect(addresses[0]!, 80), "the ports are the new ones");
+});
+
+test("100 connections at once, with loss, carry what was sent", async (t) => {
+  const { host, directory, vnet } = fixture(t, { loss: 0.002 });
+  const { addresses } = await host.lookup("echo.company.test");
+  const { addresses: v6 } = await host.lookup("echo.company.test", "AAAA");
+  await Promise.all(
+    Array.from({ length: 100 }, async (_, i) => {
+      const bytes = randomBytes(50_000 + i);
+      const user = await host.connect(i % 2 ? addresses[0]! : v6[0]!, 80);
+      user.send(bytes);
+      user.end();
+      assert.equal(await user.closed, "end");
+      assert.equal(sha256(user.received), sha256(bytes));
+    }),
+  );
+  assert.equal(directory.servers.length, 100);
+  await settle();
+  const sum = 100 * 50_000 + (99 * 100) / 2;
+  assert.deepEqual([vnet.stats().toApps, vnet.stats().fromApps, vnet.stats().connections.open], [sum, sum, 0]);
+});
+
+test("closing resets what is open and gives up what is being set up", async (t) => {
+  let aborted: unknown;
+  const dial: Dial = (port, signal) => {
+    if (port === 80) return Promise.resolve(directory.serve());
+    return new Promise((_resolve, reject) => {
+      signal.addEventListener("abort", () => {
+        aborted = signal.reason;
+        reject(signal.reason);
+      });
+    });
+  };
+  const { host, directory, vnet, lines } = fixture(t, { dial });
+  const user = await host.dial("echo.company.test", 80);
+  const pending = assert.rejects(host.dial("echo.company.test", 81));
+  await settle();
+  await vnet.close();
+  assert.notEqual(await user.closed, "end");
+  assert.equal(await directory.servers[0]!.closed, "shutdown");
+  await pending;
+  assert.ok(aborted);
+  assert.deepEqual(lines, []);
+});
