@@ -38,7 +38,7 @@ export class Announcement {
 
   /** What is announced has changed: write it now. */
   renew(): void {
-    
+    this.#wake.abort();
   }
 
   /** Writes no more; what was written stays until it lapses. */
@@ -80,7 +80,7 @@ export class Announcement {
       await client.call("resource.upsert", { resource }, { signal: this.#stopped.signal });
       backoff.reset();
       first();
-      return ttlMs / 2 + (Math.random() * ttlMs) / 10;
+      return ttlMs * 5;
     } catch (error) {
       if (this.#stopped.signal.aborted) return 0;
       if (error instanceof OperationError && !error.retryable) {

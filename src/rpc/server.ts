@@ -223,7 +223,8 @@ function methodOf(verb: string, path: string): RpcMethod {
 async function readBody(stream: ServerHttp2Stream): Promise<string> {
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const part of stream as AsyncIterable<Buffer>) {
+  // Not destroyed when left early: the refusal is still to be sent on it.
+  for await (const part of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += part.length;
     if (length > MAX_REQUEST_LEN) throw new LimitExceededError(`the request is larger than ${MAX_REQUEST_LEN} octets`);
     parts.push(part);
@@ -244,4 +245,6 @@ function respond(stream: ServerHttp2Stream, status: number, body: unknown): void
   if (stream.headersSent) return void stream.end(`${JSON.stringify(body)}\n`);
   stream.respond({ [constants.HTTP2_HEADER_STATUS]: status, "content-type": "application/json" });
   stream.end(JSON.stringify(body));
+  // A body that was refused before its end is not read further (RFC 9113 §8.1).
+  if (!stream.readableEnded) stream.once("finish", () => stream.close(constants.NGHTTP2_NO_ERROR));
 }
