@@ -129,7 +129,13 @@ test("an invitation is accepted as JSON too, with the password in base64", async
   const put = (body: object) => ask("/v1/webapi/users/password/token", { method: "PUT", text: JSON.stringify(body) });
   const password = btoa("correct horse battery");
   assert.deepEqual(JSON.parse((await put({ token: TOKEN, password })).text), { user: "al<i>ce" });
-  for (const body of [{}, { token: TOKEN }, { token: TOKEN, password: "not base64!" }, { token: [], password }]) {
+  for (const body of [
+    {},
+    { token: TOKEN },
+    { token: TOKEN, password: "not base64!" },
+    { token: [], password },
+    { token: TOKEN, password: `${password}\n` },
+  ]) {
     assert.equal((await put(body)).status, 400, JSON.stringify(body));
   }
   assert.equal(JSON.parse((await ask(`/webapi/users/password/token/${TOKEN}`)).text).user, "al<i>ce");
