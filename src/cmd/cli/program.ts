@@ -20,10 +20,10 @@ export class UsageError extends OperationError {
   readonly code = "cmd.usage";
 }
 
-export function newProgram(name: string, description: string): Command {
+export function newProgram(name: string, description: string, debug: boolean): Command {
   const program = new Command(name)
     .description(description)
-    .option("-d, --debug", "say more on standard error", process.env["TELEPORT_DEBUG"] === "1")
+    .option("-d, --debug", "say more on standard error (TELEPORT_DEBUG)", debug)
     .showSuggestionAfterError()
     .showHelpAfterError(`(run "${name} --help" for what there is)`);
   program

@@ -1,0 +1,22 @@
+import { readClientEnvironment } from "../config/mod.ts";
+import { newProgram, runProgram } from "./cli/program.ts";
+import { addAppCommands } from "./tctl/apps.ts";
+import { addResourceCommands } from "./tctl/resources.ts";
+import { addStatusCommand } from "./tctl/status.ts";
+import { Tctl } from "./tctl/tctl.ts";
+import { addTokenCommands } from "./tctl/tokens.ts";
+import { addUserCommands } from "./tctl/users.ts";
+
+const env = readClientEnvironment(process.env);
+const program = newProgram("tctl", "Administer a cluster.", env.debug);
+program
+  .option("-c, --config <file>", "configuration file of the Auth Service on this host (TELEPORT_CONFIG_FILE)")
+  .option("-i, --identity <file>", "identity file (TELEPORT_IDENTITY_FILE)")
+  .option("--auth-server <address>", "Auth or proxy address for the identity file (TELEPORT_AUTH_SERVER)");
+const tctl = new Tctl(program, env);
+addStatusCommand(program, tctl);
+addResourceCommands(program, tctl);
+addUserCommands(program, tctl);
+addTokenCommands(program, tctl);
+addAppCommands(program, tctl);
+await runProgram(program);

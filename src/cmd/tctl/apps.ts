@@ -1,0 +1,35 @@
+import type { Command } from "commander";
+import { type Format, formatOption, printAs } from "../cli/format.ts";
+import { listAll } from "../cli/list-all.ts";
+import { print } from "../cli/program.ts";
+import { table } from "../cli/table.ts";
+import type { Tctl } from "./tctl.ts";
+
+export function addAppCommands(program: Command, tctl: Tctl): void {
+  const apps = program.command("apps").description("applications that agents serve");
+  apps
+    .command("ls")
+    .description("list applications, one row for each agent that serves one")
+    .addOption(formatOption())
+    .action((o: { format: Format }) =>
+      tctl.run(async (rpc) => {
+        const servers = (await listAll(rpc, "app_server")).filter((resource) => resource.kind === "app_server");
+        if (servers.length === 0 && o.format === "text") return print("No applications found\n");
+        printAs(o.format, servers, () =>
+          table(
+            ["Host", "Name", "Public Address", "URI", "Labels", "Version"],
+            servers.map(({ spec }) => [
+              spec.hostname,
+              spec.app.metadata.name,
+              spec.app.spec.public_addr ?? "",
+              spec.app.spec.uri,
+              Object.entries(spec.app.metadata.labels ?? {})
+                .map(([key, value]) => `${key}=${value}`)
+                .join(","),
+              spec.version,
+            ]),
+          ),
+        );
+      }),
+    );
+}

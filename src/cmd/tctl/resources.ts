@@ -1,0 +1,142 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { text as textOf } from "node:stream/consumers";
+import type { Command } from "commander";
+import {
+  ipv4CidrOf,
+  type Kind,
+  NotFoundError,
+  parseDocuments,
+  type Resource,
+  renderJson,
+  renderYaml,
+} from "../../api/mod.ts";
+import { messageOf } from "../../base/mod.ts";
+import type { RpcClient } from "../../rpc/mod.ts";
+import { type Format, formatOption } from "../cli/format.ts";
+import { listAll } from "../cli/list-all.ts";
+import { print, say, UsageError } from "../cli/program.ts";
+import { table } from "../cli/table.ts";
+import { editText } from "./editor.ts";
+import { parseNamedRef, parseRef, type ResourceRef, titleOf } from "./kinds.ts";
+import type { Tctl } from "./tctl.ts";
+
+export function addResourceCommands(program: Command, tctl: Tctl): void {
+  program
+    .command("create")
+    .description("create resources from a YAML or JSON file, or from standard input")
+    .argument("[file]", 'the file; absent or "-": standard input')
+    .option("-f, --force", "replace what exists", false)
+    .action((file: string | undefined, o: { force: boolean }) => tctl.run((rpc) => create(rpc, file, o.force)));
+  program
+    .command("get")
+    .description("print resources")
+    .argument("<refs>", "KIND or KIND/NAME, several separated by commas")
+    .addOption(formatOption("yaml"))
+    .action((refs: string, o: { format: Format }) => tctl.run((rpc) => get(rpc, refs.split(","), o.format)));
+  program
+    .command("edit")
+    .description("edit a resource in your editor (TELEPORT_EDITOR, VISUAL, EDITOR, else vi)")
+    .argument("<ref>", "KIND or KIND/NAME")
+    .action((ref: string) => tctl.run((rpc) => edit(rpc, parseNamedRef(ref), tctl.editor)));
+  program
+    .command("rm")
+    .alias("del")
+    .description("delete a resource")
+    .argument("<ref>", "KIND or KIND/NAME")
+    .action((ref: string) => tctl.run((rpc) => remove(rpc, parseNamedRef(ref))));
+}
+
+/** In the order of the file; stops at the first failure, and says so by its error. */
+async function create(rpc: RpcClient, file: string | undefined, force: boolean): Promise<void> {
+  const fromStdin = file === undefined || file === "-";
+  const source = fromStdin ? await textOf(process.stdin) : await readResourceFile(file);
+  for (const resource of parseDocuments(source, fromStdin ? "stdin" : file)) {
+    await rpc.call(force ? "resource.upsert" : "resource.create", { resource });
+    print(`${titleOf(resource.kind, resource.metadata.name)} has been created\n`);
+  }
+}
+
+async function readResourceFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function get(rpc: RpcClient, texts: readonly string[], format: Format): Promise<void> {
+  const refs = texts.map(parseRef);
+  if (refs.length > 1 && format !== "yaml") throw new UsageError("several kinds at once are printed as YAML only");
+  const resources = (await Promise.all(refs.map((ref) => fetchAll(rpc, ref)))).flat();
+  switch (format) {
+    case "yaml":
+      return print(renderYaml(resources));
+    case "json":
+      return print(renderJson(resources));
+    case "text":
+      return print(textTable(refs[0]!.kind, resources));
+  }
+}
+
+async function fetchAll(rpc: RpcClient, ref: ResourceRef): Promise<Resource[]> {
+  if (ref.name !== undefined) {
+    return [(await rpc.call("resource.get", { kind: ref.kind, name: ref.name })).resource];
+  }
+  return listAll(rpc, ref.kind);
+}
+
+function textTable(kind: Kind, resources: readonly Resource[]): string {
+  if (kind === "vnet_config") {
+    const rows = resources
+      .filter((resource) => resource.kind === "vnet_config")
+      .map((config) => [
+        ipv4CidrOf(config),
+        (config.spec.custom_dns_zones ?? []).map((zone) => zone.suffix).join(", "),
+      ]);
+    return table(["IPv4 CIDR range", "Custom DNS Zones"], rows);
+  }
+  return table(
+    ["Name", "Labels"],
+    resources.map(({ metadata }) => [
+      metadata.name,
+      Object.entries(metadata.labels ?? {})
+        .map(([key, value]) => `${key}=${value}`)
+        .join(","),
+    ]),
+  );
+}
+
+/** A round trip through the editor, conditional on the revision that was fetched. */
+async function edit(rpc: RpcClient, ref: Required<ResourceRef>, editor: string): Promise<void> {
+  const { resource } = await rpc.call("resource.get", ref).catch((error: unknown) => {
+    if (!(error instanceof NotFoundError)) throw error;
+    throw new NotFoundError(
+      `could not get resource ${titleOf(ref.kind, ref.name)}: it does not exist; "tctl create" makes one`,
+      { cause: error },
+    );
+  });
+  const before = renderYaml([resource]);
+  const after = await editText(before, editor);
+  if (digest(after) === digest(before)) {
+    say("edit cancelled, no changes made\n");
+    return;
+  }
+  const [edited] = parseDocuments(after, titleOf(ref.kind, ref.name));
+  if (edited === undefined || edited.kind !== ref.kind || edited.metadata.name !== ref.name) {
+    throw new UsageError(
+      `renaming ${titleOf(ref.kind, ref.name)} is not possible: create the new one and delete the old`,
+    );
+  }
+  await rpc.call("resource.update", { resource: edited });
+  print(`${titleOf(ref.kind, ref.name)} has been updated\n`);
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+async function remove(rpc: RpcClient, ref: Required<ResourceRef>): Promise<void> {
+  await rpc.call("resource.delete", ref);
+  print(`${titleOf(ref.kind, ref.name)} has been deleted\n`);
+}

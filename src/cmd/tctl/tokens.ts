@@ -1,0 +1,137 @@
+import { randomBytes } from "node:crypto";
+import type { Command } from "commander";
+import { stringify } from "yaml";
+import { parseTokenRole, TOKEN_ROLES, type Token, type TokenRole, unknownWord } from "../../api/mod.ts";
+import type { RpcClient } from "../../rpc/mod.ts";
+import { collectList, type Format, formatOption, humanDuration, parseDuration } from "../cli/format.ts";
+import { listAll } from "../cli/list-all.ts";
+import { print, UsageError } from "../cli/program.ts";
+import { table } from "../cli/table.ts";
+import type { Tctl } from "./tctl.ts";
+
+const DEFAULT_TTL_SECONDS = 30 * 60;
+
+interface AddOptions {
+  type?: string[];
+  value?: string;
+  ttl: number;
+  format?: Format;
+}
+
+export function addTokenCommands(program: Command, tctl: Tctl): void {
+  const tokens = program.command("tokens").description("tokens by which services join the cluster");
+  tokens
+    .command("add")
+    .description("create a token; anybody who has it can join a service until it expires")
+    .option("--type <roles>", "what may join by it: app, proxy", collectList)
+    .option("--value <token>", "the token itself (random by default)")
+    .option("--ttl <duration>", "how long it is valid", parseDuration, DEFAULT_TTL_SECONDS)
+    .option("--format <format>", "text prints just the token; json, yaml")
+    .action((o: AddOptions) => tctl.run((rpc) => add(rpc, o)));
+  tokens
+    .command("ls")
+    .description("list tokens")
+    .option("--with-secrets", "print the tokens themselves", false)
+    .addOption(formatOption())
+    .action((o: { withSecrets: boolean; format: Format }) => tctl.run((rpc) => list(rpc, o.withSecrets, o.format)));
+  tokens
+    .command("rm")
+    .description("delete a token")
+    .argument("<token>")
+    .action((token: string) =>
+      tctl.run(async (rpc) => {
+        await rpc.call("resource.delete", { kind: "token", name: token });
+        print(`Token ${token} has been deleted\n`);
+      }),
+    );
+}
+
+async function add(rpc: RpcClient, o: AddOptions): Promise<void> {
+  const roles = (o.type ?? []).map(roleOf);
+  if (roles.length === 0) throw new UsageError('say what may join by the token, for example "--type=app"');
+  const value = o.value ?? randomBytes(16).toString("hex");
+  const expires = new Date(Date.now() + o.ttl * 1000).toISOString();
+  await rpc.call("resource.create", {
+    resource: { kind: "token", version: "v2", metadata: { name: value, expires }, spec: { roles } },
+  });
+  switch (o.format) {
+    case "text":
+      return print(`${value}\n`);
+    case "json":
+      return print(`${JSON.stringify({ token: value, roles, expires }, undefined, 4)}\n`);
+    case "yaml":
+      return print(stringify({ token: value, roles, expires }));
+    case undefined:
+      return print(await instructions(rpc, value, roles, o.ttl));
+  }
+}
+
+function roleOf(word: string): TokenRole {
+  const role = parseTokenRole(word);
+  if (role === undefined) throw new UsageError(unknownWord("role", word, TOKEN_ROLES));
+  return role;
+}
+
+async function instructions(rpc: RpcClient, token: string, roles: readonly string[], ttl: number): Promise<string> {
+  const [{ ca_pins }, { proxies }] = await Promise.all([rpc.call("cluster.status", {}), rpc.call("cluster.ping", {})]);
+  const proxy = proxies[0] ?? "PROXY:443";
+  const pins = ca_pins.map((pin) => `    ca_pin: ${pin}\n`).join("");
+  return (
+    `The invite token: ${token}\n` +
+    `This token will expire in ${humanDuration(ttl * 1000)}. It lets a service of type ${roles.join(", ")} join.\n\n` +
+    `Put this into /etc/teleport.yaml of that service and start "teleport start":\n\n` +
+    `  version: v3\n  teleport:\n    auth_token: ${token}\n    proxy_server: ${proxy}\n${pins}` +
+    "  auth_service:\n    enabled: no\n  proxy_service:\n    enabled: no\n  ssh_service:\n    enabled: no\n" +
+    "  app_service:\n    enabled: yes\n    apps:\n      - name: example-app\n        uri: tcp://localhost:5432\n\n" +
+    `The service must be able to reach ${proxy}.\n`
+  );
+}
+
+async function list(rpc: RpcClient, withSecrets: boolean, format: Format): Promise<void> {
+  const tokens = (await listAll(rpc, "token")).filter((resource) => resource.kind === "token");
+  tokens.sort((a, b) => expiryOf(a) - expiryOf(b));
+  const shown = withSecrets ? tokens : tokens.map(masked);
+  switch (format) {
+    case "json":
+      return print(`${JSON.stringify(shown, undefined, 4)}\n`);
+    case "yaml":
+      return print(shown.map((token) => stringify(token)).join("---\n"));
+    case "text":
+      return print(
+        shown.length === 0
+          ? "No active tokens found.\n"
+          : table(
+              ["Token", "Type", "Labels", "Expiry Time (UTC)"],
+              shown.map((token) => [
+                token.metadata.name,
+                token.spec.roles.join(","),
+                Object.entries(token.metadata.labels ?? {})
+                  .map(([key, value]) => `${key}=${value}`)
+                  .join(","),
+                expiryText(token),
+              ]),
+            ),
+      );
+  }
+}
+
+function expiryOf(token: Token): number {
+  return token.metadata.expires === undefined ? Number.POSITIVE_INFINITY : Date.parse(token.metadata.expires);
+}
+
+function expiryText(token: Token): string {
+  const { expires } = token.metadata;
+  if (expires === undefined) return "never";
+  const left = humanDuration(Date.parse(expires) - Date.now());
+  return `${new Date(expires).toUTCString().replace("GMT", "UTC")} (${left})`;
+}
+
+/** Enough to tell tokens apart, not enough to join by. */
+function masked(token: Token): Token {
+  const { name } = token.metadata;
+  const keep = Math.floor(name.length / 4);
+  return {
+    ...token,
+    metadata: { ...token.metadata, name: "*".repeat(name.length - keep) + name.slice(name.length - keep) },
+  };
+}

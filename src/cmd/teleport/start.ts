@@ -1,0 +1,179 @@
+import { createWriteStream } from "node:fs";
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { startApp } from "../../app/mod.ts";
+import { openAuditLog } from "../../audit/mod.ts";
+import { type AuthService, startAuth } from "../../auth/mod.ts";
+import {
+  createLogger,
+  Lifetime,
+  type Logger,
+  messageOf,
+  OperationError,
+  systemClock,
+  VERSION,
+} from "../../base/mod.ts";
+import type { TeleportConfig } from "../../config/mod.ts";
+import { type ProxyService, startProxy } from "../../proxy/mod.ts";
+import { openSqlite } from "../../storage/mod.ts";
+import { hostIdentity, type JoinSource } from "./identity.ts";
+
+/** Open connections have this long to end after SIGTERM; services that hold none end at once. */
+const DRAIN_MS = 5_000;
+
+export class DataDirError extends OperationError {
+  readonly code = "teleport.data-dir";
+}
+
+/** Runs the services of `config` until `signal`; returns when all of them have ended. */
+export async function runTeleport(
+  config: TeleportConfig,
+  webRoots: JoinSource["webRoots"],
+  signal: AbortSignal,
+): Promise<void> {
+  const log = openLog(config);
+  for (const warning of config.warnings) log.warn({}, warning);
+  log.info({ version: VERSION, data_dir: config.dataDir }, "starting");
+  const life = new Lifetime();
+  try {
+    await prepareDataDir(config.dataDir);
+    await startServices(config, webRoots, log, life, signal);
+    await writePidFile(config, life);
+    await aborted(signal);
+    log.info({}, "shutting down");
+  } finally {
+    await life.close(signal.reason);
+    log.info({}, "stopped");
+  }
+}
+
+async function startServices(
+  config: TeleportConfig,
+  webRoots: JoinSource["webRoots"],
+  log: Logger,
+  life: Lifetime,
+  signal: AbortSignal,
+): Promise<void> {
+  const auth = config.auth === undefined ? undefined : await openAuth(config, log, life);
+  const source: JoinSource = { config, auth, webRoots, log, signal };
+  const authAddress = auth?.listenAddress ?? config.authServer;
+  const proxy =
+    config.proxy === undefined || authAddress === undefined
+      ? undefined
+      : await openProxy(config, authAddress, source, life);
+  if (config.app !== undefined) await openApp(config, proxy, source, life);
+  log.info({}, "The Teleport services are ready");
+}
+
+async function openAuth(config: TeleportConfig, log: Logger, life: Lifetime): Promise<AuthService> {
+  const { auth } = config;
+  if (auth === undefined) throw new Error("unreachable");
+  await mkdir(path.dirname(auth.storagePath), { recursive: true, mode: 0o700 });
+  const backend = life.use(await openSqlite(auth.storagePath, { clock: systemClock }));
+  const audit = life.use(await openAuditLog({ dir: auth.auditDir, clock: systemClock }));
+  const service = await startAuth({
+    config: {
+      clusterName: auth.clusterName,
+      nodename: config.nodename,
+      listenAddr: auth.listenAddr,
+      secondFactors: auth.authentication.secondFactors,
+      authentication: auth.authentication,
+      staticTokens: auth.staticTokens,
+    },
+    dataDir: config.dataDir,
+    backend,
+    audit,
+    clock: systemClock,
+    log: log.child({ component: "auth" }),
+  });
+  life.defer(() => service.close());
+  log.info({ address: service.listenAddress }, "Auth Service is listening");
+  return service;
+}
+
+async function openProxy(
+  config: TeleportConfig,
+  authAddress: string,
+  source: JoinSource,
+  life: Lifetime,
+): Promise<ProxyService> {
+  const { log } = source;
+  const proxy = await startProxy({
+    identity: await hostIdentity("Proxy", source),
+    config: config.proxy!,
+    authAddress,
+    dataDir: config.dataDir,
+    hostname: config.nodename,
+    clock: systemClock,
+    log: log.child({ component: "proxy" }),
+  });
+  life.defer(() => proxy.drain(DRAIN_MS));
+  log.info({ address: proxy.address }, "Proxy Service is listening");
+  announceReady(proxy.ready, "Proxy Service", log);
+  return proxy;
+}
+
+async function openApp(
+  config: TeleportConfig,
+  proxy: ProxyService | undefined,
+  source: JoinSource,
+  life: Lifetime,
+): Promise<void> {
+  const { log } = source;
+  const app = await startApp({
+    identity: await hostIdentity("App", source),
+    apps: config.app!.apps,
+    proxyAddress: proxy === undefined ? config.proxyServer! : loopback(proxy.address),
+    dataDir: config.dataDir,
+    hostname: config.nodename,
+    clock: systemClock,
+    log: log.child({ component: "app" }),
+  });
+  life.defer(() => app.drain(DRAIN_MS));
+  announceReady(app.ready, "Application Service", log);
+}
+
+function announceReady(ready: Promise<void>, service: string, log: Logger): void {
+  ready.then(
+    () => log.info({}, `${service} is ready`),
+    (error: unknown) => log.debug({ error: messageOf(error) }, `${service} ended before it was ready`),
+  );
+}
+
+/** Where this machine reaches a listener on every address. */
+function loopback(address: string): string {
+  return address.replace(/^0\.0\.0\.0:/, "127.0.0.1:").replace(/^\[::\]:/, "[::1]:");
+}
+
+function openLog(config: TeleportConfig): Logger {
+  const { output, level, format } = config.log;
+  if (output === "stderr") return createLogger({ level, format });
+  const stream = output === "stdout" ? process.stdout : createWriteStream(output.path, { flags: "a", mode: 0o600 });
+  return createLogger({ level, format, write: (line) => void stream.write(line) });
+}
+
+async function prepareDataDir(dataDir: string): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await chmod(dataDir, 0o700);
+  } catch (error) {
+    throw new DataDirError(
+      `the data directory ${dataDir} cannot be used: ${messageOf(error)}; run as its owner (sudo teleport start), or set teleport.data_dir`,
+      { cause: error },
+    );
+  }
+}
+
+async function writePidFile(config: TeleportConfig, life: Lifetime): Promise<void> {
+  const { pidFile } = config;
+  if (pidFile === undefined) return;
+  await writeFile(pidFile, `${process.pid}\n`);
+  life.defer(() => rm(pidFile, { force: true }));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,183 @@
+import { createServer, type Server } from "node:net";
+import { type Command, InvalidArgumentError } from "commander";
+import { type AppServer, appProtocol } from "../../api/mod.ts";
+import { messageOf, splice, VERSION } from "../../base/mod.ts";
+import { AppConnections, AppNotFoundError, summarizeApps } from "../../client/mod.ts";
+import { createCsr, generateKeyPair } from "../../pki/mod.ts";
+import type { RpcClient } from "../../rpc/mod.ts";
+import { socketStream } from "../../tunnel/mod.ts";
+import { type Format, formatOption, printAs } from "../cli/format.ts";
+import { listAll } from "../cli/list-all.ts";
+import { interruption, print, say, UsageError } from "../cli/program.ts";
+import { table } from "../cli/table.ts";
+import type { Tsh } from "./session.ts";
+
+export function addAppCommands(program: Command, tsh: Tsh): void {
+  const apps = program.command("apps").description("applications that you may reach");
+  apps
+    .command("ls")
+    .description("list applications")
+    .option("-v, --verbose", "print URIs too", false)
+    .addOption(formatOption())
+    .action((o: { verbose: boolean; format: Format }) => tsh.withCluster((rpc) => list(rpc, o.verbose, o.format)));
+  apps
+    .command("login")
+    .description("get a short-lived certificate for an application")
+    .argument("<app>")
+    .action((app: string) => loginToApp(tsh, app));
+  program
+    .command("clusters")
+    .description("list clusters")
+    .addOption(formatOption())
+    .action((o: { format: Format }) => clusters(tsh, o.format));
+  program
+    .command("proxy")
+    .description("local listeners")
+    .command("app")
+    .description("listen on 127.0.0.1 and connect each client to an application")
+    .argument("<app>")
+    .option(
+      "-p, --port <port>",
+      "local port (a free one by default), or LOCAL:TARGET for an app with several",
+      parsePorts,
+    )
+    .action((app: string, o: { port?: LocalPort }) => proxyApp(tsh, app, o.port ?? { local: 0, target: 0 }));
+}
+
+async function list(rpc: RpcClient, verbose: boolean, format: Format): Promise<void> {
+  const servers = await appServers(rpc);
+  printAs(
+    format,
+    servers.map((server) => server.spec.app),
+    () => {
+      const rows = new Map<string, string[]>();
+      for (const { spec } of servers) {
+        const { metadata, spec: app } = spec.app;
+        const labels = Object.entries(metadata.labels ?? {}).map(([key, value]) => `${key}=${value}`);
+        const row = [
+          metadata.name,
+          metadata.description ?? "",
+          appProtocol(spec.app).toUpperCase(),
+          app.public_addr ?? "",
+          ...(verbose ? [app.uri] : []),
+          labels.join(","),
+        ];
+        // Several agents may serve an app: one row for them all.
+        rows.set(`${metadata.name}\0${app.public_addr}`, row);
+      }
+      const header = ["Application", "Description", "Type", "Public Address", ...(verbose ? ["URI"] : []), "Labels"];
+      return table(
+        header,
+        [...rows.values()].sort((a, b) => a[0]!.localeCompare(b[0]!)),
+      );
+    },
+  );
+}
+
+async function appServers(rpc: RpcClient): Promise<AppServer[]> {
+  return (await listAll(rpc, "app_server")).filter((resource) => resource.kind === "app_server");
+}
+
+async function findApp(rpc: RpcClient, name: string) {
+  const app = summarizeApps(await appServers(rpc)).find((each) => each.name === name);
+  if (app === undefined) throw new AppNotFoundError(`app "${name}" not found; "tsh apps ls" lists those you may reach`);
+  return app;
+}
+
+async function loginToApp(tsh: Tsh, name: string): Promise<void> {
+  await tsh.withCluster(async (rpc, profile) => {
+    const app = await findApp(rpc, name);
+    const keys = await generateKeyPair();
+    const session = await rpc.call("app_session.create", { app: name, csr: await createCsr(keys) });
+    const files = await tsh.store.saveAppCredential(profile, name, { certPem: session.cert, keyPem: keys.keyPem });
+    print(
+      app.protocol === "tcp"
+        ? `Logged into TCP app ${name}. Start the local TCP proxy for it:\n\n  tsh proxy app ${name}\n\nThen connect to the application through this proxy.\n`
+        : `Logged into app ${name}. Its certificate and key:\n\n  ${files.cert}\n  ${files.key}\n`,
+    );
+  });
+}
+
+async function clusters(tsh: Tsh, format: Format): Promise<void> {
+  await tsh.withCluster(async (rpc, profile) => {
+    const { cluster_name } = await rpc.call("cluster.ping", {});
+    const rows = [
+      { cluster_name, status: "online", cluster_type: "root", labels: {}, selected: cluster_name === profile.cluster },
+    ];
+    printAs(format, rows, () =>
+      table(
+        ["Cluster Name", "Status", "Cluster Type", "Labels", "Selected"],
+        rows.map((row) => [row.cluster_name, row.status, row.cluster_type, "", row.selected ? "*" : ""]),
+      ),
+    );
+  });
+}
+
+interface LocalPort {
+  readonly local: number;
+  /** 0: the app's only port, or its first. */
+  readonly target: number;
+}
+
+function parsePorts(text: string): LocalPort {
+  const match = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text);
+  const [local, target] = [Number(match?.[1]), Number(match?.[2] ?? 0)];
+  if (match === null || local > 65535 || target > 65535)
+    throw new InvalidArgumentError("expected PORT or LOCAL:TARGET");
+  return { local, target };
+}
+
+async function proxyApp(tsh: Tsh, name: string, port: LocalPort): Promise<void> {
+  await tsh.withCluster(async (rpc, profile) => {
+    const app = await findApp(rpc, name);
+    if (app.protocol !== "tcp") {
+      throw new UsageError(`app "${name}" is a web app; "tsh proxy app" serves TCP apps only in version ${VERSION}`);
+    }
+    await using connections = new AppConnections({ rpc, proxyAddress: profile.proxyAddress, log: tsh.log });
+    const server = forward(connections, name, port.target);
+    const stop = interruption();
+    const address = await listen(server, port.local);
+    const target = port.target === 0 ? name : `${name}:${port.target}`;
+    print(`Proxying connections to ${target} on 127.0.0.1:${address}\n`);
+    if (port.local === 0) {
+      say(`To avoid port randomization, you can choose the listening port using the --port flag.\n`);
+    }
+    await new Promise((resolve) => stop.addEventListener("abort", resolve, { once: true }));
+    server.close();
+  });
+}
+
+function forward(connections: AppConnections, app: string, targetPort: number): Server {
+  return createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
+    const gone = new AbortController();
+    const onClose = () => gone.abort(new Error("the client went away"));
+    socket.once("close", onClose);
+    socket.on("error", () => {}); // What matters of it is told by "close".
+    connections.dial(app, targetPort, gone.signal).then(
+      (stream) => {
+        socket.off("close", onClose);
+        splice(socketStream(socket), stream, () => {});
+      },
+      (error: unknown) => {
+        if (!gone.signal.aborted) say(`${app}: ${messageOf(error)}\n`);
+        socket.resetAndDestroy();
+      },
+    );
+  });
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) =>
+      reject(
+        cause.code === "EADDRINUSE"
+          ? new UsageError(`port ${port} is in use on this machine; choose another with --port`, { cause })
+          : cause,
+      ),
+    );
+    server.listen(port, "127.0.0.1", () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : port);
+    });
+  });
+}

@@ -1,0 +1,155 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { VERSION } from "../../base/mod.ts";
+import {
+  connectCluster,
+  findProxy,
+  identityOfProfile,
+  isExpired,
+  loginWithPassword,
+  type Profile,
+  splitHostPort,
+} from "../../client/mod.ts";
+import { type Format, formatOption, humanDuration, printAs } from "../cli/format.ts";
+import { EXIT_FAILURE, ExitWith, print, say, UsageError } from "../cli/program.ts";
+import { askPassword } from "../cli/prompt.ts";
+import type { Tsh } from "./session.ts";
+
+interface LoginFlags {
+  caPin?: string;
+  ttl?: number;
+}
+
+export function addLoginCommands(program: Command, tsh: Tsh): void {
+  program
+    .command("login")
+    .description("log in to a cluster; the password comes from the terminal or one line of standard input")
+    .option("--ca-pin <pin>", "sha256:… of the cluster's host CA, as tctl status prints it")
+    .option("--ttl <minutes>", "how long the login is valid", parseMinutes)
+    .action((o: LoginFlags) => login(tsh, o));
+  program
+    .command("logout")
+    .description("end the login named by --proxy and --user, or all of them")
+    .action(() => logout(tsh));
+  program
+    .command("status")
+    .description("print who is logged in, where and for how long")
+    .addOption(formatOption())
+    .action((o: { format: Format }) => status(tsh, o.format));
+}
+
+function parseMinutes(text: string): number {
+  const minutes = Number(text);
+  if (!Number.isInteger(minutes) || minutes < 1) throw new InvalidArgumentError("expected a number of minutes");
+  return minutes;
+}
+
+async function login(tsh: Tsh, o: LoginFlags): Promise<void> {
+  const known = await tsh.findProfile().catch(() => undefined);
+  const address = tsh.options.proxy ?? known?.proxyAddress;
+  if (address === undefined) {
+    throw new UsageError('no proxy address: say which cluster, as in "tsh login --proxy=teleport.example.com"');
+  }
+  const user = tsh.options.user ?? known?.user ?? tsh.env.osUser;
+  if (known !== undefined && known.user === user && !isExpired(known) && samePlace(known, address)) {
+    await tsh.store.select(known.name);
+    print(profileText(known, true));
+    return;
+  }
+  if (tsh.options.insecure) say("WARNING: --insecure: nobody checks that this proxy is the one you mean.\n");
+  const proxy = await findProxy(address, o.caPin === undefined ? tsh.webTrust : { ...tsh.webTrust, insecure: true });
+  warnOfVersion(proxy.server_version);
+  const password = await askPassword(`Enter password for Teleport user ${user}: `);
+  const profile = await loginWithPassword({
+    proxy,
+    user,
+    password,
+    trust: tsh.webTrust,
+    caPin: o.caPin,
+    ttlSeconds: o.ttl === undefined ? undefined : o.ttl * 60,
+    known: known?.name === proxy.host ? known : undefined,
+  });
+  await tsh.store.save(profile);
+  print(profileText(profile, true));
+}
+
+function samePlace(profile: Profile, address: string): boolean {
+  const { host, port } = splitHostPort(address);
+  return profile.name === host && (port === undefined || splitHostPort(profile.proxyAddress).port === port);
+}
+
+function warnOfVersion(server: string): void {
+  const major = (version: string) => Number.parseInt(version, 10);
+  if (Math.abs(major(server) - major(VERSION)) > 1) {
+    say(`WARNING: this is version ${VERSION}, the cluster's is ${server}: more than one major version apart.\n`);
+  }
+}
+
+async function logout(tsh: Tsh): Promise<void> {
+  const { proxy, user } = tsh.options;
+  if ((proxy === undefined) !== (user === undefined)) {
+    throw new UsageError("say both --proxy and --user, or neither to log out of everything");
+  }
+  const all = await tsh.store.all();
+  const chosen =
+    proxy === undefined ? all : all.filter((each) => each.name === splitHostPort(proxy).host && each.user === user);
+  for (const profile of chosen) {
+    await endSessions(tsh, profile);
+    await tsh.store.remove(profile.name);
+    print(`Logged out ${profile.user} from proxy ${profile.name}.\n`);
+  }
+  if (chosen.length === 0) print("Not logged in.\n");
+}
+
+/** The server's app sessions end with the login; when it cannot be told, they end by themselves. */
+async function endSessions(tsh: Tsh, profile: Profile): Promise<void> {
+  if (isExpired(profile)) return;
+  await using rpc = connectCluster(profile, tsh.log);
+  await rpc.call("app_session.end", {}, { timeoutMs: 3_000 }).catch(() => {
+    say(`${profile.name} cannot be reached: open app sessions there end within the hour.\n`);
+  });
+}
+
+async function status(tsh: Tsh, format: Format): Promise<void> {
+  const profiles = await tsh.store.all();
+  const active = await tsh.findProfile();
+  if (active === undefined) {
+    printAs(format, { active: null, profiles: profiles.map(profileJson) }, () => "Not logged in.\n");
+    throw new ExitWith(EXIT_FAILURE);
+  }
+  const others = profiles.filter((profile) => profile.name !== active.name);
+  printAs(format, { active: profileJson(active), profiles: others.map(profileJson) }, () =>
+    [profileText(active, true), ...others.map((profile) => profileText(profile, false))].join("\n"),
+  );
+  if (isExpired(active)) throw new ExitWith(EXIT_FAILURE);
+}
+
+function profileJson(profile: Profile) {
+  const identity = identityOfProfile(profile);
+  return {
+    profile_url: `https://${profile.proxyAddress}`,
+    username: profile.user,
+    cluster: profile.cluster,
+    roles: identity.roles,
+    traits: identity.traits,
+    logins: identity.traits.logins ?? [],
+    kubernetes_enabled: false,
+    valid_until: new Date(identity.expires).toISOString(),
+  };
+}
+
+function profileText(profile: Profile, active: boolean): string {
+  const { roles, logins, valid_until, profile_url } = profileJson(profile);
+  const left = Date.parse(valid_until) - Date.now();
+  const rows = [
+    ["Profile URL", profile_url],
+    ["Logged in as", profile.user],
+    ["Cluster", profile.cluster],
+    ["Roles", roles.join(", ")],
+    ...(logins.length > 0 ? [["Logins", logins.join(", ")]] : []),
+    ["Kubernetes", "disabled"],
+    ["Valid until", `${valid_until} ${left > 0 ? `[valid for ${humanDuration(left)}]` : "[EXPIRED]"}`],
+  ] as const;
+  return rows
+    .map(([label, value], i) => `${i === 0 && active ? "> " : "  "}${`${label}:`.padEnd(19)}${value}\n`)
+    .join("");
+}

@@ -1,0 +1,71 @@
+import type { Command } from "commander";
+import { createLogger, type Logger } from "../../base/mod.ts";
+import {
+  connectCluster,
+  expired,
+  isExpired,
+  NotLoggedInError,
+  type Profile,
+  ProfileStore,
+  splitHostPort,
+  type WebTrust,
+} from "../../client/mod.ts";
+import type { ClientEnvironment } from "../../config/mod.ts";
+import type { RpcClient } from "../../rpc/mod.ts";
+
+interface GlobalOptions {
+  proxy?: string;
+  user?: string;
+  insecure?: boolean;
+  debug?: boolean;
+}
+
+/** What every `tsh` command works with: the saved logins and the global flags. */
+export class Tsh {
+  readonly env: ClientEnvironment;
+  readonly store: ProfileStore;
+  readonly #program: Command;
+
+  constructor(program: Command, env: ClientEnvironment) {
+    this.#program = program;
+    this.env = env;
+    this.store = new ProfileStore(env.home);
+  }
+
+  get options(): GlobalOptions {
+    return this.#program.opts<GlobalOptions>();
+  }
+
+  get log(): Logger {
+    return createLogger({ level: this.options.debug ? "debug" : "warn", format: "text" });
+  }
+
+  get webTrust(): WebTrust {
+    return { insecure: this.options.insecure ?? false, certFile: this.env.sslCertFile, certDir: this.env.sslCertDir };
+  }
+
+  /** The saved login that the flags name, or the current one; valid or not. */
+  async findProfile(): Promise<Profile | undefined> {
+    const { proxy } = this.options;
+    return proxy === undefined ? this.store.current() : this.store.load(splitHostPort(proxy).host);
+  }
+
+  /** A login that can be used now. */
+  async validProfile(): Promise<Profile> {
+    const profile = await this.findProfile();
+    if (profile === undefined) {
+      throw new NotLoggedInError(
+        'not logged in; log in with "tsh login --proxy=PROXY_HOST --user=NAME", for example "tsh login --proxy=teleport.example.com"',
+      );
+    }
+    if (isExpired(profile)) throw expired(profile);
+    return profile;
+  }
+
+  /** Calls Auth with the current login, and ends the connection afterwards. */
+  async withCluster<T>(run: (rpc: RpcClient, profile: Profile) => Promise<T>): Promise<T> {
+    const profile = await this.validProfile();
+    await using rpc = connectCluster(profile, this.log);
+    return await run(rpc, profile);
+  }
+}
