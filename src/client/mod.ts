@@ -19,4 +19,4 @@ export {
 } from "./errors.ts";
 export { type LoginOptions, loginWithPassword } from "./login.ts";
 export { type Profile, ProfileStore, splitPem } from "./profile.ts";
-export { findProxy, joinHostPort, type ProxyFind, splitHostPort, type WebTrust } from "./web.ts";
+export { fetchProxyTrust, findProxy, joinHostPort, type ProxyFind, splitHostPort, type WebTrust } from "./web.ts";

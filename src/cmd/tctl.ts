@@ -8,7 +8,7 @@ import { addTokenCommands } from "./tctl/tokens.ts";
 import { addUserCommands } from "./tctl/users.ts";
 
 const env = readClientEnvironment(process.env);
-const program = newProgram("tctl", "Administer a cluster.", env.debug);
+const program = newProgram("tctl", "Administer a cluster.");
 program
   .option("-c, --config <file>", "configuration file of the Auth Service on this host (TELEPORT_CONFIG_FILE)")
   .option("-i, --identity <file>", "identity file (TELEPORT_IDENTITY_FILE)")

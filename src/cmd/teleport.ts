@@ -1,5 +1,5 @@
 import { loadTeleportConfig, parseTeleportConfig, readClientEnvironment, type StartFlags } from "../config/mod.ts";
-import { collectList } from "./cli/format.ts";
+import { collectList } from "./cli/arguments.ts";
 import { interruption, newProgram, runProgram } from "./cli/program.ts";
 import { runTeleport } from "./teleport/start.ts";
 
@@ -16,7 +16,7 @@ interface Flags {
 }
 
 const env = readClientEnvironment(process.env);
-const program = newProgram("teleport", "Auth, Proxy and Application Service, together or apart.", env.debug);
+const program = newProgram("teleport", "Auth, Proxy and Application Service, together or apart.");
 program
   .command("start")
   .description("run the services of a configuration file until SIGTERM or Ctrl-C")

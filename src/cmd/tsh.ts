@@ -1,18 +1,20 @@
-import { readClientEnvironment } from "../config/mod.ts";
 import { newProgram, runProgram } from "./cli/program.ts";
-import { addAppCommands } from "./tsh/apps.ts";
-import { addLoginCommands } from "./tsh/login.ts";
-import { Tsh } from "./tsh/session.ts";
-import { addVnetCommands } from "./tsh/vnet.ts";
+import { addCommands } from "./tsh/commands.ts";
 
-const env = readClientEnvironment(process.env);
-const program = newProgram("tsh", "Log in to a cluster and reach its applications.", env.debug);
+// The command of `tsh vnet exec -- COMMAND` is not for us to parse, its options least of all.
+const dashes = process.argv.indexOf("--");
+const ours = dashes < 0 ? process.argv : process.argv.slice(0, dashes);
+const command = dashes < 0 ? [] : process.argv.slice(dashes + 1);
+
+const program = newProgram("tsh", "Log in to a cluster and reach its applications.");
 program
-  .option("--proxy <address>", "the proxy of the cluster, HOST or HOST:PORT (TELEPORT_PROXY)", env.proxy)
-  .option("--user <name>", "your user name in the cluster (TELEPORT_USER)", env.user)
-  .option("--insecure", "do not check the proxy's web certificate: not safe (TELEPORT_INSECURE)", env.insecure);
-const tsh = new Tsh(program, env);
-addLoginCommands(program, tsh);
-addAppCommands(program, tsh);
-addVnetCommands(program, tsh);
-await runProgram(program);
+  .option("--proxy <address>", "the proxy of the cluster, HOST or HOST:PORT (TELEPORT_PROXY)")
+  .option("--user <name>", "your user name in the cluster (TELEPORT_USER)")
+  .option("--insecure", "do not check the proxy's web certificate: not safe (TELEPORT_INSECURE)");
+const tsh = async () => {
+  const config = import("../config/mod.ts");
+  const { Tsh } = await import("./tsh/session.ts");
+  return new Tsh(program, (await config).readClientEnvironment(process.env));
+};
+addCommands(program, tsh, command);
+await runProgram(program, ours);

@@ -1,12 +1,6 @@
-import { InvalidArgumentError, Option } from "commander";
 import { stringify } from "yaml";
+import type { Format } from "./arguments.ts";
 import { print } from "./program.ts";
-
-export type Format = "text" | "json" | "yaml";
-
-export function formatOption(fallback: Format = "text"): Option {
-  return new Option("-f, --format <format>", "how to print it").choices(["text", "json", "yaml"]).default(fallback);
-}
 
 /** Prints `value` as JSON or YAML, or the text form where the user asked for none of them. */
 export function printAs(format: Format, value: unknown, text: () => string): void {
@@ -20,25 +14,6 @@ export function printAs(format: Format, value: unknown, text: () => string): voi
     case "text":
       print(text());
   }
-}
-
-/** `1h30m`, `45m`, `3600s` in seconds. */
-export function parseDuration(text: string): number {
-  const match = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(text);
-  if (match === null || text === "") throw new InvalidArgumentError('expected a duration such as "1h30m" or "45m"');
-  const [hours, minutes, seconds] = match.slice(1).map((part) => Number(part ?? 0)) as [number, number, number];
-  return hours * 3600 + minutes * 60 + seconds;
-}
-
-/** A list flag: repeatable, and each value may hold several, separated by commas. */
-export function collectList(value: string, before: string[] | undefined): string[] {
-  return [
-    ...(before ?? []),
-    ...value
-      .split(",")
-      .map((each) => each.trim())
-      .filter((each) => each !== ""),
-  ];
 }
 
 export function humanDuration(ms: number): string {

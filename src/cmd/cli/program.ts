@@ -1,4 +1,5 @@
-import { Command, CommanderError } from "commander";
+import { constants } from "node:os";
+import { Command, CommanderError, Option } from "commander";
 import { AssertionFailed, messageOf, OperationError, VERSION } from "../../base/mod.ts";
 
 /** Exit codes of all three programs (`docs/errors.md`). */
@@ -20,10 +21,10 @@ export class UsageError extends OperationError {
   readonly code = "cmd.usage";
 }
 
-export function newProgram(name: string, description: string, debug: boolean): Command {
+export function newProgram(name: string, description: string): Command {
   const program = new Command(name)
     .description(description)
-    .option("-d, --debug", "say more on standard error (TELEPORT_DEBUG)", debug)
+    .addOption(new Option("-d, --debug", "say more on standard error").env("TELEPORT_DEBUG"))
     .showSuggestionAfterError()
     .showHelpAfterError(`(run "${name} --help" for what there is)`);
   program
@@ -34,17 +35,17 @@ export function newProgram(name: string, description: string, debug: boolean): C
 }
 
 /** Runs the program and ends the process with the code that its outcome deserves. */
-export async function runProgram(program: Command): Promise<void> {
+export async function runProgram(program: Command, argv: readonly string[] = process.argv): Promise<void> {
   exitInsteadOfExiting(program);
-  process.exitCode = await outcome(program);
+  process.exitCode = await outcome(program, argv);
   // Whatever is still open (an idle connection kept for reuse) must not hold the terminal.
   await Promise.all([drain(process.stdout), drain(process.stderr)]);
   process.exit();
 }
 
-async function outcome(program: Command): Promise<number> {
+async function outcome(program: Command, argv: readonly string[]): Promise<number> {
   try {
-    await program.parseAsync();
+    await program.parseAsync(argv);
     return 0;
   } catch (error) {
     if (error instanceof ExitWith) return error.exitCode;
@@ -95,4 +96,10 @@ export function interruption(): AbortSignal {
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   return abort.signal;
+}
+
+/** As a shell reports it. */
+export function exitCodeOf(end: { code: number | null; signal: NodeJS.Signals | null }): number {
+  if (end.code !== null) return end.code;
+  return 128 + (end.signal === null ? 0 : constants.signals[end.signal]);
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { type Format, formatOption, printAs } from "../cli/format.ts";
+import { type Format, formatOption } from "../cli/arguments.ts";
+import { printAs } from "../cli/format.ts";
 import { listAll } from "../cli/list-all.ts";
 import { print } from "../cli/program.ts";
 import { table } from "../cli/table.ts";

@@ -13,7 +13,7 @@ import {
 } from "../../api/mod.ts";
 import { messageOf } from "../../base/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
-import { type Format, formatOption } from "../cli/format.ts";
+import { type Format, formatOption } from "../cli/arguments.ts";
 import { listAll } from "../cli/list-all.ts";
 import { print, say, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";

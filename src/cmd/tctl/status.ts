@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { RpcClient } from "../../rpc/mod.ts";
-import { type Format, formatOption, printAs } from "../cli/format.ts";
+import { type Format, formatOption } from "../cli/arguments.ts";
+import { printAs } from "../cli/format.ts";
 import { headless } from "../cli/table.ts";
 import type { Tctl } from "./tctl.ts";
 

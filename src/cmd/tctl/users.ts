@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { RpcClient } from "../../rpc/mod.ts";
-import { collectList, type Format, formatOption, humanDuration, parseDuration, printAs } from "../cli/format.ts";
+import { collectList, type Format, formatOption, parseDuration } from "../cli/arguments.ts";
+import { humanDuration, printAs } from "../cli/format.ts";
 import { listAll } from "../cli/list-all.ts";
 import { print, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";

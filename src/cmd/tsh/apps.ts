@@ -1,51 +1,19 @@
 import { createServer, type Server } from "node:net";
-import { type Command, InvalidArgumentError } from "commander";
 import { type AppServer, appProtocol } from "../../api/mod.ts";
 import { messageOf, splice, VERSION } from "../../base/mod.ts";
 import { AppConnections, AppNotFoundError, summarizeApps } from "../../client/mod.ts";
 import { createCsr, generateKeyPair } from "../../pki/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { socketStream } from "../../tunnel/mod.ts";
-import { type Format, formatOption, printAs } from "../cli/format.ts";
+import type { Format, LocalPort } from "../cli/arguments.ts";
+import { printAs } from "../cli/format.ts";
 import { listAll } from "../cli/list-all.ts";
 import { interruption, print, say, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
 import type { Tsh } from "./session.ts";
 
-export function addAppCommands(program: Command, tsh: Tsh): void {
-  const apps = program.command("apps").description("applications that you may reach");
-  apps
-    .command("ls")
-    .description("list applications")
-    .option("-v, --verbose", "print URIs too", false)
-    .addOption(formatOption())
-    .action((o: { verbose: boolean; format: Format }) => tsh.withCluster((rpc) => list(rpc, o.verbose, o.format)));
-  apps
-    .command("login")
-    .description("get a short-lived certificate for an application")
-    .argument("<app>")
-    .action((app: string) => loginToApp(tsh, app));
-  program
-    .command("clusters")
-    .description("list clusters")
-    .addOption(formatOption())
-    .action((o: { format: Format }) => clusters(tsh, o.format));
-  program
-    .command("proxy")
-    .description("local listeners")
-    .command("app")
-    .description("listen on 127.0.0.1 and connect each client to an application")
-    .argument("<app>")
-    .option(
-      "-p, --port <port>",
-      "local port (a free one by default), or LOCAL:TARGET for an app with several",
-      parsePorts,
-    )
-    .action((app: string, o: { port?: LocalPort }) => proxyApp(tsh, app, o.port ?? { local: 0, target: 0 }));
-}
-
-async function list(rpc: RpcClient, verbose: boolean, format: Format): Promise<void> {
-  const servers = await appServers(rpc);
+export async function listApps(tsh: Tsh, verbose: boolean, format: Format): Promise<void> {
+  const servers = await tsh.withCluster(appServers);
   printAs(
     format,
     servers.map((server) => server.spec.app),
@@ -84,7 +52,7 @@ async function findApp(rpc: RpcClient, name: string) {
   return app;
 }
 
-async function loginToApp(tsh: Tsh, name: string): Promise<void> {
+export async function loginToApp(tsh: Tsh, name: string): Promise<void> {
   await tsh.withCluster(async (rpc, profile) => {
     const app = await findApp(rpc, name);
     const keys = await generateKeyPair();
@@ -98,7 +66,7 @@ async function loginToApp(tsh: Tsh, name: string): Promise<void> {
   });
 }
 
-async function clusters(tsh: Tsh, format: Format): Promise<void> {
+export async function listClusters(tsh: Tsh, format: Format): Promise<void> {
   await tsh.withCluster(async (rpc, profile) => {
     const { cluster_name } = await rpc.call("cluster.ping", {});
     const rows = [
@@ -113,21 +81,7 @@ async function clusters(tsh: Tsh, format: Format): Promise<void> {
   });
 }
 
-interface LocalPort {
-  readonly local: number;
-  /** 0: the app's only port, or its first. */
-  readonly target: number;
-}
-
-function parsePorts(text: string): LocalPort {
-  const match = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text);
-  const [local, target] = [Number(match?.[1]), Number(match?.[2] ?? 0)];
-  if (match === null || local > 65535 || target > 65535)
-    throw new InvalidArgumentError("expected PORT or LOCAL:TARGET");
-  return { local, target };
-}
-
-async function proxyApp(tsh: Tsh, name: string, port: LocalPort): Promise<void> {
+export async function proxyApp(tsh: Tsh, name: string, port: LocalPort): Promise<void> {
   await tsh.withCluster(async (rpc, profile) => {
     const app = await findApp(rpc, name);
     if (app.protocol !== "tcp") {

@@ -1,4 +1,3 @@
-import { type Command, InvalidArgumentError } from "commander";
 import { VERSION } from "../../base/mod.ts";
 import {
   connectCluster,
@@ -9,41 +8,18 @@ import {
   type Profile,
   splitHostPort,
 } from "../../client/mod.ts";
-import { type Format, formatOption, humanDuration, printAs } from "../cli/format.ts";
+import type { Format } from "../cli/arguments.ts";
+import { humanDuration, printAs } from "../cli/format.ts";
 import { EXIT_FAILURE, ExitWith, print, say, UsageError } from "../cli/program.ts";
 import { askPassword } from "../cli/prompt.ts";
 import type { Tsh } from "./session.ts";
 
-interface LoginFlags {
+export interface LoginFlags {
   caPin?: string;
   ttl?: number;
 }
 
-export function addLoginCommands(program: Command, tsh: Tsh): void {
-  program
-    .command("login")
-    .description("log in to a cluster; the password comes from the terminal or one line of standard input")
-    .option("--ca-pin <pin>", "sha256:… of the cluster's host CA, as tctl status prints it")
-    .option("--ttl <minutes>", "how long the login is valid", parseMinutes)
-    .action((o: LoginFlags) => login(tsh, o));
-  program
-    .command("logout")
-    .description("end the login named by --proxy and --user, or all of them")
-    .action(() => logout(tsh));
-  program
-    .command("status")
-    .description("print who is logged in, where and for how long")
-    .addOption(formatOption())
-    .action((o: { format: Format }) => status(tsh, o.format));
-}
-
-function parseMinutes(text: string): number {
-  const minutes = Number(text);
-  if (!Number.isInteger(minutes) || minutes < 1) throw new InvalidArgumentError("expected a number of minutes");
-  return minutes;
-}
-
-async function login(tsh: Tsh, o: LoginFlags): Promise<void> {
+export async function login(tsh: Tsh, o: LoginFlags): Promise<void> {
   const known = await tsh.findProfile().catch(() => undefined);
   const address = tsh.options.proxy ?? known?.proxyAddress;
   if (address === undefined) {
@@ -84,7 +60,7 @@ function warnOfVersion(server: string): void {
   }
 }
 
-async function logout(tsh: Tsh): Promise<void> {
+export async function logout(tsh: Tsh): Promise<void> {
   const { proxy, user } = tsh.options;
   if ((proxy === undefined) !== (user === undefined)) {
     throw new UsageError("say both --proxy and --user, or neither to log out of everything");
@@ -109,7 +85,7 @@ async function endSessions(tsh: Tsh, profile: Profile): Promise<void> {
   });
 }
 
-async function status(tsh: Tsh, format: Format): Promise<void> {
+export async function status(tsh: Tsh, format: Format): Promise<void> {
   const profiles = await tsh.store.all();
   const active = await tsh.findProfile();
   if (active === undefined) {

@@ -14,8 +14,8 @@ import type { ClientEnvironment } from "../../config/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 
 interface GlobalOptions {
-  proxy?: string;
-  user?: string;
+  proxy?: string | undefined;
+  user?: string | undefined;
   insecure?: boolean;
   debug?: boolean;
 }
@@ -32,8 +32,16 @@ export class Tsh {
     this.store = new ProfileStore(env.home);
   }
 
+  /** Flags, else the environment. */
   get options(): GlobalOptions {
-    return this.#program.opts<GlobalOptions>();
+    const { proxy, user, insecure, debug } = this.env;
+    const given = this.#program.opts<GlobalOptions>();
+    return {
+      insecure: insecure || given.insecure === true,
+      debug: debug || given.debug === true,
+      ...((given.proxy ?? proxy) && { proxy: given.proxy ?? proxy }),
+      ...((given.user ?? user) && { user: given.user ?? user }),
+    };
   }
 
   get log(): Logger {
@@ -41,7 +49,7 @@ export class Tsh {
   }
 
   get webTrust(): WebTrust {
-    return { insecure: this.options.insecure ?? false, certFile: this.env.sslCertFile, certDir: this.env.sslCertDir };
+    return { insecure: this.options.insecure === true, certFile: this.env.sslCertFile, certDir: this.env.sslCertDir };
   }
 
   /** The saved login that the flags name, or the current one; valid or not. */

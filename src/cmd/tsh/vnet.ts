@@ -1,40 +1,12 @@
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { constants } from "node:os";
-import type { Command } from "commander";
 import { Counters, messageOf, systemClock, systemRandom } from "../../base/mod.ts";
 import { ClusterDirectory, expired, isExpired, NotLoggedInError } from "../../client/mod.ts";
 import { parseResolvConf, Upstreams, withoutServers } from "../../dns/mod.ts";
-import { attachLauncher, launch, runInNamespace, type WantedState } from "../../host/mod.ts";
+import { attachLauncher, runInNamespace, type WantedState } from "../../host/mod.ts";
 import { TUN_MTU, type TunDevice } from "../../tun/mod.ts";
 import { planAddresses, rangesOf, VNet, type VnetAddresses, zonesOf } from "../../vnet/mod.ts";
-import { ExitWith, interruption, print, say, UsageError } from "../cli/program.ts";
+import { ExitWith, exitCodeOf, interruption, print, say } from "../cli/program.ts";
 import type { Tsh } from "./session.ts";
-
-/** Run by the root launcher under the user's own uid; nobody types it. */
-const USER_PROCESS = "vnet-user-process";
-
-export function addVnetCommands(program: Command, tsh: Tsh): void {
-  const vnet = program
-    .command("vnet")
-    .description("reach every TCP app of every cluster you are logged in to by its DNS name, from any program")
-    .option("--all-users", "let every user of this machine in, not only you", false)
-    .action((o: { allUsers: boolean }) => serveHost(tsh, o.allUsers));
-  vnet
-    .command("exec")
-    .description(
-      "run one command with VNet, without root, in a network of its own. " +
-        "For now only VNet's apps and DNS are reachable inside: no other network, not even this machine's.",
-    )
-    .usage("-- COMMAND [ARGUMENTS...]")
-    .argument("<command...>")
-    .passThroughOptions()
-    .action((command: string[]) => exec(tsh, command));
-  // `exec` passes options through, which commander wants its parents to know.
-  vnet.enablePositionalOptions();
-  program.enablePositionalOptions();
-  program.command(USER_PROCESS, { hidden: true }).action(() => serveFromLauncher(tsh));
-}
 
 /** The clusters with a usable login; says which saved logins are not. */
 async function openDirectory(tsh: Tsh): Promise<ClusterDirectory> {
@@ -74,7 +46,7 @@ function newVnet(tsh: Tsh, tun: TunDevice, directory: ClusterDirectory, addresse
   });
 }
 
-async function exec(tsh: Tsh, command: readonly string[]): Promise<void> {
+export async function runCommand(tsh: Tsh, command: readonly string[]): Promise<void> {
   await using directory = await openDirectory(tsh);
   const addresses = planAddresses(directory.clusters(), systemRandom);
   const run = await runInNamespace({
@@ -97,44 +69,8 @@ async function exec(tsh: Tsh, command: readonly string[]): Promise<void> {
   throw new ExitWith(exitCodeOf(end));
 }
 
-/** As a shell reports it. */
-function exitCodeOf(end: { code: number | null; signal: NodeJS.Signals | null }): number {
-  if (end.code !== null) return end.code;
-  return 128 + (end.signal === null ? 0 : constants.signals[end.signal]);
-}
-
-/** `sudo tsh vnet`, or `tsh vnet` which asks sudo itself. */
-async function serveHost(tsh: Tsh, allUsers: boolean): Promise<void> {
-  if (process.getuid?.() !== 0) throw new ExitWith(await again("sudo"));
-  const self = [process.execPath, ...process.execArgv, process.argv[1]!];
-  const flags = [...(tsh.options.insecure ? ["--insecure"] : []), ...(tsh.options.debug ? ["--debug"] : [])];
-  const code = await launch({
-    command: [...self, ...flags, USER_PROCESS],
-    env: process.env,
-    allUsers,
-    log: tsh.log,
-    signal: interruption(),
-  });
-  if (code !== 0) throw new ExitWith(code);
-}
-
-/** The same command under sudo, which keeps the terminal and asks for the password itself. */
-function again(sudo: string): Promise<number> {
-  const kept = "TELEPORT_HOME,TELEPORT_DEBUG,SSL_CERT_FILE,SSL_CERT_DIR";
-  const args = [`--preserve-env=${kept}`, "--", process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  return new Promise((resolve, reject) => {
-    const child = spawn(sudo, args, { stdio: "inherit" });
-    // Ctrl-C reaches both through the terminal; this side waits for the other's clean end.
-    process.on("SIGINT", () => {});
-    process.on("SIGTERM", () => child.kill("SIGTERM"));
-    child.on("error", (cause) =>
-      reject(new UsageError(`VNet needs root for the network device, and ${sudo} cannot be run: ${cause.message}`)),
-    );
-    child.on("exit", (code, signal) => resolve(exitCodeOf({ code, signal })));
-  });
-}
-
-async function serveFromLauncher(tsh: Tsh): Promise<void> {
+/** The unprivileged user process behind `sudo tsh vnet`: it holds all keys and parses all hostile bytes. */
+export async function serveFromLauncher(tsh: Tsh): Promise<void> {
   const launcher = attachLauncher({ mtu: TUN_MTU });
   const stop = AbortSignal.any([interruption(), launcher.closed]);
   await using directory = await openDirectory(tsh);

@@ -1,0 +1,48 @@
+import { InvalidArgumentError, Option } from "commander";
+
+export type Format = "text" | "json" | "yaml";
+
+export function formatOption(fallback: Format = "text"): Option {
+  return new Option("-f, --format <format>", "how to print it").choices(["text", "json", "yaml"]).default(fallback);
+}
+
+/** `1h30m`, `45m`, `3600s` in seconds. */
+export function parseDuration(text: string): number {
+  const match = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(text);
+  if (match === null || text === "") throw new InvalidArgumentError('expected a duration such as "1h30m" or "45m"');
+  const [hours, minutes, seconds] = match.slice(1).map((part) => Number(part ?? 0)) as [number, number, number];
+  return hours * 3600 + minutes * 60 + seconds;
+}
+
+/** A list flag: repeatable, and each value may hold several, separated by commas. */
+export function collectList(value: string, before: string[] | undefined): string[] {
+  return [
+    ...(before ?? []),
+    ...value
+      .split(",")
+      .map((each) => each.trim())
+      .filter((each) => each !== ""),
+  ];
+}
+
+/** A number of minutes, as `tsh login --ttl` takes it. */
+export function parseMinutes(text: string): number {
+  const minutes = Number(text);
+  if (!Number.isInteger(minutes) || minutes < 1) throw new InvalidArgumentError("expected a number of minutes");
+  return minutes;
+}
+
+export interface LocalPort {
+  readonly local: number;
+  /** 0: the app's only port, or its first. */
+  readonly target: number;
+}
+
+/** `LOCAL` or `LOCAL:TARGET`. */
+export function parseLocalPort(text: string): LocalPort {
+  const match = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text);
+  const [local, target] = [Number(match?.[1]), Number(match?.[2] ?? 0)];
+  if (match === null || local > 65535 || target > 65535)
+    throw new InvalidArgumentError("expected PORT or LOCAL:TARGET");
+  return { local, target };
+}

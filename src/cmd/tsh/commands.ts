@@ -1,0 +1,95 @@
+import type { Command } from "commander";
+import { type Format, formatOption, type LocalPort, parseLocalPort, parseMinutes } from "../cli/arguments.ts";
+import { UsageError } from "../cli/program.ts";
+import type { LoginFlags } from "./login.ts";
+import type { Tsh } from "./session.ts";
+import { USER_PROCESS } from "./vnet-launcher.ts";
+
+/**
+ * What `tsh` understands. Each command's code is loaded when it runs: `tsh vnet`
+ * as root must load no certificate, link or schema code (DESIGN: the launcher).
+ */
+export function addCommands(program: Command, tsh: () => Promise<Tsh>, command: readonly string[]): void {
+  addLoginCommands(program, tsh);
+  addAppCommands(program, tsh);
+  addVnetCommands(program, tsh, command);
+}
+
+function addLoginCommands(program: Command, tsh: () => Promise<Tsh>): void {
+  const login = () => import("./login.ts");
+  program
+    .command("login")
+    .description("log in to a cluster; the password comes from the terminal or one line of standard input")
+    .option("--ca-pin <pin>", "sha256:… of the cluster's host CA, as tctl status prints it")
+    .option("--ttl <minutes>", "how long the login is valid", parseMinutes)
+    .action(async (o: LoginFlags) => (await login()).login(await tsh(), o));
+  program
+    .command("logout")
+    .description("end the login named by --proxy and --user, or all of them")
+    .action(async () => (await login()).logout(await tsh()));
+  program
+    .command("status")
+    .description("print who is logged in, where and for how long")
+    .addOption(formatOption())
+    .action(async (o: { format: Format }) => (await login()).status(await tsh(), o.format));
+}
+
+function addAppCommands(program: Command, tsh: () => Promise<Tsh>): void {
+  const code = () => import("./apps.ts");
+  const apps = program.command("apps").description("applications that you may reach");
+  apps
+    .command("ls")
+    .description("list applications")
+    .option("-v, --verbose", "print URIs too", false)
+    .addOption(formatOption())
+    .action(async (o: { verbose: boolean; format: Format }) =>
+      (await code()).listApps(await tsh(), o.verbose, o.format),
+    );
+  apps
+    .command("login")
+    .description("get a short-lived certificate for an application")
+    .argument("<app>")
+    .action(async (app: string) => (await code()).loginToApp(await tsh(), app));
+  program
+    .command("clusters")
+    .description("list clusters")
+    .addOption(formatOption())
+    .action(async (o: { format: Format }) => (await code()).listClusters(await tsh(), o.format));
+  program
+    .command("proxy")
+    .description("local listeners")
+    .command("app")
+    .description("listen on 127.0.0.1 and connect each client to an application")
+    .argument("<app>")
+    .option("-p, --port <port>", "local port (by default a free one), or LOCAL:TARGET", parseLocalPort)
+    .action(async (app: string, o: { port?: LocalPort }) =>
+      (await code()).proxyApp(await tsh(), app, o.port ?? { local: 0, target: 0 }),
+    );
+}
+
+/** `command`: what stands behind `--`, options and all. */
+function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: readonly string[]): void {
+  const code = () => import("./vnet.ts");
+  const vnet = program
+    .command("vnet")
+    .description("reach every TCP app of every cluster you are logged in to by its DNS name, from any program")
+    .option("--all-users", "let every user of this machine in, not only you", false)
+    .action(async (o: { allUsers: boolean }) => {
+      const { serveHost } = await import("./vnet-launcher.ts");
+      await serveHost({ allUsers: o.allUsers, debug: program.opts<{ debug?: boolean }>().debug === true });
+    });
+  vnet
+    .command("exec")
+    .description(
+      "run one command with VNet, without root, in a network of its own. " +
+        "For now only VNet's apps and DNS are reachable inside: no other network, not even this machine's.",
+    )
+    .usage("-- COMMAND [ARGUMENTS...]")
+    .action(async () => {
+      if (command.length === 0) {
+        throw new UsageError('no command: say it after two dashes, as in "tsh vnet exec -- psql postgres://…"');
+      }
+      await (await code()).runCommand(await tsh(), command);
+    });
+  program.command(USER_PROCESS, { hidden: true }).action(async () => (await code()).serveFromLauncher(await tsh()));
+}
