@@ -11,11 +11,22 @@ import {
   systemClock,
 } from "../base/mod.ts";
 import { type Endpoint, Stack } from "../net/stack/mod.ts";
+import {
+  addWords,
+  checksumOf,
+  decodeIp,
+  encodeIcmp,
+  encodeIp4,
+  ICMP_CHECKSUM_OFFSET,
+  ICMP_HEADER_LEN,
+  IP4_HEADER_LEN,
+  type IpPacket,
+  icmp4,
+  icmp6,
+  protocol,
+} from "../net/wire/mod.ts";
 import { type TunDevice, VNET_HEADER_LEN } from "../tun/mod.ts";
 import { StreamUser, type StreamUserOptions } from "./stream-user.ts";
-
-const ICMP = 1;
-const ICMP6 = 58;
 
 /** How long an answer may take before a test has failed. */
 const PATIENCE_MS = 5_000;
@@ -40,6 +51,8 @@ export class VirtualHost {
   readonly counters = new Counters();
   /** ICMP destination unreachables that arrived, as `type/code`. */
   readonly unreachables: string[] = [];
+  /** Sources of the echo replies that arrived. */
+  readonly echoes: string[] = [];
   readonly #options: VirtualHostOptions;
   readonly #stack: Stack;
   readonly #waiting = new Map<number, (payload: Uint8Array) => void>();
@@ -98,6 +111,20 @@ export class VirtualHost {
     this.#stack.sendUdp(this.#local(address), { address: ip(address), port }, payload);
   }
 
+  /** Sends one echo request (IPv4); `from` forges its source. What comes back is in `echoes` or `unreachables`. */
+  ping(address: string, from = this.#options.v4): void {
+    const len = IP4_HEADER_LEN + ICMP_HEADER_LEN;
+    const frame = new Uint8Array(VNET_HEADER_LEN + len);
+    const icmp = VNET_HEADER_LEN + IP4_HEADER_LEN;
+    frame.set(ip(from), VNET_HEADER_LEN + 12);
+    frame.set(ip(address), VNET_HEADER_LEN + 16);
+    encodeIp4(frame, VNET_HEADER_LEN, protocol.ICMP, len);
+    encodeIcmp(frame, icmp, icmp4.echoRequest, 0, 0);
+    const checksum = checksumOf(addWords(0, frame, icmp, frame.length));
+    frame.set([checksum >> 8, checksum & 0xff], icmp + ICMP_CHECKSUM_OFFSET);
+    this.#options.tun.write(frame);
+  }
+
   /** Asks VNet's DNS server, over the family of the record unless told otherwise. */
   async lookup(name: string, type: "A" | "AAAA" = "A", transport: "udp" | "tcp" = "udp"): Promise<Lookup> {
     const server = type === "A" ? this.#options.dnsV4 : this.#options.dnsV6;
@@ -131,13 +158,18 @@ export class VirtualHost {
   }
 
   #receive(frame: Chunk): void {
-    const ipPacket = frame.bytes.subarray(VNET_HEADER_LEN);
-    const v4 = ipPacket[0]! >> 4 === 4;
-    const icmp = ipPacket.subarray(v4 ? (ipPacket[0]! & 0xf) * 4 : 40);
-    if (v4 ? ipPacket[9] === ICMP && icmp[0] === 3 : ipPacket[6] === ICMP6 && icmp[0] === 1) {
-      this.unreachables.push(`${icmp[0]}/${icmp[1]}`);
+    const packet = decodeIp(frame.bytes, VNET_HEADER_LEN);
+    if (!isMalformed(packet) && [protocol.ICMP, protocol.ICMPV6].some((icmp) => icmp === packet.protocol)) {
+      this.#note(frame.bytes, packet);
     }
     this.#stack.input(frame);
+  }
+
+  #note(bytes: Uint8Array, { version, addressesAt, addressLen, bodyAt }: IpPacket): void {
+    const [type, code] = bytes.subarray(bodyAt);
+    const words = version === 4 ? icmp4 : icmp6;
+    if (type === words.unreachable) this.unreachables.push(`${type}/${code}`);
+    if (type === words.echoReply) this.echoes.push(formatIp(bytes.slice(addressesAt, addressesAt + addressLen)));
   }
 
   #local(remote: string): Endpoint {

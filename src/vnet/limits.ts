@@ -1,8 +1,11 @@
 /** A connection attempt's whole time, sign-in of a session included; the client's own patience is longer. */
 export const DIAL_TIMEOUT_MS = 30_000;
 
-/** Connections being dialled; more are refused (as many as Teleport's). */
-export const MAX_DIALS = 1_024;
+/**
+ * Connections to one name being dialled; more are refused. Half of the stack's
+ * unanswered SYNs, so that an app that hangs leaves room for the others.
+ */
+export const MAX_DIALS_PER_NAME = 512;
 
 /** Names that have addresses. They keep them for the life of VNet; more get SERVFAIL. */
 export const MAX_ASSIGNMENTS = 65_536;

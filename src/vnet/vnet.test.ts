@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { type TestContext, test } from "node:test";
+import packet from "dns-packet";
 import {
   type ByteStream,
   type Clock,
@@ -16,7 +17,8 @@ import { StreamUser, streamPair, VirtualHost } from "../testkit/mod.ts";
 import { memoryTunPair } from "../tun/mod.ts";
 import { planAddresses } from "./addresses.ts";
 import type { AppView, ClusterView, Directory } from "./directory.ts";
-import { DIAL_TIMEOUT_MS } from "./limits.ts";
+import { DIAL_TIMEOUT_MS, LOG_REPEAT_MS, MAX_DIALS_PER_NAME, MAX_DNS_STREAMS } from "./limits.ts";
+import { RefusalLog } from "./refusals.ts";
 import { VNet } from "./vnet.ts";
 
 const MULTI_PORTS = [{ port: 1337 }, { port: 4000, endPort: 4010 }];
@@ -95,27 +97,39 @@ interface Fixture {
   directory: FakeDirectory;
   forwarded: Uint8Array[];
   lines: string[];
+  /** Ends the device as the kernel would. */
+  loseDevice(error: Error): void;
+  running: Promise<void>;
+  upstreamsClosed(): boolean;
 }
 
-function fixture(t: TestContext, options: { dial?: Dial; clock?: Clock; loss?: number } = {}): Fixture {
+function fixture(t: TestContext, options: { dial?: Dial; clock?: Clock; loss?: number; ipv6?: boolean } = {}): Fixture {
   const [tun, hostTun] = memoryTunPair({ loss: options.loss ?? 0, seed: 3 });
   const directory = new FakeDirectory(options.dial);
   const addresses = planAddresses(directory.view, seededRandom(1));
   const lines: string[] = [];
   const forwarded: Uint8Array[] = [];
+  let upstreamsClosed = false;
   const upstreams = {
-    close() {},
-    /** NXDOMAIN for all. */
+    close() {
+      upstreamsClosed = true;
+    },
+    /** NXDOMAIN for all but one name, which points into a served range. */
     exchange(query: Uint8Array) {
       forwarded.push(query);
-      const reply = query.slice();
-      reply[2]! |= 0x80;
-      reply[3]! |= 3;
-      return Promise.resolve(reply);
+      return Promise.resolve(Buffer.from(query).includes("rebind") ? rebindingAnswer(query) : nxdomain(query));
     },
   };
   const log = createLogger({ level: "info", format: "json", write: (line) => void lines.push(JSON.parse(line).msg) });
+  let loseDevice: (error: Error) => void = () => {};
+  const start = tun.start.bind(tun);
+  tun.start = (handler) => {
+    loseDevice = (error) => handler.failed(error);
+    start(handler);
+  };
+  const { ipv6 = true } = options;
   const vnet = new VNet({
+    ipv6,
     tun,
     directory,
     addresses,
@@ -129,11 +143,30 @@ function fixture(t: TestContext, options: { dial?: Dial; clock?: Clock; loss?: n
   const running = vnet.run();
   t.after(async () => {
     await vnet.close();
-    await running;
+    await running.catch(() => {});
     host.close();
     tun.close();
   });
-  return { host, vnet, directory, forwarded, lines };
+  return {
+    ...{ host, vnet, directory, forwarded, lines, running },
+    loseDevice: (error) => loseDevice(error),
+    upstreamsClosed: () => upstreamsClosed,
+  };
+}
+
+function nxdomain(query: Uint8Array): Uint8Array {
+  const reply = query.slice();
+  reply[2]! |= 0x80;
+  reply[3]! |= 3;
+  return reply;
+}
+
+function rebindingAnswer(query: Uint8Array): Uint8Array {
+  const { id, questions } = packet.decode(Buffer.from(query));
+  const answers = ["192.168.2.9", "192.0.2.9"].map(
+    (data): packet.Answer => ({ type: "A", name: questions![0]!.name, ttl: 60, data }),
+  );
+  return packet.encode({ type: "response", id: id!, questions: questions!, answers });
 }
 
 const settle = (ms = 20) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -377,4 +410,78 @@ test("closing resets what is open and gives up what is being set up", async (t) 
   await pending;
   assert.ok(aborted);
   assert.deepEqual(lines, []);
+});
+
+test("an upstream's answer that points into a served range loses that address", async (t) => {
+  const { host } = fixture(t);
+  assert.deepEqual((await host.lookup("rebind.example.org")).addresses, ["192.0.2.9"]);
+});
+
+test("without IPv6 on the host names have IPv4 addresses only", async (t) => {
+  const { host, forwarded } = fixture(t, { ipv6: false });
+  const { rcode, addresses } = await host.lookup("echo.company.test", "AAAA");
+  assert.deepEqual([rcode, addresses, forwarded.length], ["NOERROR", [], 0]);
+  assert.equal((await host.lookup("echo.company.test")).addresses.length, 1);
+});
+
+test("ping is answered for names and DNS only; strangers and packets to the host itself are dropped", async (t) => {
+  const { host, vnet } = fixture(t);
+  const { addresses } = await host.lookup("echo.company.test");
+  host.ping(addresses[0]!);
+  host.ping("192.168.2.2");
+  host.ping("192.168.2.77");
+  await settle();
+  assert.deepEqual([host.echoes, host.unreachables], [[addresses[0]!, "192.168.2.2"], ["3/1"]]);
+  host.ping(addresses[0]!, "192.168.2.9");
+  host.ping("192.168.2.1");
+  host.ping("203.0.113.1");
+  await settle();
+  assert.deepEqual([host.echoes.length, host.unreachables.length], [2, 1]);
+  assert.deepEqual([vnet.counters.get("ip.source-refused"), vnet.counters.get("ip.not-local")], [1, 2]);
+});
+
+test("an app that hangs cannot take all attempts: beyond its share it refuses, others are served", async (t) => {
+  const { host, directory, vnet, lines } = fixture(t, {
+    dial: (_port, _signal, to) => (to.name === "deep" ? new Promise(() => {}) : Promise.resolve(directory.serve())),
+  });
+  const { addresses } = await host.lookup("deep.er.company.test");
+  const hanging = Array.from({ length: MAX_DIALS_PER_NAME }, () => host.connect(addresses[0]!, 80));
+  for (const one of hanging) one.catch(() => {});
+  await settle();
+  assert.equal(vnet.stats().connections.dialing, MAX_DIALS_PER_NAME);
+  await assert.rejects(host.connect(addresses[0]!, 80));
+  assert.match(lines[0]!, /512 connections to it are being set up already/);
+  const user = await host.dial("echo.company.test", 80);
+  user.send(Uint8Array.of(1));
+  await user.until(1);
+});
+
+test("DNS connections are bounded, and their places come back", async (t) => {
+  const { host } = fixture(t);
+  const open = await Promise.all(Array.from({ length: MAX_DNS_STREAMS }, () => host.connect("192.168.2.2", 53)));
+  await assert.rejects(host.connect("192.168.2.2", 53));
+  open[0]!.end();
+  assert.equal(await open[0]!.closed, "end");
+  await host.connect("192.168.2.2", 53);
+});
+
+test("a device that vanishes ends the run with its error, and everything else", async (t) => {
+  const { host, directory, running, loseDevice, upstreamsClosed } = fixture(t);
+  await host.dial("echo.company.test", 80);
+  await settle();
+  loseDevice(new Error("gone"));
+  await assert.rejects(running, /gone/);
+  assert.equal(await directory.servers[0]!.closed, "shutdown");
+  assert.ok(upstreamsClosed());
+});
+
+test("the same refusal is told once a second; the memory of it is bounded", () => {
+  let now = 0;
+  let lines = 0;
+  const log = createLogger({ level: "info", format: "json", write: () => void lines++ });
+  const refusals = new RefusalLog(log, { ...systemClock, now: () => now });
+  for (; now < 2 * LOG_REPEAT_MS; now += 100) refusals.tell("a.test", 80, "why");
+  assert.equal(lines, 2);
+  for (let port = 0; port < 10_000; port++) refusals.tell("a.test", port, "why");
+  assert.equal(lines, 10_002);
 });

@@ -16,7 +16,7 @@ import { parseRange, usableRanges, type VnetAddresses } from "./addresses.ts";
 import { Assignments } from "./assignments.ts";
 import { dialWithin } from "./dialing.ts";
 import type { Directory } from "./directory.ts";
-import { MAX_DIALS, MAX_DNS_STREAMS } from "./limits.ts";
+import { MAX_DIALS_PER_NAME, MAX_DNS_STREAMS } from "./limits.ts";
 import { OwnAddresses } from "./own-addresses.ts";
 import { describePorts, offersPort } from "./ports.ts";
 import { RefusalLog } from "./refusals.ts";
@@ -74,7 +74,8 @@ export class VNet {
   readonly #refusals: RefusalLog;
   readonly #own: OwnAddresses;
   readonly #end = new AbortController();
-  readonly #dials = new Set<Promise<void>>();
+  /** Each with the name that it is for. */
+  readonly #dials = new Map<Promise<void>, string>();
   readonly #open = new Set<Connection>();
   readonly #dnsStreams = new Set<ByteStream>();
   readonly #ended = { total: 0, refused: 0, toApps: 0, fromApps: 0 };
@@ -162,7 +163,7 @@ export class VNet {
       for (const stream of this.#dnsStreams) stream.reset("shutdown");
       this.#dnsStreams.clear();
     }
-    await Promise.all(this.#dials);
+    await Promise.all(this.#dials.keys());
     this.#stack.close();
   }
 
@@ -230,13 +231,18 @@ export class VNet {
     } else if (!offersPort(target.app, port)) {
       this.#refuse(attempt, "port");
       this.#refusals.tell(host, port, `not among the target ports of the app: ${describePorts(target.app)}`, target);
-    } else if (this.#dials.size >= MAX_DIALS) {
+    } else if (this.#dialsTo(host) >= MAX_DIALS_PER_NAME) {
       this.#refuse(attempt, "dials-full");
-      this.#refusals.tell(host, port, `${MAX_DIALS} connections are being set up already`, target);
+      this.#refusals.tell(host, port, `${MAX_DIALS_PER_NAME} connections to it are being set up already`, target);
     } else {
       const dial = this.#connect(attempt, target).finally(() => this.#dials.delete(dial));
-      this.#dials.add(dial);
+      this.#dials.set(dial, host);
     }
+  }
+
+  #dialsTo(host: string): number {
+    if (this.#dials.size < MAX_DIALS_PER_NAME) return 0; // as good as the number, and cheap
+    return [...this.#dials.values()].filter((name) => name === host).length;
   }
 
   /** The local side is accepted only after the app has been. */
