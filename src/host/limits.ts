@@ -1,0 +1,14 @@
+/** From the start of the helper to its descriptor; node itself takes 0.05 s. */
+export const NAMESPACE_SETUP_MS = 10_000;
+
+/** Between SIGTERM and SIGKILL when a command or user process is told to end. */
+export const KILL_GRACE_MS = 2_000;
+
+/** One wanted state or answer on the launcher's pipe, octets. */
+export const MAX_MESSAGE_LEN = 64 * 1024;
+
+/** One `ip` call or the guard's whole clean-up. */
+export const OS_COMMAND_MS = 5_000;
+
+/** The launcher's answer to a wanted state: a few `ip` calls. */
+export const APPLY_MS = 15_000;
