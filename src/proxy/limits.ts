@@ -30,6 +30,9 @@ export const PROXY_ANNOUNCE_TTL_MS = 10 * 60_000;
 /** After `drain` begins, what is still open after this is cut. */
 export const DRAIN_MS = 30_000;
 
+/** While draining, the end of the last relayed link is looked for this often. */
+export const DRAIN_POLL_MS = 50;
+
 /** The self-signed web certificate is made anew when it has less than this left. */
 export const WEB_CERT_RENEW_MS = 30 * 24 * 3_600_000;
 /** ClientHellos, 16 KiB each at most, that wait so at once; one more is refused. */

@@ -1,10 +1,10 @@
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type HostPort, type Proxy as ProxyResource, parseHostPort } from "../api/mod.ts";
-import { type Clock, Counters, Lifetime, type Logger, VERSION } from "../base/mod.ts";
+import { type Clock, Counters, Lifetime, type Logger, sleep, VERSION } from "../base/mod.ts";
 import { Announcement, API_ALPN, authorityCerts, CachedView, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
 import { type HelloConnection, PortDispatcher, ProxyTunnel } from "../tunnel/mod.ts";
 import { ProxyListenError } from "./errors.ts";
-import { DRAIN_MS, MAX_PROXY_CONNECTIONS, PROXY_ANNOUNCE_TTL_MS, WITHDRAW_MS } from "./limits.ts";
+import { DRAIN_MS, DRAIN_POLL_MS, MAX_PROXY_CONNECTIONS, PROXY_ANNOUNCE_TTL_MS, WITHDRAW_MS } from "./limits.ts";
 import { AuthRelay } from "./relay-to-auth.ts";
 import { PROXY_KINDS, type ProxyView, Routes } from "./routes.ts";
 import { clusterBackend } from "./web/backend.ts";
@@ -78,6 +78,8 @@ class RunningProxy implements ProxyService {
   readonly #dispatcher: PortDispatcher;
   readonly #announcement: Announcement;
   readonly #life = new Lifetime();
+  /** Clients' connections that were handed to the tunnel. */
+  readonly #links = new Set<Socket>();
   #draining: Promise<void> | undefined;
 
   constructor(options: ProxyOptions, certificates: WebCertificates, server: Server, bound: AddressInfo) {
@@ -162,14 +164,23 @@ class RunningProxy implements ProxyService {
     const { alpn } = connection.hello;
     if (alpn.includes(API_ALPN)) this.#api.handle(connection.socket);
     else if (alpn.includes(CONTROL_ALPN)) this.#tunnel.control(connection.socket);
-    else if (alpn.includes(LINK_ALPN)) this.#tunnel.link(connection);
+    else if (alpn.includes(LINK_ALPN)) this.#link(connection);
     else this.#web.handle(connection.socket);
+  }
+
+  #link(connection: HelloConnection): void {
+    const { socket } = connection;
+    this.#links.add(socket);
+    socket.once("close", () => this.#links.delete(socket));
+    this.#tunnel.link(connection);
   }
 
   async #drain(graceMs: number): Promise<void> {
     this.#server.close();
     this.#tunnel.drain();
-    await this.#announcement.withdraw(Math.min(WITHDRAW_MS, graceMs));
+    const deadline = performance.now() + graceMs;
+    while (this.#links.size > 0 && performance.now() < deadline) await sleep(DRAIN_POLL_MS);
+    await this.#announcement.withdraw(WITHDRAW_MS);
     await this.close();
   }
 

@@ -10,7 +10,8 @@ export class AuthRelay {
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #log: Logger;
-  readonly #open = new Set<() => void>();
+  /** How to cut each. */
+  readonly #open = new Map<Socket, () => void>();
 
   constructor(auth: HostPort, tools: { clock: Clock; counters: Counters; log: Logger }) {
     this.#auth = auth;
@@ -31,38 +32,48 @@ export class AuthRelay {
       return;
     }
     this.#counters.count("api.relays");
-    const { host, port = 0 } = this.#auth;
-    const upstream = connect({ host, port, allowHalfOpen: true, noDelay: true });
-    const cut = () => {
-      upstream.destroy();
-      client.destroy();
-    };
-    const forget = this.#remember(cut);
-    const timer = this.#clock.after(AUTH_DIAL_MS, () => upstream.destroy(new Error("no answer in time")));
-    client.once("close", cut);
-    upstream.on("error", (error) => {
-      this.#counters.count("api.dial-failed");
-      this.#log.warn({ auth: `${host}:${port}`, error: error.message }, "the Auth Service cannot be reached");
-    });
-    upstream.once("close", () => {
-      timer.cancel();
-      cut();
-      forget();
-    });
-    upstream.once("connect", () => {
-      timer.cancel();
-      upstream.removeAllListeners("error").on("error", () => {});
-      relay(client, upstream);
-    });
+    void this.#relay(client);
   }
 
   /** Cuts all; clients connect again elsewhere. */
   close(): void {
-    for (const cut of this.#open) cut();
+    for (const cut of this.#open.values()) cut();
   }
 
-  #remember(cut: () => void): () => void {
-    this.#open.add(cut);
-    return () => this.#open.delete(cut);
+  async #relay(client: Socket): Promise<void> {
+    const upstream = await this.#dial(client);
+    if (upstream === undefined) return;
+    const { cut } = relay(client, upstream, () => this.#open.delete(client));
+    this.#open.set(client, cut);
+  }
+
+  /** A connection to Auth; `undefined` when there is none, or nobody waits for it any more. */
+  #dial(client: Socket): Promise<Socket | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Socket | undefined>();
+    const { host, port = 0 } = this.#auth;
+    const upstream = connect({ host, port, allowHalfOpen: true, noDelay: true });
+    const giveUp = () => {
+      timer.cancel();
+      this.#open.delete(client);
+      client.destroy();
+      upstream.destroy();
+      resolve(undefined);
+    };
+    const onError = (error: Error) => {
+      this.#counters.count("api.dial-failed");
+      this.#log.warn({ auth: `${host}:${port}`, error: error.message }, "the Auth Service cannot be reached");
+      giveUp();
+    };
+    const timer = this.#clock.after(AUTH_DIAL_MS, () => onError(new Error("no answer in time")));
+    this.#open.set(client, giveUp);
+    client.once("close", giveUp);
+    upstream.on("error", onError);
+    upstream.once("connect", () => {
+      timer.cancel();
+      client.off("close", giveUp);
+      upstream.off("error", onError);
+      resolve(upstream);
+    });
+    return promise;
   }
 }
