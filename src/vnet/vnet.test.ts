@@ -14,7 +14,7 @@ import {
   systemClock,
 } from "../base/mod.ts";
 import { StreamUser, streamPair, VirtualHost } from "../testkit/mod.ts";
-import { memoryTunPair } from "../tun/mod.ts";
+import { memoryTunPair, VNET_HEADER_LEN } from "../tun/mod.ts";
 import { planAddresses } from "./addresses.ts";
 import type { AppView, ClusterView, Directory } from "./directory.ts";
 import { DIAL_TIMEOUT_MS, LOG_REPEAT_MS, MAX_DIALS_PER_NAME, MAX_DNS_STREAMS } from "./limits.ts";
@@ -97,6 +97,8 @@ interface Fixture {
   directory: FakeDirectory;
   forwarded: Uint8Array[];
   lines: string[];
+  /** Sends a RST for the connection that the host asked for last, as the kernel does for a killed program. */
+  killLast(): void;
   /** Ends the device as the kernel would. */
   loseDevice(error: Error): void;
   running: Promise<void>;
@@ -105,6 +107,12 @@ interface Fixture {
 
 function fixture(t: TestContext, options: { dial?: Dial; clock?: Clock; loss?: number; ipv6?: boolean } = {}): Fixture {
   const [tun, hostTun] = memoryTunPair({ loss: options.loss ?? 0, seed: 3 });
+  let lastFrame = new Uint8Array();
+  const write = hostTun.write.bind(hostTun);
+  hostTun.write = (frame) => {
+    lastFrame = frame.slice();
+    return write(frame);
+  };
   const directory = new FakeDirectory(options.dial);
   const addresses = planAddresses(directory.view, seededRandom(1));
   const lines: string[] = [];
@@ -150,8 +158,18 @@ function fixture(t: TestContext, options: { dial?: Dial; clock?: Clock; loss?: n
   return {
     ...{ host, vnet, directory, forwarded, lines, running },
     loseDevice: (error) => loseDevice(error),
+    killLast: () => void write(resetAfter(lastFrame)),
     upstreamsClosed: () => upstreamsClosed,
   };
+}
+
+/** The RST that follows a SYN, both over IPv4. The checksum is the device's to fill in. */
+function resetAfter(syn: Uint8Array): Uint8Array {
+  const frame = syn.slice();
+  const tcp = new DataView(frame.buffer, VNET_HEADER_LEN + 20);
+  tcp.setUint32(4, tcp.getUint32(4) + 1);
+  tcp.setUint8(13, 0x04);
+  return frame;
 }
 
 function nxdomain(query: Uint8Array): Uint8Array {
@@ -311,6 +329,22 @@ test("a dial that takes too long is given up, and what comes later is reset", as
   assert.deepEqual(lines, ["connection to echo.company.test:80 refused: the app did not answer within 30 s"]);
   late(directory.serve());
   assert.equal(await directory.servers[0]!.closed, "shutdown");
+});
+
+test("a client that gives up while it waits ends the dial", async (t) => {
+  let given: AbortSignal | undefined;
+  const dial: Dial = (_port, signal) => {
+    given = signal;
+    return new Promise(() => {});
+  };
+  const { host, vnet, lines, killLast } = fixture(t, { dial });
+  host.dial("echo.company.test", 80).catch(() => {});
+  await settle();
+  assert.deepEqual([given!.aborted, vnet.stats().connections.dialing], [false, 1]);
+  killLast();
+  await settle();
+  assert.deepEqual([given!.aborted, vnet.stats().connections.dialing], [true, 0]);
+  assert.deepEqual([vnet.stats().connections.refused, vnet.counters.get("vnet.cancelled"), lines.length], [0, 1, 0]);
 });
 
 test("half-close passes in both directions: the answer still comes after the client's end", async (t) => {
