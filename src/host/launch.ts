@@ -1,4 +1,15 @@
-import type { Logger } from "../base/mod.ts";
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync } from "node:fs";
+import type { Duplex } from "node:stream";
+import { type Logger, messageOf, OperationError } from "../base/mod.ts";
+import { HostConfig, resolvConfPaths } from "../oscfg/mod.ts";
+import { openTunDescriptor, TUN_QUEUE_LEN } from "../tun/mod.ts";
+import { type Account, callingAccount, cleanEnvironment } from "./account.ts";
+import { type ApplyRequest, readMessages, writeMessage } from "./channel.ts";
+import { LauncherError } from "./errors.ts";
+import { Guard, hostOs } from "./guard.ts";
+import { KILL_GRACE_MS, MAX_PENDING_STATES } from "./limits.ts";
+import { findProgram } from "./programs.ts";
 
 export interface LaunchOptions {
   /** The user process: program and arguments. It calls `attachLauncher` first of all. */
@@ -8,13 +19,109 @@ export interface LaunchOptions {
   /** Lets every local user in, not only the one who started it. */
   allUsers: boolean;
   log: Logger;
+  /** Ends it all, as SIGINT, SIGTERM and SIGHUP do. */
   signal?: AbortSignal;
 }
 
+const DEVICE = "vnet0";
+
 /**
- * Root's side of `sudo tsh vnet`. Resolves when the user process has ended and
- * everything is undone, with the exit code to use.
+ * Root's side of `sudo tsh vnet`: opens the TUN, starts the unprivileged user
+ * process with it, and carries out the states that this wants. It reads nothing
+ * else and holds no key. Resolves when the user process has ended and everything
+ * is undone, with the exit code to use.
+ *
+ * @throws {LauncherError | ProgramMissingError | TunUnavailableError}
  */
-export async function launch(_options: LaunchOptions): Promise<number> {
-  throw new Error("not yet");
+export async function launch(options: LaunchOptions): Promise<number> {
+  if (process.geteuid!() !== 0) throw new LauncherError('VNet changes routes and name servers: run "sudo tsh vnet"');
+  const account = callingAccount(options.env);
+  if (account.uid === 0) options.log.warn({}, "no other user found: VNet runs as root, without any capability");
+  const paths = resolvConfPaths();
+  const guard = await Guard.start(DEVICE, paths);
+  try {
+    const child = startUserProcess(options, account);
+    const users = options.allUsers ? "all" : account.uid;
+    const config = new HostConfig(hostOs(DEVICE, paths), paths, { device: DEVICE, queueLen: TUN_QUEUE_LEN, users });
+    serve(child, config, options.log);
+    return await ended(child, options.signal);
+  } finally {
+    await guard.undo();
+  }
+}
+
+function startUserProcess(options: LaunchOptions, account: Account): ChildProcess {
+  const { fd } = openTunDescriptor(DEVICE);
+  const args = [
+    ...["--reuid", `${account.uid}`, "--regid", `${account.gid}`, "--init-groups"],
+    ...["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--pdeathsig", "KILL", "--"],
+    ...options.command,
+  ];
+  try {
+    return spawn(findProgram("setpriv", ""), args, {
+      stdio: ["inherit", "inherit", "inherit", fd, "pipe"],
+      env: cleanEnvironment(account, options.env),
+    });
+  } finally {
+    closeSync(fd); // The user process has the only one, so that the device ends with it.
+  }
+}
+
+/** Applies states one after another, in the order in which they came. */
+function serve(child: ChildProcess, config: HostConfig, log: Logger): void {
+  const channel = channelOf(child);
+  let last = Promise.resolve();
+  let pending = 0;
+  readMessages(channel, (message) => {
+    if (!isRequest(message) || pending >= MAX_PENDING_STATES) {
+      log.error({}, "the user process sent what is no wanted state; VNet ends");
+      child.kill("SIGKILL");
+      return;
+    }
+    pending++;
+    last = last.then(() => apply(config, message, channel, log)).finally(() => pending--);
+  });
+}
+
+async function apply(config: HostConfig, { id, state }: ApplyRequest, channel: Duplex, log: Logger): Promise<void> {
+  try {
+    await config.apply(state);
+    writeMessage(channel, { id, ok: true });
+  } catch (error) {
+    const code = error instanceof OperationError ? error.code : "host.launcher";
+    log.debug({ code, error: messageOf(error) }, "a wanted state was not applied");
+    writeMessage(channel, { id, ok: false, code, message: messageOf(error) });
+  }
+}
+
+function isRequest(message: unknown): message is ApplyRequest {
+  return typeof message === "object" && message !== null && "state" in message && "id" in message;
+}
+
+function channelOf(child: ChildProcess): Duplex {
+  const channel = child.stdio[4] as Duplex;
+  channel.on("error", () => {}); // EPIPE: the end of the child says it all.
+  return channel;
+}
+
+const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** The user process ends by itself, or because its channel closes; with SIGKILL if it takes too long. */
+function ended(child: ChildProcess, signal: AbortSignal | undefined): Promise<number> {
+  let timer: NodeJS.Timeout | undefined;
+  const end = () => {
+    channelOf(child).end();
+    timer ??= setTimeout(() => child.kill("SIGKILL"), KILL_GRACE_MS);
+  };
+  for (const name of ENDING_SIGNALS) process.on(name, end);
+  if (signal?.aborted) end();
+  signal?.addEventListener("abort", end, { once: true });
+  return new Promise<number>((resolve, reject) => {
+    child.once("error", (cause) => reject(new LauncherError("the user process did not start", { cause })));
+    child.once("exit", (code) => resolve(code ?? 1));
+  }).finally(() => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
+    for (const name of ENDING_SIGNALS) process.removeListener(name, end);
+  });
 }

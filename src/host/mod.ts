@@ -5,7 +5,7 @@
  * Deliberately absent: certificates, links, schemas; the launcher loads none.
  */
 export type { WantedState } from "../oscfg/mod.ts";
-export { type AttachedLauncher, attachLauncher } from "./attach.ts";
+export { type AttachedLauncher, attachLauncher, upstreamServers } from "./attach.ts";
 export { LauncherError, NamespaceError, ProgramMissingError } from "./errors.ts";
 export { type LaunchOptions, launch } from "./launch.ts";
 export { type CommandEnd, type NamespaceOptions, type NamespaceRun, runInNamespace } from "./namespace.ts";

@@ -10,6 +10,8 @@ const PACKAGES = {
   mount: "mount",
   umount: "mount",
   sh: "dash",
+  flock: "util-linux",
+  getent: "libc-bin",
 } as const;
 
 /** An ordinary user's PATH often lacks the last two, where `ip` lives. */

@@ -1,3 +1,6 @@
+import { type Malformed, malformed } from "../base/mod.ts";
+import { MAX_MTU } from "./limits.ts";
+
 /** Version of `WantedState` and of the pipe it travels on. */
 export const STATE_VERSION = 1;
 
@@ -20,4 +23,36 @@ export interface WantedState {
   readonly zones: readonly string[];
   /** Addresses of proxies, which no range may swallow. */
   readonly proxies: readonly string[];
+}
+
+export const EMPTY_STATE: WantedState = {
+  version: STATE_VERSION,
+  mtu: MAX_MTU,
+  addresses: [],
+  ranges: [],
+  dns: [],
+  zones: [],
+  proxies: [],
+};
+
+const LISTS = ["addresses", "ranges", "dns", "zones", "proxies"] as const;
+
+/** The shape only, and unknown fields are refused: what the values may be is `refusal`'s. */
+export function parseWantedState(value: unknown): WantedState | Malformed {
+  if (typeof value !== "object" || value === null) return malformed("state.not-an-object");
+  const fields = value as Record<string, unknown>;
+  if (fields.version !== STATE_VERSION) return malformed("state.version");
+  if (!Number.isInteger(fields.mtu)) return malformed("state.mtu");
+  for (const list of LISTS) if (!isTextList(fields[list])) return malformed(`state.${list}`);
+  const unknown = Object.keys(fields).find((key) => !(key in EMPTY_STATE));
+  return unknown === undefined ? (fields as unknown as WantedState) : malformed("state.unknown-field");
+}
+
+/** Longer than any address or name, shorter than trouble. */
+const MAX_TEXT_LEN = 255;
+const MAX_LIST_LEN = 256;
+
+function isTextList(value: unknown): value is string[] {
+  if (!Array.isArray(value) || value.length > MAX_LIST_LEN) return false;
+  return value.every((item) => typeof item === "string" && item.length <= MAX_TEXT_LEN);
 }

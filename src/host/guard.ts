@@ -1,0 +1,88 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { promisify } from "node:util";
+import { messageOf } from "../base/mod.ts";
+import { COMMAND_MS, type Os, OsCommandError, type ResolvConfPaths, undoScript } from "../oscfg/mod.ts";
+import { LauncherError } from "./errors.ts";
+import { GUARD_LOCK_S, OS_COMMAND_MS } from "./limits.ts";
+import { findProgram } from "./programs.ts";
+
+const BUSY = 75; // EX_TEMPFAIL of sysexits.h
+
+/**
+ * The shell at the other end of a pipe that undoes everything when the pipe
+ * closes, whatever became of us. It holds a lock for as long as it lives: of two
+ * VNets the second is refused, and after a crash the next one waits until the
+ * old guard is done. Its first act is to clean up after a run whose guard was
+ * killed as well.
+ */
+export class Guard {
+  readonly #shell: ChildProcess;
+  readonly #ended: Promise<number | null>;
+
+  private constructor(shell: ChildProcess) {
+    this.#shell = shell;
+    this.#ended = new Promise((resolve) => shell.once("exit", (code) => resolve(code)));
+  }
+
+  /** @throws {LauncherError} when another VNet runs */
+  static async start(device: string, paths: ResolvConfPaths): Promise<Guard> {
+    const script = `${undoScript({ ip: findProgram("ip", ""), device, paths })}
+trap '' HUP INT QUIT TERM
+exec 9<${dirname(paths.conf)} || exit 1
+${findProgram("flock", "")} -w ${GUARD_LOCK_S} 9 || exit ${BUSY}
+undo
+echo ready
+while read -r _; do :; done
+undo`;
+    // Detached: Ctrl-C and a closing terminal are not for the guard.
+    const shell = spawn(findProgram("sh", ""), ["-c", script], {
+      stdio: ["pipe", "pipe", "inherit"],
+      detached: true,
+      cwd: "/",
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    });
+    const guard = new Guard(shell);
+    const ready = once(shell.stdout!, "data").then(() => "ready" as const);
+    const outcome = await Promise.race([ready, guard.#ended]);
+    if (outcome === "ready") return guard;
+    throw new LauncherError(
+      outcome === BUSY
+        ? "VNet is running on this host already; end it before starting another"
+        : `the clean-up guard did not start (exit code ${outcome})`,
+    );
+  }
+
+  /** Undoes everything now. @throws {LauncherError} when something could not be undone */
+  async undo(): Promise<void> {
+    this.#shell.stdin!.end();
+    const late = setTimeout(() => this.#shell.kill("SIGKILL"), OS_COMMAND_MS);
+    const code = await this.#ended;
+    clearTimeout(late);
+    if (code !== 0) throw new LauncherError("not everything could be undone; the next start of VNet tries again");
+  }
+}
+
+/** The real operating system. */
+export function hostOs(device: string, paths: ResolvConfPaths): Os {
+  const ip = findProgram("ip", "");
+  const options = { timeout: COMMAND_MS, env: {} };
+  return {
+    hasIpv6: () => existsSync("/proc/net/if_inet6"),
+    async ip(args) {
+      try {
+        return (await promisify(execFile)(ip, args, options)).stdout;
+      } catch (error) {
+        throw new OsCommandError(`ip ${args.join(" ")}`, (error as { stderr?: string }).stderr ?? messageOf(error));
+      }
+    },
+    async restoreResolvConf() {
+      await promisify(execFile)(findProgram("sh", ""), ["-c", `${undoScript({ ip, device, paths })}undo_resolv_conf`], {
+        ...options,
+        env: { PATH: "/usr/bin:/bin" },
+      });
+    },
+  };
+}

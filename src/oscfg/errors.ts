@@ -1,0 +1,22 @@
+import { OperationError } from "../base/mod.ts";
+
+/** A wanted state that root does not carry out; `message` says which rule it breaks. */
+export class StateRefusedError extends OperationError {
+  override readonly code = "oscfg.refused";
+}
+
+/** A system program failed at what it was told to do. */
+export class OsCommandError extends OperationError {
+  override readonly code = "oscfg.command";
+  readonly command: string;
+
+  constructor(command: string, output: string) {
+    super(`"${command}" failed: ${output.trim() || "no reason given"}`);
+    this.command = command;
+  }
+}
+
+/** `/etc/resolv.conf` cannot be changed; `message` says what to do by hand. */
+export class ResolvConfError extends OperationError {
+  override readonly code = "oscfg.resolv-conf";
+}
