@@ -3,6 +3,9 @@
  * namespaces, real servers, fakes. Never imported by the product.
  */
 
+export { type VirtualClock, virtualClock } from "./clock.ts";
+export { ended, exchange } from "./exchange.ts";
+export { appView, echoStream, type FakeDial, FakeDirectory, LEAF_VIEW, ROOT_VIEW } from "./fake-directory.ts";
 export { FakeView } from "./fake-view.ts";
 export { asUser, type HostName, type Hosts, type Machine, PUBLIC_NAMES, startHosts, thisMachine } from "./hosts.ts";
 export { lacking, type Need, needs, postgresBinDir, programPath } from "./needs.ts";
@@ -21,4 +24,5 @@ export { streamPair } from "./stream-pair.ts";
 export { type StreamEnd, StreamUser, type StreamUserOptions } from "./stream-user.ts";
 export { Transcript, type TranscriptOptions } from "./transcript.ts";
 export { type Lookup, VirtualHost, type VirtualHostOptions } from "./virtual-host.ts";
+export { startVirtualVnet, type VirtualVnet, type VirtualVnetOptions } from "./virtual-vnet.ts";
 export { makeWebPki, trustWebPki, type WebPki } from "./web-pki.ts";

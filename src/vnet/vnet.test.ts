@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { type TestContext, test } from "node:test";
-import packet from "dns-packet";
+import { test } from "node:test";
 import {
   type ByteStream,
   type Clock,
@@ -10,188 +9,17 @@ import {
   formatIp,
   isMalformed,
   parseIp,
-  seededRandom,
   systemClock,
 } from "../base/mod.ts";
-import { StreamUser, streamPair, VirtualHost } from "../testkit/mod.ts";
-import { memoryTunPair, VNET_HEADER_LEN } from "../tun/mod.ts";
-import { planAddresses } from "./addresses.ts";
-import type { AppView, ClusterView, Directory } from "./directory.ts";
+import { appView, type FakeDial, ROOT_VIEW, StreamUser, startVirtualVnet, streamPair } from "../testkit/mod.ts";
 import { DIAL_TIMEOUT_MS, LOG_REPEAT_MS, MAX_DIALS_PER_NAME, MAX_DNS_STREAMS } from "./limits.ts";
 import { RefusalLog } from "./refusals.ts";
-import { VNet } from "./vnet.ts";
-
-const MULTI_PORTS = [{ port: 1337 }, { port: 4000, endPort: 4010 }];
-
-function app(publicAddr: string, tcpPorts: AppView["tcpPorts"] = [], protocol: AppView["protocol"] = "tcp"): AppView {
-  return { name: publicAddr.split(".")[0]!, publicAddr, protocol, tcpPorts };
-}
-
-const ROOT: ClusterView = {
-  profile: "teleport.example.com",
-  cluster: "teleport.example.com",
-  proxyHosts: ["teleport.example.com"],
-  zones: ["company.test", "example.com"],
-  ipv4Cidr: "192.168.2.0/24",
-  apps: [
-    app("echo.company.test"),
-    app("deep.er.company.test"),
-    app("multi.company.test", MULTI_PORTS),
-    app("web.company.test", [], "http"),
-    app("teleport.example.com"),
-  ],
-};
-const LEAF: ClusterView = {
-  ...ROOT,
-  cluster: "leaf",
-  proxyHosts: ["leaf.example.org"],
-  zones: [],
-  ipv4Cidr: "100.64.0.0/10",
-  apps: [app("echo.leaf.example.org")],
-};
-
-type Dial = (port: number, signal: AbortSignal, app: AppView) => Promise<ByteStream>;
-
-/** A directory whose apps answer with what they got, unless told otherwise. */
-class FakeDirectory implements Directory {
-  view: readonly ClusterView[] = [ROOT, LEAF];
-  readonly dialled: string[] = [];
-  /** The apps' ends of all connections. */
-  readonly servers: StreamUser[] = [];
-  readonly #dial: Dial;
-  #listener = () => {};
-
-  constructor(dial?: Dial) {
-    this.#dial = dial ?? (() => Promise.resolve(this.serve()));
-  }
-  clusters() {
-    return this.view;
-  }
-  change(view: readonly ClusterView[]) {
-    this.view = view;
-    this.#listener();
-  }
-  onChange(listener: () => void) {
-    this.#listener = listener;
-    return () => {
-      this.#listener = () => {};
-    };
-  }
-  dial(cluster: ClusterView, to: AppView, port: number, signal: AbortSignal) {
-    this.dialled.push(`${cluster.cluster}/${to.publicAddr}:${port}`);
-    return this.#dial(port, signal, to);
-  }
-  /** One end of a stream whose other end echoes, half-close included. */
-  serve(): ByteStream {
-    const [near, far] = streamPair();
-    const server = new StreamUser(far, { onData: (bytes) => server.send(bytes) });
-    void server.peerEnded.then((how) => how === "end" && server.end());
-    this.servers.push(server);
-    return near;
-  }
-}
-
-interface Fixture {
-  host: VirtualHost;
-  vnet: VNet;
-  directory: FakeDirectory;
-  forwarded: Uint8Array[];
-  lines: string[];
-  /** Sends a RST for the connection that the host asked for last, as the kernel does for a killed program. */
-  killLast(): void;
-  /** Ends the device as the kernel would. */
-  loseDevice(error: Error): void;
-  running: Promise<void>;
-  upstreamsClosed(): boolean;
-}
-
-function fixture(t: TestContext, options: { dial?: Dial; clock?: Clock; loss?: number; ipv6?: boolean } = {}): Fixture {
-  const [tun, hostTun] = memoryTunPair({ loss: options.loss ?? 0, seed: 3 });
-  let lastFrame = new Uint8Array();
-  const write = hostTun.write.bind(hostTun);
-  hostTun.write = (frame) => {
-    lastFrame = frame.slice();
-    return write(frame);
-  };
-  const directory = new FakeDirectory(options.dial);
-  const addresses = planAddresses(directory.view, seededRandom(1));
-  const lines: string[] = [];
-  const forwarded: Uint8Array[] = [];
-  let upstreamsClosed = false;
-  const upstreams = {
-    close() {
-      upstreamsClosed = true;
-    },
-    /** NXDOMAIN for all but one name, which points into a served range. */
-    exchange(query: Uint8Array) {
-      forwarded.push(query);
-      return Promise.resolve(Buffer.from(query).includes("rebind") ? rebindingAnswer(query) : nxdomain(query));
-    },
-  };
-  const log = createLogger({ level: "info", format: "json", write: (line) => void lines.push(JSON.parse(line).msg) });
-  let loseDevice: (error: Error) => void = () => {};
-  const start = tun.start.bind(tun);
-  tun.start = (handler) => {
-    loseDevice = (error) => handler.failed(error);
-    start(handler);
-  };
-  const { ipv6 = true } = options;
-  const vnet = new VNet({
-    ipv6,
-    tun,
-    directory,
-    addresses,
-    upstreams,
-    clock: options.clock ?? systemClock,
-    random: seededRandom(2),
-    log,
-  });
-  const { tunV4, tunV6, dnsV4, dnsV6 } = addresses;
-  const host = new VirtualHost({ tun: hostTun, v4: tunV4, v6: tunV6, dnsV4, dnsV6 });
-  const running = vnet.run();
-  t.after(async () => {
-    await vnet.close();
-    await running.catch(() => {});
-    host.close();
-    tun.close();
-  });
-  return {
-    ...{ host, vnet, directory, forwarded, lines, running },
-    loseDevice: (error) => loseDevice(error),
-    killLast: () => void write(resetAfter(lastFrame)),
-    upstreamsClosed: () => upstreamsClosed,
-  };
-}
-
-/** The RST that follows a SYN, both over IPv4. The checksum is the device's to fill in. */
-function resetAfter(syn: Uint8Array): Uint8Array {
-  const frame = syn.slice();
-  const tcp = new DataView(frame.buffer, VNET_HEADER_LEN + 20);
-  tcp.setUint32(4, tcp.getUint32(4) + 1);
-  tcp.setUint8(13, 0x04);
-  return frame;
-}
-
-function nxdomain(query: Uint8Array): Uint8Array {
-  const reply = query.slice();
-  reply[2]! |= 0x80;
-  reply[3]! |= 3;
-  return reply;
-}
-
-function rebindingAnswer(query: Uint8Array): Uint8Array {
-  const { id, questions } = packet.decode(Buffer.from(query));
-  const answers = ["192.168.2.9", "192.0.2.9"].map(
-    (data): packet.Answer => ({ type: "A", name: questions![0]!.name, ttl: 60, data }),
-  );
-  return packet.encode({ type: "response", id: id!, questions: questions!, answers });
-}
 
 const settle = (ms = 20) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 test("a name becomes an address of its cluster's range, in both families, and leads to the app", async (t) => {
-  const { host, directory, vnet } = fixture(t);
+  const { host, directory, vnet } = startVirtualVnet(t);
   const { addresses, authoritative } = await host.lookup("Echo.Company.Test");
   assert.ok(authoritative);
   assert.match(addresses[0]!, /^192\.168\.2\./);
@@ -214,13 +42,13 @@ test("a name becomes an address of its cluster's range, in both families, and le
 });
 
 test("each cluster's apps have addresses of its own range", async (t) => {
-  const { host } = fixture(t);
+  const { host } = startVirtualVnet(t);
   assert.match((await host.lookup("echo.leaf.example.org")).addresses[0]!, /^100\./);
   assert.match((await host.lookup("deep.er.company.test")).addresses[0]!, /^192\.168\.2\./);
 });
 
 test("the proxy's own name, web apps, unknown names and a zone's own name are forwarded", async (t) => {
-  const { host, forwarded } = fixture(t);
+  const { host, forwarded } = startVirtualVnet(t);
   const names = [
     "teleport.example.com",
     "TELEPORT.Example.com",
@@ -237,14 +65,14 @@ test("the proxy's own name, web apps, unknown names and a zone's own name are fo
 });
 
 test("DNS is answered over TCP too", async (t) => {
-  const { host } = fixture(t);
+  const { host } = startVirtualVnet(t);
   const udp = await host.lookup("echo.company.test", "AAAA");
   assert.deepEqual(await host.lookup("echo.company.test", "AAAA", "tcp"), udp);
   assert.equal((await host.lookup("example.org", "A", "tcp")).rcode, "NXDOMAIN");
 });
 
 test("a port outside tcp_ports is refused at once, without a dial, and the log says why", async (t) => {
-  const { host, directory, lines } = fixture(t);
+  const { host, directory, lines } = startVirtualVnet(t);
   const started = performance.now();
   await assert.rejects(host.dial("multi.company.test", 1000));
   await assert.rejects(host.dial("multi.company.test", 1000));
@@ -259,7 +87,7 @@ test("a port outside tcp_ports is refused at once, without a dial, and the log s
 });
 
 test("an address without a name, and a DNS address's other ports, are refused at once", async (t) => {
-  const { host, directory } = fixture(t);
+  const { host, directory } = startVirtualVnet(t);
   const started = performance.now();
   for (const address of ["192.168.2.77", "100.99.1.2"]) await assert.rejects(host.connect(address, 80), address);
   await assert.rejects(host.connect("192.168.2.2", 80));
@@ -268,7 +96,7 @@ test("an address without a name, and a DNS address's other ports, are refused at
 });
 
 test("UDP to anything but DNS is answered as unreachable", async (t) => {
-  const { host } = fixture(t);
+  const { host } = startVirtualVnet(t);
   const { addresses } = await host.lookup("echo.company.test");
   host.send(addresses[0]!, 53, Uint8Array.of(1));
   host.send("192.168.2.2", 54, Uint8Array.of(1));
@@ -282,7 +110,7 @@ test("the client's SYN waits for the app; a failure is a refusal with one line t
     new Promise<ByteStream>((resolve, reject) => {
       answer = (result) => (result instanceof Error ? reject(result) : resolve(result));
     });
-  const { host, directory, lines } = fixture(t, { dial });
+  const { host, directory, lines } = startVirtualVnet(t, { dial });
   let connected = false;
   const waiting = host.dial("echo.company.test", 80).then((user) => {
     connected = true;
@@ -314,13 +142,13 @@ test("a dial that takes too long is given up, and what comes later is reset", as
   };
   let late: (stream: ByteStream) => void = () => {};
   let given: AbortSignal | undefined;
-  const dial: Dial = (_port, signal) => {
+  const dial: FakeDial = (_port, signal) => {
     given = signal;
     return new Promise((resolve) => {
       late = resolve;
     });
   };
-  const { host, directory, lines } = fixture(t, { dial, clock });
+  const { host, directory, lines } = startVirtualVnet(t, { dial, clock });
   const refused = assert.rejects(host.dial("echo.company.test", 80));
   await settle();
   timers[0]!.run();
@@ -333,11 +161,11 @@ test("a dial that takes too long is given up, and what comes later is reset", as
 
 test("a client that gives up while it waits ends the dial", async (t) => {
   let given: AbortSignal | undefined;
-  const dial: Dial = (_port, signal) => {
+  const dial: FakeDial = (_port, signal) => {
     given = signal;
     return new Promise(() => {});
   };
-  const { host, vnet, lines, killLast } = fixture(t, { dial });
+  const { host, vnet, lines, killLast } = startVirtualVnet(t, { dial });
   host.dial("echo.company.test", 80).catch(() => {});
   await settle();
   assert.deepEqual([given!.aborted, vnet.stats().connections.dialing], [false, 1]);
@@ -349,7 +177,7 @@ test("a client that gives up while it waits ends the dial", async (t) => {
 
 test("half-close passes in both directions: the answer still comes after the client's end", async (t) => {
   const [near, far] = streamPair();
-  const { host } = fixture(t, { dial: () => Promise.resolve(near) });
+  const { host } = startVirtualVnet(t, { dial: () => Promise.resolve(near) });
   const server = new StreamUser(far);
   const user = await host.dial("echo.company.test", 80);
   user.send(encodeUtf8("question"));
@@ -364,7 +192,7 @@ test("half-close passes in both directions: the answer still comes after the cli
 });
 
 test("a reset of either side reaches the other", async (t) => {
-  const { host, directory } = fixture(t);
+  const { host, directory } = startVirtualVnet(t);
   const first = await host.dial("echo.company.test", 80);
   first.send(Uint8Array.of(1));
   await first.until(1);
@@ -378,14 +206,14 @@ test("a reset of either side reaches the other", async (t) => {
 });
 
 test("a change counts at once: new apps are served, removed ones refuse, open connections stay", async (t) => {
-  const { host, directory } = fixture(t);
+  const { host, directory } = startVirtualVnet(t);
   assert.equal((await host.lookup("new.other.test")).rcode, "NXDOMAIN");
   const open = await host.dial("echo.company.test", 80);
   const view = {
-    ...ROOT,
+    ...ROOT_VIEW,
     zones: ["company.test", "other.test"],
     ipv4Cidr: "10.9.0.0/16",
-    apps: [app("new.other.test")],
+    apps: [appView("new.other.test")],
   };
   directory.change([view]);
   const fresh = await host.dial("new.other.test", 80);
@@ -395,16 +223,16 @@ test("a change counts at once: new apps are served, removed ones refuse, open co
   assert.equal((await host.lookup("echo.company.test")).rcode, "NXDOMAIN");
   open.send(Uint8Array.of(2));
   assert.deepEqual(await open.until(1), Uint8Array.of(2));
-  directory.change([ROOT]);
+  directory.change([ROOT_VIEW]);
   const { addresses } = await host.lookup("echo.company.test");
   directory.change([view]);
   await assert.rejects(host.connect(addresses[0]!, 80));
-  directory.change([{ ...ROOT, apps: [app("echo.company.test", [{ port: 81 }])] }]);
+  directory.change([{ ...ROOT_VIEW, apps: [appView("echo.company.test", [{ port: 81 }])] }]);
   await assert.rejects(host.connect(addresses[0]!, 80), "the ports are the new ones");
 });
 
 test("100 connections at once, with loss, carry what was sent", async (t) => {
-  const { host, directory, vnet } = fixture(t, { loss: 0.002 });
+  const { host, directory, vnet } = startVirtualVnet(t, { loss: 0.002 });
   const { addresses } = await host.lookup("echo.company.test");
   const { addresses: v6 } = await host.lookup("echo.company.test", "AAAA");
   await Promise.all(
@@ -425,7 +253,7 @@ test("100 connections at once, with loss, carry what was sent", async (t) => {
 
 test("closing resets what is open and gives up what is being set up", async (t) => {
   let aborted: unknown;
-  const dial: Dial = (port, signal) => {
+  const dial: FakeDial = (port, signal) => {
     if (port === 80) return Promise.resolve(directory.serve());
     return new Promise((_resolve, reject) => {
       signal.addEventListener("abort", () => {
@@ -434,7 +262,7 @@ test("closing resets what is open and gives up what is being set up", async (t) 
       });
     });
   };
-  const { host, directory, vnet, lines } = fixture(t, { dial });
+  const { host, directory, vnet, lines } = startVirtualVnet(t, { dial });
   const user = await host.dial("echo.company.test", 80);
   const pending = assert.rejects(host.dial("echo.company.test", 81));
   await settle();
@@ -447,19 +275,19 @@ test("closing resets what is open and gives up what is being set up", async (t) 
 });
 
 test("an upstream's answer that points into a served range loses that address", async (t) => {
-  const { host } = fixture(t);
+  const { host } = startVirtualVnet(t);
   assert.deepEqual((await host.lookup("rebind.example.org")).addresses, ["192.0.2.9"]);
 });
 
 test("without IPv6 on the host names have IPv4 addresses only", async (t) => {
-  const { host, forwarded } = fixture(t, { ipv6: false });
+  const { host, forwarded } = startVirtualVnet(t, { ipv6: false });
   const { rcode, addresses } = await host.lookup("echo.company.test", "AAAA");
   assert.deepEqual([rcode, addresses, forwarded.length], ["NOERROR", [], 0]);
   assert.equal((await host.lookup("echo.company.test")).addresses.length, 1);
 });
 
 test("ping is answered for names and DNS only; strangers and packets to the host itself are dropped", async (t) => {
-  const { host, vnet } = fixture(t);
+  const { host, vnet } = startVirtualVnet(t);
   const { addresses } = await host.lookup("echo.company.test");
   host.ping(addresses[0]!);
   host.ping("192.168.2.2");
@@ -475,7 +303,7 @@ test("ping is answered for names and DNS only; strangers and packets to the host
 });
 
 test("an app that hangs cannot take all attempts: beyond its share it refuses, others are served", async (t) => {
-  const { host, directory, vnet, lines } = fixture(t, {
+  const { host, directory, vnet, lines } = startVirtualVnet(t, {
     dial: (_port, _signal, to) => (to.name === "deep" ? new Promise(() => {}) : Promise.resolve(directory.serve())),
   });
   const { addresses } = await host.lookup("deep.er.company.test");
@@ -491,7 +319,7 @@ test("an app that hangs cannot take all attempts: beyond its share it refuses, o
 });
 
 test("DNS connections are bounded, and their places come back", async (t) => {
-  const { host } = fixture(t);
+  const { host } = startVirtualVnet(t);
   const open = await Promise.all(Array.from({ length: MAX_DNS_STREAMS }, () => host.connect("192.168.2.2", 53)));
   await assert.rejects(host.connect("192.168.2.2", 53));
   open[0]!.end();
@@ -500,7 +328,7 @@ test("DNS connections are bounded, and their places come back", async (t) => {
 });
 
 test("a device that vanishes ends the run with its error, and everything else", async (t) => {
-  const { host, directory, running, loseDevice, upstreamsClosed } = fixture(t);
+  const { host, directory, running, loseDevice, upstreamsClosed } = startVirtualVnet(t);
   await host.dial("echo.company.test", 80);
   await settle();
   loseDevice(new Error("gone"));
