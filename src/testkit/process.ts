@@ -26,6 +26,8 @@ export type Wrap = (command: string[], options: RunOptions) => string[];
 const DEFAULT_TIMEOUT_MS = 30_000;
 /** Kept of a long-running program's output: plenty for a failure report. */
 const MAX_OUTPUT_CHARS = 4 * 1024 * 1024;
+/** For the pipes to drain after the program's end. */
+const PIPE_GRACE_MS = 500;
 /** Between SIGTERM and SIGKILL. */
 const STOP_GRACE_MS = 10_000;
 
@@ -147,10 +149,18 @@ function collect(child: ChildProcess, which: "stdout" | "stderr"): () => string 
   return () => Buffer.concat(chunks).toString("utf8");
 }
 
+/** Ended, with its output complete. A child of its own that keeps the pipes open is not waited for. */
 function ended(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => resolve({ code, signal }));
+    child.on("exit", (code, signal) => {
+      setTimeout(() => {
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+        resolve({ code, signal });
+      }, PIPE_GRACE_MS).unref();
+    });
   });
 }
 
