@@ -15,6 +15,7 @@ export {
   LinkOpenTimeoutError,
   LinkRefusedError,
 } from "./errors.ts";
+export { KeepAlive } from "./keep-alive.ts";
 export * as linkLimits from "./limits.ts";
 export { Link } from "./link.ts";
 export type { LinkOptions, LinkPeer, OpenRequest, ServerLinkOptions } from "./options.ts";

@@ -3,32 +3,33 @@
  * them: dispatch on the proxy's one port, route tokens, the agents' control and
  * data connections, raw relays, and the TLS ends of a link.
  *
- * It decides nothing about access: it proves who is who and asks its owner.
+ * It decides nothing about access: it proves who is who and asks its owner. It
+ * lacks on purpose, for now: CONNECT proxies and the resumption of links.
  */
+export { AgentTunnel, type AgentTunnelOptions } from "./agent-tunnel.ts";
+export { ALERT, refuseHello } from "./alert.ts";
 export {
-  AgentTunnel,
-  type AgentTunnelOptions,
-  type AppLink,
   AppLinkServer,
   type AppLinkServerOptions,
-  type AppSession,
-  type ClientHello,
-  type DialAppLinkOptions,
-  dialAppLink,
-  type HelloConnection,
-  type HostCredentials,
   type LinkContext,
   type LinkRefusal,
-  PortDispatcher,
-  type PortDispatcherOptions,
-  ProxyTunnel,
-  type ProxyTunnelOptions,
-  parseClientHello,
-  type RelayTotals,
-  type Route,
-  RouteCounters,
-  type RouteSession,
-  relay,
-  socketStream,
-  type Tools,
-} from "./types.ts";
+} from "./app-link-server.ts";
+export { type ClientHello, parseClientHello } from "./client-hello.ts";
+export { CONTROL_ALPN } from "./control-wire.ts";
+export type { Route } from "./data-wire.ts";
+export {
+  type AgentList,
+  type AppLink,
+  type AppSession,
+  type DialAppLinkOptions,
+  dialAppLink,
+} from "./dial-app-link.ts";
+export { type HelloConnection, PortDispatcher, type PortDispatcherOptions } from "./dispatcher.ts";
+export { NoAgentError, ProxyUnreachableError, SessionUnknownError, UntrustedAgentError } from "./errors.ts";
+export * as tunnelLimits from "./limits.ts";
+export { ProxyTunnel, type ProxyTunnelOptions } from "./proxy-tunnel.ts";
+export { type Relay, type RelayTotals, relay } from "./relay.ts";
+export { RouteCounters } from "./route-counters.ts";
+export { LINK_ALPN } from "./route-token.ts";
+export { socketStream } from "./socket-stream.ts";
+export type { HostCredentials, RouteSession, Tools } from "./types.ts";

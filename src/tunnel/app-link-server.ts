@@ -1,0 +1,141 @@
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { isMalformed, type Malformed, malformed, messageOf, sleep } from "../base/mod.ts";
+import { type CloseCode, Link, type OpenRequest, refuseLink } from "../link/mod.ts";
+import { type AppIdentity, verifyChain } from "../pki/mod.ts";
+import type { Route } from "./data-wire.ts";
+import { LINK_HANDSHAKE_TIMEOUT_MS, MAX_HANDSHAKES, MAX_LINKS } from "./limits.ts";
+import { LINK_ALPN, linkSessionOf } from "./route-token.ts";
+import { tlsCarrier } from "./tls-carrier.ts";
+import { serveTls } from "./tls-ends.ts";
+import type { HostCredentials, Tools } from "./types.ts";
+
+/** Why a client gets no link; the text is shown to the user. */
+export interface LinkRefusal {
+  readonly code: Extract<CloseCode, "access-denied" | "session-ended" | "shutdown" | "internal">;
+  readonly message: string;
+}
+
+export interface LinkContext {
+  readonly identity: AppIdentity;
+  readonly route: Route;
+}
+
+export interface AppLinkServerOptions extends Tools {
+  credentials(): HostCredentials;
+  /** The user authorities of the app's own cluster. */
+  userCas(): readonly string[];
+  instance: Uint8Array;
+  /** The agent is the authority: route served, session alive, not locked, RBAC. `undefined` lets the client in. */
+  authorize(context: LinkContext): Promise<LinkRefusal | undefined> | LinkRefusal | undefined;
+  onOpen(request: OpenRequest, context: LinkContext): void;
+  onLink?(link: Link, context: LinkContext): void;
+}
+
+/** The agent's end of links: TLS on relayed sockets, and who the client is. */
+export class AppLinkServer {
+  readonly #options: AppLinkServerOptions;
+  readonly #links = new Map<Link, LinkContext>();
+  readonly #handshakes = new Set<Socket>();
+  #draining = false;
+
+  constructor(options: AppLinkServerOptions) {
+    this.#options = options;
+  }
+
+  get links(): number {
+    return this.#links.size;
+  }
+
+  /** `socket` is paused; the client's ClientHello is what comes next. */
+  accept(socket: Socket, route: Route): void {
+    if (this.#draining || this.#handshakes.size >= MAX_HANDSHAKES || this.#links.size >= MAX_LINKS) {
+      this.#options.counters.count("link.no-room");
+      socket.destroy();
+      return;
+    }
+    this.#handshakes.add(socket);
+    void this.#serve(socket, route)
+      .catch((error: unknown) => {
+        this.#options.counters.count("link.handshake");
+        this.#options.log.warn({ client: route.clientAddress, error: messageOf(error) }, "a client was refused");
+        socket.destroy();
+      })
+      .finally(() => this.#handshakes.delete(socket));
+  }
+
+  /** Ends the links of a session, their streams with "session-ended". */
+  endSession(sessionId: string, message: string): void {
+    for (const [link, { identity }] of this.#links) {
+      if (identity.route.sessionId === sessionId) link.close("session-ended", message);
+    }
+  }
+
+  /** New streams are refused, open ones go on. */
+  drain(): void {
+    this.#draining = true;
+    for (const link of this.#links.keys()) link.drain();
+  }
+
+  /** Resolves when all links have ended; after `graceMs` they are cut. */
+  async close(graceMs = 0): Promise<void> {
+    this.drain();
+    for (const socket of this.#handshakes) socket.destroy();
+    const ended = Promise.all([...this.#links.keys()].map((link) => link.closed));
+    if (graceMs > 0) await Promise.race([ended, sleep(graceMs)]);
+    for (const link of this.#links.keys()) link.close("shutdown", "the agent is shutting down");
+    await ended;
+  }
+
+  async #serve(socket: Socket, route: Route): Promise<void> {
+    const { certPem, keyPem, cluster } = this.#options.credentials();
+    const userCas = this.#options.userCas();
+    const offered: { sessionId?: string } = {};
+    const secure = await serveTls(socket, {
+      certPem,
+      keyPem,
+      clientCas: userCas,
+      timeoutMs: LINK_HANDSHAKE_TIMEOUT_MS,
+      chooseAlpn(protocols) {
+        const sessionId = linkSessionOf(protocols);
+        if (typeof sessionId !== "string") return undefined;
+        offered.sessionId = sessionId;
+        return LINK_ALPN;
+      },
+    });
+    const identity = this.#identityOf(secure, userCas);
+    if (isMalformed(identity)) throw new Error(identity.malformed);
+    const { sessionId } = identity.route;
+    if (identity.route.cluster !== cluster) throw new Error("the certificate is for another cluster");
+    if (offered.sessionId !== sessionId || route.sessionId !== sessionId) {
+      throw new Error("the certificate's session is not the one that was routed");
+    }
+    await this.#admit(secure, { identity, route });
+  }
+
+  #identityOf(secure: TLSSocket, userCas: readonly string[]): AppIdentity | Malformed {
+    const raw = secure.getPeerX509Certificate()?.raw;
+    if (!raw) return malformed("link.no-certificate");
+    const identity = verifyChain(raw, userCas, this.#options.clock.wallMs());
+    if (isMalformed(identity) || identity.kind === "app") return identity;
+    return malformed("link.not-an-app-certificate");
+  }
+
+  async #admit(secure: TLSSocket, context: LinkContext): Promise<void> {
+    const { clock, counters, log, instance } = this.#options;
+    const carrier = tlsCarrier(secure);
+    const refusal = await this.#options.authorize(context);
+    const { sessionId } = context.identity.route;
+    if (refusal || this.#draining) {
+      const { code, message } = refusal ?? { code: "shutdown", message: "the agent is shutting down" };
+      log.info({ sessionId, user: context.identity.user, code, message }, "a client was refused");
+      refuseLink(carrier, clock, code, message);
+      return;
+    }
+    const onOpen = (request: OpenRequest) => this.#options.onOpen(request, context);
+    const link = Link.server(carrier, { clock, counters, log, instance, onOpen });
+    this.#links.set(link, context);
+    void link.closed.then(() => this.#links.delete(link));
+    this.#options.onLink?.(link, context);
+  }
+}

@@ -1,0 +1,73 @@
+/** Octets of a ClientHello with its record headers: a post-quantum one has about 1.8 KiB. */
+export const MAX_CLIENT_HELLO = 16 * 1024;
+/** TLS records that one ClientHello may be cut into: each segment that arrives is read from the start again. */
+export const MAX_HELLO_RECORDS = 32;
+/** From accept to a whole ClientHello or greeting. */
+export const HELLO_TIMEOUT_MS = 10_000;
+/** Connections of one IPv4 address or IPv6 /64 that have not shown what they are, or whose token is unverified. */
+export const MAX_UNVERIFIED_PER_ADDRESS = 64;
+/** The same, of all addresses together. */
+export const MAX_UNVERIFIED = 2_048;
+/** Entries of one ALPN extension that are looked at. */
+export const MAX_ALPN_ENTRIES = 16;
+
+/** Octets of a route token: session 16, instance 8, counter 8, MAC 16. */
+export const TOKEN_LEN = 48;
+/** Counters below the highest that may still come (RFC 6479 §2). */
+export const REPLAY_WINDOW = 1_024;
+/** An unknown session's ClientHello waits this long for the proxy's view of sessions. */
+export const SESSION_WAIT_MS = 2_000;
+/** New carriers of one session: each second, and at once. */
+export const CARRIERS_PER_SECOND = 10;
+export const CARRIER_BURST = 20;
+/** Relays of one session at a time. */
+export const MAX_LIVE_CARRIERS = 16;
+/** Sessions with a counter window at one proxy. */
+export const MAX_TRACKED_SESSIONS = 65_536;
+
+/** Octets of one line on a control connection. */
+export const MAX_CONTROL_LINE = 4 * 1024;
+/** From the first octet of a control connection to its hello or welcome. */
+export const CONTROL_HELLO_TIMEOUT_MS = 10_000;
+/** Control connections of one proxy. */
+export const MAX_CONTROLS = 1_024;
+/** An agent tries a lost proxy again after this … */
+export const RECONNECT_MIN_MS = 250;
+/** … doubling to this, less a random part. */
+export const RECONNECT_MAX_MS = 4_000;
+/** TCP connect, and TLS handshake, each. */
+export const CONNECT_TIMEOUT_MS = 5_000;
+
+/** Idle data connections that an agent keeps at one proxy: without demand, and at most. */
+export const MIN_IDLE = 2;
+export const MAX_IDLE = 64;
+/** Without running short, the wanted number halves after so long. */
+export const IDLE_DECAY_MS = 60_000;
+/** An idle data connection is replaced after so long: middleboxes forget silent ones. */
+export const IDLE_LIFE_MS = 5 * 60_000;
+/** Clients that wait for a data connection of one agent. */
+export const MAX_ROUTE_WAITERS = 256;
+/** Octets of a sealed ROUTE. */
+export const MAX_ROUTE = 2 * 1024;
+/** From ROUTE to ACCEPT, or for an idle connection: then the next one or the next agent. */
+export const ACCEPT_TIMEOUT_MS = 1_000;
+/** Data connections tried for one client. */
+export const MAX_ROUTE_ATTEMPTS = 4;
+
+/** From the agent's accept of a relayed socket to the end of its TLS handshake. */
+export const LINK_HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Handshakes under way and links at one agent process. */
+export const MAX_HANDSHAKES = 1_024;
+export const MAX_LINKS = 8_192;
+/** Times that a client tries again with its next counter. */
+export const TOKEN_RETRIES = 3;
+
+/** From a refusing alert to the end of the connection. */
+export const ALERT_TIMEOUT_MS = 2_000;
+
+/** Octets that a socket stream takes for writing before the kernel has taken them. */
+export const SOCKET_WRITE_WINDOW = 256 * 1024;
+/** Octets from which a piece is held until the turn's end, to go with the next ones in one system call. */
+export const CORK_FROM = 4 * 1024;
+/** Octets waiting in a TLS socket above which its link pauses; not under Node's own mark, whose `drain` would be lost. */
+export const CARRIER_HIGH_WATER = 256 * 1024;

@@ -1,0 +1,174 @@
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import { assert, type ByteStream, type Chunk, plainChunk, type ResetReason, type StreamHandler } from "../base/mod.ts";
+import { CORK_FROM, SOCKET_WRITE_WINDOW } from "./limits.ts";
+
+/** A connected socket made with `allowHalfOpen: true` as a ByteStream; nothing else may use it any more. */
+export function socketStream(socket: Socket): ByteStream {
+  return new SocketStream(socket);
+}
+
+class SocketStream implements ByteStream {
+  readonly #socket: Socket;
+  #handler: StreamHandler | undefined;
+  #credit = 0;
+  /** Read beyond the credit: at most one piece, since reading stops with it. */
+  #held: Uint8Array | undefined;
+  #delivering = false;
+  #sawEnd = false;
+  #endTold = false;
+  #ended = false;
+  #dead = false;
+  #corked = false;
+  #error: NodeJS.ErrnoException | undefined;
+
+  constructor(socket: Socket) {
+    assert(socket.allowHalfOpen, "a stream's socket is made with allowHalfOpen");
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    socket.pause();
+    socket.on("error", (error) => {
+      this.#error = error;
+    });
+    socket.on("close", () => this.#onClose());
+  }
+
+  open(handler: StreamHandler): void {
+    assert(this.#handler === undefined, "a stream is opened once");
+    this.#handler = handler;
+    const socket = this.#socket;
+    queueMicrotask(() => {
+      if (this.#dead) return;
+      if (socket.destroyed) {
+        this.#onClose();
+        return;
+      }
+      socket.on("data", (bytes: Buffer) => this.#onData(bytes));
+      socket.on("end", () => this.#onEnd());
+      if (!this.#ended) handler.writable(SOCKET_WRITE_WINDOW);
+      this.#flow();
+    });
+  }
+
+  credit(octets: number): void {
+    this.#credit += octets;
+    this.#deliverHeld();
+    this.#flow();
+  }
+
+  write(chunk: Chunk): void {
+    if (this.#dead || this.#ended) {
+      chunk.release();
+      return;
+    }
+    const { length } = chunk.bytes;
+    if (length >= CORK_FROM) this.#cork();
+    this.#socket.write(chunk.bytes, () => {
+      chunk.release();
+      if (!this.#dead && !this.#ended) this.#handler?.writable(length);
+    });
+  }
+
+  end(): void {
+    if (this.#dead || this.#ended) return;
+    this.#ended = true;
+    this.#socket.end();
+    this.#dieIfFinished();
+  }
+
+  reset(_reason: ResetReason): void {
+    if (this.#dead) return;
+    this.#die();
+    if (this.#socket.destroyed) return;
+    // Only TCP itself has a RST.
+    const isTcp = !(this.#socket instanceof TLSSocket) && this.#socket.remotePort !== undefined;
+    if (isTcp) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+  }
+
+  /** Large pieces come in runs (one for each TLS record): held until the turn's end they go in one system call. */
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    setImmediate(() => {
+      this.#corked = false;
+      this.#socket.uncork();
+    });
+  }
+
+  #onData(bytes: Uint8Array): void {
+    if (this.#dead) return;
+    if (this.#held === undefined && bytes.length <= this.#credit) {
+      this.#deliver(bytes);
+    } else {
+      assert(this.#held === undefined, "reading stops while a piece is held");
+      this.#held = bytes;
+      this.#deliverHeld();
+    }
+    if (this.#held !== undefined || this.#credit === 0) this.#socket.pause();
+  }
+
+  #deliver(bytes: Uint8Array): void {
+    this.#credit -= bytes.length;
+    this.#handler!.data(plainChunk(bytes));
+  }
+
+  #deliverHeld(): void {
+    if (this.#handler === undefined || this.#delivering) return;
+    this.#delivering = true;
+    while (!this.#dead && this.#held !== undefined && this.#credit > 0) {
+      const bytes = this.#held.subarray(0, this.#credit);
+      this.#held = bytes.length < this.#held.length ? this.#held.subarray(bytes.length) : undefined;
+      this.#deliver(bytes);
+    }
+    this.#delivering = false;
+    if (this.#sawEnd) this.#tellEnd();
+  }
+
+  #flow(): void {
+    if (this.#handler === undefined || this.#dead || this.#held !== undefined || this.#credit === 0) return;
+    if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  #onEnd(): void {
+    this.#sawEnd = true;
+    this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    if (this.#dead || this.#endTold || this.#held !== undefined) return;
+    this.#endTold = true;
+    this.#handler!.end();
+    this.#dieIfFinished();
+  }
+
+  #dieIfFinished(): void {
+    if (this.#ended && this.#endTold) this.#die();
+  }
+
+  #onClose(): void {
+    if (this.#dead || this.#handler === undefined) return; // Told when the consumer comes.
+    // Both directions ended well; the consumer has yet to take the last octets.
+    if (this.#sawEnd && this.#ended && this.#error === undefined) return;
+    this.#die();
+    this.#handler.reset(reasonOf(this.#error));
+  }
+
+  #die(): void {
+    this.#dead = true;
+    this.#held = undefined;
+  }
+}
+
+function reasonOf(error: NodeJS.ErrnoException | undefined): ResetReason {
+  switch (error?.code) {
+    case "ETIMEDOUT":
+      return "timeout";
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return "unreachable";
+    default:
+      return "peer";
+  }
+}
