@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { errorClasses, PAGES } from "../scripts/reference.ts";
 import { VERSION } from "../src/base/mod.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -51,15 +52,19 @@ test("no test is run alone or left to do", () => {
   );
 });
 
-test("docs/errors.md explains every code, and no other", () => {
-  const documented = headings("docs/errors.md");
-  assert.deepEqual([...errorCodes()].sort(), documented.sort());
-});
+for (const [file, render] of Object.entries(PAGES)) {
+  test(`${file} is what the code says (npm run docs)`, async () => {
+    assert.equal(read(file), await render(ROOT));
+  });
+}
 
-test("docs/limits.md lists every named limit", () => {
-  const text = existsSync(join(ROOT, "docs/limits.md")) ? read("docs/limits.md") : "";
-  const missing = limitNames().filter((name) => !text.includes(`\`${name}\``));
-  assert.deepEqual(missing, []);
+test("every code of an error is said by one class only", () => {
+  const files = SOURCES.filter((file) => file.startsWith("src/"));
+  const codes = files.flatMap((file) => errorClasses(read(file)).map(({ code }) => code));
+  assert.deepEqual(
+    codes.filter((code, i) => codes.indexOf(code) !== i),
+    [],
+  );
 });
 
 test("the count of tests never shrinks", () => {
@@ -69,26 +74,6 @@ test("the count of tests never shrinks", () => {
     for (const [kind, count] of Object.entries(then)) assert.ok((now[kind] ?? 0) >= count, `${kind} was ${count}`);
   }
 });
-
-/** Literal `code`s of OperationError classes: `readonly code = "x"`, also with `override` and `as const`. */
-function errorCodes(): Set<string> {
-  const files = SOURCES.filter((file) => file.startsWith("src/") && !file.endsWith(".test.ts"));
-  const codes = files.flatMap((file) => [...read(file).matchAll(/\breadonly code(?:: [^=]+)? = "([^"]+)"/g)]);
-  return new Set(codes.map((match) => match[1] ?? ""));
-}
-
-/** Constants of every `limits.ts`: the named maximum of a queue, table, loop or wait. */
-function limitNames(): string[] {
-  return SOURCES.filter((file) => /^src\/.*\/limits\.ts$/.test(file)).flatMap((file) =>
-    [...read(file).matchAll(/^export const ([A-Z][A-Z0-9_]+)\b/gm)].map((match) => match[1] ?? ""),
-  );
-}
-
-/** The codes that a document explains: its headings of the form "### `code`" and first cells "| `code` |". */
-function headings(file: string): string[] {
-  if (!existsSync(join(ROOT, file))) return [];
-  return [...read(file).matchAll(/^(?:#+|\|) `([^`]+)`/gm)].map((match) => match[1] ?? "");
-}
 
 function lineCount(file: string): number {
   return read(file).split("\n").length - 1;

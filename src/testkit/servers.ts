@@ -114,7 +114,7 @@ async function startServer(
 ): Promise<Server> {
   const lifetime = new Lifetime();
   try {
-    const directory = (await machine.execOk(["mktemp", "-d", `/tmp/vnet-${name}-XXXXXX`])).trim();
+    const directory = (await machine.execOk(["mktemp", "-d", "-t", `vnet-${name}-XXXXXX`])).trim();
     lifetime.defer(async () => {
       await machine.exec(["rm", "-rf", directory]);
     });
