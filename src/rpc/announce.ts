@@ -80,7 +80,7 @@ export class Announcement {
       await client.call("resource.upsert", { resource }, { signal: this.#stopped.signal });
       backoff.reset();
       first();
-      return ttlMs * 5;
+      return ttlMs / 2 + (Math.random() * ttlMs) / 10;
     } catch (error) {
       if (this.#stopped.signal.aborted) return 0;
       if (error instanceof OperationError && !error.retryable) {

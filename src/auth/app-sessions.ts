@@ -1,0 +1,277 @@
+import { randomBytes } from "node:crypto";
+import { mayAccessApp } from "../access/mod.ts";
+import {
+  AccessDeniedError,
+  type AppServer,
+  type AppSession,
+  type AppSessionAnswer,
+  appProtocol,
+  BadInputError,
+  LimitExceededError,
+  NotFoundError,
+} from "../api/mod.ts";
+import { issueUserCert, type UserIdentity } from "../pki/mod.ts";
+import type { CallContext, ResponseOf } from "../rpc/mod.ts";
+import type { Backend } from "../storage/mod.ts";
+import { actorOf, type Core, iso, record } from "./core.ts";
+import { Documents, versioned } from "./documents.ts";
+import { type Grants, grantsOf, rolesNamed } from "./grants.ts";
+import { proxyAddresses } from "./heartbeats.ts";
+import { APP_CERT_TTL_MS, MAX_APP_SESSIONS } from "./limits.ts";
+import { csrKey } from "./login.ts";
+
+const indexSchema = versioned({});
+const SESSION_ID_LEN = 16;
+const ROUTE_KEY_LEN = 32;
+
+/**
+ * Permissions of a user to reach one app, kept as `app_session` resources that
+ * proxies and agents watch: the end of one cuts its connections (PROTOCOL
+ * section 2). A session lives until the login that made it ends.
+ */
+export class AppSessions {
+  readonly #core: Core;
+  /** Sessions by user: storage has no other index. */
+  readonly #index: Documents<typeof indexSchema>;
+
+  constructor(core: Core, backend: Backend) {
+    this.#core = core;
+    this.#index = new Documents(backend, "session_of", indexSchema);
+  }
+
+  async create(
+    request: { app: string; cluster?: string | undefined; csr: string },
+    context: CallContext,
+  ): Promise<AppSessionAnswer> {
+    const caller = userOf(context);
+    const { cluster } = this.#core.authorities;
+    if (request.cluster !== undefined && request.cluster !== cluster) {
+      throw new NotFoundError(`cluster ${JSON.stringify(request.cluster)} is not known here`);
+    }
+    const publicKeyPem = await csrKey(request.csr);
+    const grants = await grantsOf(this.#core, caller);
+    const sessionId = randomBytes(SESSION_ID_LEN).toString("hex");
+    const servers = await this.#reachable(grants, request.app, sessionId, context);
+    await this.#demandRoom(caller.user);
+    const session = sessionFor(caller, servers[0]!, { sessionId, cluster });
+    await this.#core.store.create(session);
+    await this.#index.put([caller.user, sessionId], { v: 1 }, caller.expires);
+    await this.#recordStart(session, servers[0]!, grants, context);
+    return this.#answer(session, { servers, grants, caller, publicKeyPem });
+  }
+
+  /** Another certificate for a living session: judged anew, and as long as the caller's login now is. */
+  async renew(request: { session_id: string; csr: string }, context: CallContext): Promise<AppSessionAnswer> {
+    const caller = userOf(context);
+    const publicKeyPem = await csrKey(request.csr);
+    const session = await this.#own(request.session_id, caller);
+    const grants = await grantsOf(this.#core, caller);
+    const servers = await this.#serversOf(session, grants);
+    if (servers.length === 0) throw appNotFound(session.spec.app);
+    return this.#answer(await this.#prolonged(session, caller), { servers, grants, caller, publicKeyPem });
+  }
+
+  /** One of the caller's sessions, or all of them. */
+  async end(sessionId: string | undefined, context: CallContext): Promise<void> {
+    const { user } = userOf(context);
+    if (sessionId === undefined) return this.endAll(user);
+    const session = await this.#core.store.find("app_session", sessionId);
+    // Ended already, or another's: the caller has nothing left to end either way.
+    if (session?.spec.user === user) await this.#remove(user, sessionId);
+  }
+
+  /** The hosts that may answer for a session now. */
+  async agents(sessionId: string, context: CallContext): Promise<ResponseOf<"app_session.agents">> {
+    const caller = userOf(context);
+    const session = await this.#own(sessionId, caller);
+    const servers = await this.#serversOf(session, await grantsOf(this.#core, caller));
+    return { agents: servers.map(({ spec }) => ({ host_id: spec.host_id })), ...this.#trust() };
+  }
+
+  async endAll(user: string): Promise<void> {
+    for (const id of await this.#idsOf(user)) await this.#remove(user, id);
+  }
+
+  /** Ends what the user may no longer reach, after a change of the user or of a role. */
+  async recheck(user: string): Promise<void> {
+    const known = await this.#core.store.find("user", user);
+    if (known === undefined || known.spec.status?.is_locked) return this.endAll(user);
+    const roles = await rolesNamed(this.#core, known.spec.roles);
+    const grants = { user, roles, traits: known.spec.traits ?? {} };
+    for (const id of await this.#idsOf(user)) {
+      const session = await this.#core.store.find("app_session", id);
+      if (session === undefined) continue;
+      const servers = await this.#announced(session.spec.app, session.spec.public_addr);
+      // No agent at this moment says nothing about the user's rights.
+      if (servers.length > 0 && !servers.some((server) => mayReach(grants, server))) await this.#remove(user, id);
+    }
+  }
+
+  async recheckRole(role: string): Promise<void> {
+    for await (const user of this.#core.store.each("user")) {
+      if (user.spec.roles.includes(role)) await this.recheck(user.metadata.name);
+    }
+  }
+
+  /** Where the app is announced and the user may go; all of one address. Refusals do not tell whether it exists. */
+  async #reachable(grants: Grants, app: string, sid: string, context: CallContext): Promise<AppServer[]> {
+    const servers = await this.#announced(app);
+    const allowed = servers.filter((server) => mayReach(grants, server));
+    const first = allowed[0];
+    if (first === undefined) {
+      if (servers[0] !== undefined) await this.#recordDenied(servers[0], grants, sid, context);
+      throw appNotFound(app);
+    }
+    if (appProtocol(first.spec.app) !== "tcp") {
+      throw new BadInputError(
+        `${JSON.stringify(app)} is a web app (HTTP); only TCP apps can be reached in this version`,
+      );
+    }
+    return allowed.filter((server) => addressOf(server) === addressOf(first));
+  }
+
+  async #serversOf({ spec }: AppSession, grants: Grants): Promise<AppServer[]> {
+    const servers = await this.#announced(spec.app, spec.public_addr);
+    return servers.filter((server) => mayReach(grants, server));
+  }
+
+  async #announced(app: string, publicAddr?: string): Promise<AppServer[]> {
+    const servers: AppServer[] = [];
+    for await (const server of this.#core.store.each("app_server")) {
+      if (server.spec.app.metadata.name !== app) continue;
+      if (publicAddr === undefined || addressOf(server) === publicAddr) servers.push(server);
+    }
+    return servers;
+  }
+
+  async #own(sessionId: string, caller: UserIdentity): Promise<AppSession> {
+    const session = await this.#core.store.find("app_session", sessionId);
+    if (session?.spec.user === caller.user) return session;
+    throw new NotFoundError("the app session has ended: open a new one");
+  }
+
+  async #prolonged(session: AppSession, caller: UserIdentity): Promise<AppSession> {
+    if (Date.parse(session.spec.expires) >= caller.expires) return session;
+    const expires = iso(caller.expires);
+    await this.#index.put([caller.user, session.metadata.name], { v: 1 }, caller.expires);
+    return this.#core.store.update({
+      ...session,
+      metadata: { ...session.metadata, expires },
+      spec: { ...session.spec, expires },
+    });
+  }
+
+  async #demandRoom(user: string): Promise<void> {
+    if ((await this.#idsOf(user)).length < MAX_APP_SESSIONS) return;
+    throw new LimitExceededError(`${MAX_APP_SESSIONS} app sessions are open: end some with tsh logout`);
+  }
+
+  async #idsOf(user: string): Promise<string[]> {
+    return (await this.#index.list(MAX_APP_SESSIONS, user)).map(({ name }) => name);
+  }
+
+  async #remove(user: string, sessionId: string): Promise<void> {
+    await this.#core.store.delete("app_session", sessionId).catch((error: unknown) => {
+      if (!(error instanceof NotFoundError)) throw error;
+    });
+    await this.#index.delete(user, sessionId);
+  }
+
+  async #answer(
+    session: AppSession,
+    o: { servers: AppServer[]; grants: Grants; caller: UserIdentity; publicKeyPem: string },
+  ): Promise<AppSessionAnswer> {
+    const { authorities, clock } = this.#core;
+    const { app, public_addr, cluster, route_key } = session.spec;
+    const now = clock.wallMs();
+    const expires = Math.min(now + APP_CERT_TTL_MS, o.caller.expires);
+    const cert = await issueUserCert({
+      ca: authorities.user,
+      cluster,
+      publicKeyPem: o.publicKeyPem,
+      user: o.grants.user,
+      roles: o.grants.roles.map((role) => role.metadata.name),
+      traits: o.grants.traits,
+      now,
+      expires,
+      route: { app, publicAddr: public_addr, cluster, sessionId: session.metadata.name },
+    });
+    return {
+      session_id: session.metadata.name,
+      cert,
+      app,
+      public_addr,
+      cluster,
+      agents: o.servers.map(({ spec }) => ({ host_id: spec.host_id })),
+      ...this.#trust(),
+      route_key: route_key ?? "",
+      expires: iso(expires),
+      server_time: iso(now),
+      proxies: await proxyAddresses(this.#core),
+    };
+  }
+
+  #trust(): { generation: number; host_cas: string[] } {
+    const { generation, host } = this.#core.authorities;
+    return { generation, host_cas: [host.certPem] };
+  }
+
+  #recordStart(session: AppSession, server: AppServer, grants: Grants, context: CallContext): Promise<void> {
+    const fields = this.#eventFields(session.metadata.name, server, grants, context);
+    return record(this.#core, "app.session.start", { ...fields, success: true });
+  }
+
+  async #recordDenied(server: AppServer, grants: Grants, sid: string, context: CallContext): Promise<void> {
+    const { reason } = mayAccessApp(grants.roles, server.spec.app, grants.traits);
+    const fields = this.#eventFields(sid, server, grants, context);
+    await record(this.#core, "app.session.start", { ...fields, success: false, error: reason });
+  }
+
+  #eventFields(sid: string, { spec }: AppServer, grants: Grants, context: CallContext) {
+    const { metadata, spec: app } = spec.app;
+    return {
+      ...actorOf(context),
+      user_roles: grants.roles.map((role) => role.metadata.name),
+      server_id: this.#core.hostId,
+      sid,
+      app_name: metadata.name,
+      app_uri: app.uri,
+      app_public_addr: addressOf({ spec }),
+      ...(metadata.labels && { app_labels: metadata.labels }),
+    };
+  }
+}
+
+function sessionFor(caller: UserIdentity, server: AppServer, o: { sessionId: string; cluster: string }): AppSession {
+  const expires = iso(caller.expires);
+  return {
+    kind: "app_session",
+    version: "v1",
+    metadata: { name: o.sessionId, expires },
+    spec: {
+      user: caller.user,
+      app: server.spec.app.metadata.name,
+      public_addr: addressOf(server),
+      cluster: o.cluster,
+      expires,
+      route_key: randomBytes(ROUTE_KEY_LEN).toString("base64"),
+    },
+  };
+}
+
+function userOf({ caller }: CallContext): UserIdentity {
+  if (caller.kind === "user") return caller;
+  throw new AccessDeniedError("app sessions are for users");
+}
+
+function mayReach(grants: Grants, server: AppServer): boolean {
+  return mayAccessApp(grants.roles, server.spec.app, grants.traits).allowed;
+}
+
+function addressOf({ spec }: Pick<AppServer, "spec">): string {
+  return spec.app.spec.public_addr ?? "";
+}
+
+function appNotFound(app: string): NotFoundError {
+  return new NotFoundError(`app ${JSON.stringify(app)} is not found, or you may not reach it: see tsh apps ls`);
+}

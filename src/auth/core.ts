@@ -1,0 +1,52 @@
+import type { AuditEventType } from "../api/mod.ts";
+import { type AuditFields, type AuditLog, auditEvent } from "../audit/mod.ts";
+import type { Clock, Logger } from "../base/mod.ts";
+import type { CallContext } from "../rpc/mod.ts";
+import type { Authorities } from "./authorities.ts";
+import type { ResourceStore } from "./store.ts";
+
+/** What every part of Auth works with. */
+export interface Core {
+  readonly authorities: Authorities;
+  /** This Auth's own uuid, `server_id` in its audit events. */
+  readonly hostId: string;
+  readonly store: ResourceStore;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Writes an audit event; resolved means that it is on the disk. */
+export function record<E extends AuditEventType>(
+  core: Core,
+  event: E,
+  fields: Omit<AuditFields<E>, "cluster_name">,
+): Promise<void> {
+  const all = { cluster_name: core.authorities.cluster, ...fields } as unknown as AuditFields<E>;
+  return core.audit.append(auditEvent(event, all, core.clock));
+}
+
+interface ActorFields {
+  user: string;
+  user_kind: "human" | "system";
+  "addr.remote": string;
+}
+
+/** Who did it and from where, as audit events say it. */
+export function actorOf({ caller, remote }: CallContext): ActorFields {
+  const at = { "addr.remote": remote };
+  switch (caller.kind) {
+    case "user":
+      return { user: caller.user, user_kind: "human", ...at };
+    case "host":
+      return { user: `${caller.hostId}.${caller.cluster}`, user_kind: "system", ...at };
+    case "admin":
+      return { user: "admin", user_kind: "system", ...at };
+    case "none":
+      return { user: "", user_kind: "human", ...at };
+  }
+}
+
+export function iso(wallMs: number): string {
+  return new Date(wallMs).toISOString();
+}

@@ -1,0 +1,88 @@
+import { randomUUID } from "node:crypto";
+import { z } from "zod";
+import { presetRoles } from "../access/mod.ts";
+import {
+  AUTH_PREFERENCE_NAME,
+  type ClusterAuthPreference,
+  formatDuration,
+  isDnsSubdomain1123,
+  type SecondFactor,
+} from "../api/mod.ts";
+import type { Logger } from "../base/mod.ts";
+import { type Backend, KeyExistsError } from "../storage/mod.ts";
+import { Documents, versioned } from "./documents.ts";
+import { ORIGIN_LABEL } from "./resources.ts";
+import type { ResourceStore } from "./store.ts";
+
+const clusterSchema = versioned({ name: z.string() });
+const doneSchema = versioned({});
+
+/** The cluster's name is settled at the first start: it is in every certificate. */
+export async function clusterName(
+  backend: Backend,
+  o: { configured: string | undefined; nodename: string | undefined; log: Logger },
+): Promise<string> {
+  const documents = new Documents(backend, "cluster", clusterSchema);
+  const stored = (await documents.get("name"))?.value.name;
+  if (stored === undefined) {
+    const wanted = (o.configured ?? o.nodename ?? "").toLowerCase();
+    const name = isDnsSubdomain1123(wanted) ? wanted : randomUUID();
+    await documents.create(["name"], { v: 1, name });
+    return name;
+  }
+  if (o.configured !== undefined && o.configured !== stored) {
+    o.log.warn(
+      { configured: o.configured, cluster: stored },
+      "auth_service.cluster_name counts at the first start only; the cluster keeps its name",
+    );
+  }
+  return stored;
+}
+
+/** Once: a preset that an administrator has deleted does not come back. */
+export async function createPresets(backend: Backend, store: ResourceStore): Promise<void> {
+  const done = new Documents(backend, "done", doneSchema);
+  if ((await done.get("presets")) !== undefined) return;
+  for (const role of presetRoles()) {
+    if ((await store.find("role", role.metadata.name)) === undefined) await store.create(role);
+  }
+  await done.create(["presets"], { v: 1 }).catch((error: unknown) => {
+    if (!(error instanceof KeyExistsError)) throw error;
+  });
+}
+
+export interface AuthenticationConfig {
+  readonly secondFactors: readonly SecondFactor[];
+  readonly webauthnRpId?: string | undefined;
+  readonly defaultSessionTtlMs?: number | undefined;
+  readonly messageOfTheDay?: string | undefined;
+  /** The configuration file sets it, so it counts at every start. */
+  readonly fromFile?: boolean | undefined;
+}
+
+/** What the file says is written at each start; the defaults only where there is nothing of the administrator's. */
+export async function settleAuthPreference(store: ResourceStore, config: AuthenticationConfig): Promise<void> {
+  const stored = await store.find("cluster_auth_preference", AUTH_PREFERENCE_NAME);
+  const origin = stored?.metadata.labels?.[ORIGIN_LABEL];
+  if (!config.fromFile && stored !== undefined && origin !== "config-file") return;
+  await store.upsert(preferenceOf(config));
+}
+
+function preferenceOf(config: AuthenticationConfig): ClusterAuthPreference {
+  const { webauthnRpId, defaultSessionTtlMs, messageOfTheDay } = config;
+  return {
+    kind: "cluster_auth_preference",
+    version: "v2",
+    metadata: {
+      name: AUTH_PREFERENCE_NAME,
+      labels: { [ORIGIN_LABEL]: config.fromFile ? "config-file" : "defaults" },
+    },
+    spec: {
+      type: "local",
+      second_factors: [...config.secondFactors],
+      ...(webauthnRpId !== undefined && { webauthn: { rp_id: webauthnRpId } }),
+      ...(defaultSessionTtlMs !== undefined && { default_session_ttl: formatDuration(defaultSessionTtlMs) }),
+      ...(messageOfTheDay && { message_of_the_day: messageOfTheDay }),
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import { X509Certificate } from "node:crypto";
+import { VERSION } from "../base/mod.ts";
+import { spkiPin } from "../pki/mod.ts";
+import type { RpcHandlers } from "../rpc/mod.ts";
+import type { AppSessions } from "./app-sessions.ts";
+import { emitEvents, searchEvents } from "./audit-calls.ts";
+import { type Core, iso } from "./core.ts";
+import { proxyAddresses } from "./heartbeats.ts";
+import type { Invites } from "./invites.ts";
+import { joinHost, type StaticToken } from "./joining.ts";
+import { loginByPassword } from "./login.ts";
+import type { Passwords } from "./passwords.ts";
+import type { Resources } from "./resources.ts";
+import { watchResources } from "./watch.ts";
+
+export interface Parts {
+  readonly core: Core;
+  readonly passwords: Passwords;
+  readonly invites: Invites;
+  readonly sessions: AppSessions;
+  readonly resources: Resources;
+  readonly staticTokens: readonly StaticToken[];
+}
+
+/** The API's methods, each led to the part that carries it out. */
+export function handlersOf({ core, passwords, invites, sessions, resources, staticTokens }: Parts): RpcHandlers {
+  const { authorities, clock } = core;
+  return {
+    "cluster.ping": async () => ({
+      cluster_name: authorities.cluster,
+      version: VERSION,
+      server_time: iso(clock.wallMs()),
+      proxies: await proxyAddresses(core),
+    }),
+    "cluster.trust": () => ({
+      cluster_name: authorities.cluster,
+      generation: authorities.generation,
+      host_cas: [authorities.host.certPem],
+    }),
+    "cluster.status": () => ({
+      cluster_name: authorities.cluster,
+      version: VERSION,
+      ca_pins: [spkiPin(authorities.host.certPem)],
+      authorities: (["host", "user"] as const).map((type) => ({
+        type,
+        fingerprint: spkiPin(authorities[type].certPem),
+        not_after: iso(new X509Certificate(authorities[type].certPem).validToDate.getTime()),
+      })),
+    }),
+    "login.password": (request, context) => loginByPassword(core, passwords, request, context),
+    "invite.read": ({ token }) => invites.read(token),
+    "invite.accept": ({ token, password }, context) => invites.accept(token, password, context),
+    "host.join": (request, context) => joinHost(core, staticTokens, request, context),
+    "user.invite": (request, context) => invites.create(request, context),
+    "resource.create": async ({ resource }, context) => ({ resource: await resources.create(resource, context) }),
+    "resource.update": async ({ resource }, context) => ({ resource: await resources.update(resource, context) }),
+    "resource.upsert": async ({ resource }, context) => ({ resource: await resources.upsert(resource, context) }),
+    "resource.get": async ({ kind, name }, context) => ({ resource: await resources.get(kind, name, context) }),
+    "resource.delete": async ({ kind, name }, context) => {
+      await resources.delete(kind, name, context);
+      return {};
+    },
+    "resource.list": (request, context) => resources.list(request, context),
+    "resource.watch": ({ kinds }, context) => watchResources(core, kinds, context),
+    "app_session.create": (request, context) => sessions.create(request, context),
+    "app_session.renew": (request, context) => sessions.renew(request, context),
+    "app_session.end": async ({ session_id }, context) => {
+      await sessions.end(session_id, context);
+      return {};
+    },
+    "app_session.agents": ({ session_id }, context) => sessions.agents(session_id, context),
+    "audit.emit": async ({ events }, context) => {
+      await emitEvents(core, events, context);
+      return {};
+    },
+    "audit.search": async (request, context) => ({ events: await searchEvents(core, request, context) }),
+  };
+}

@@ -1,0 +1,26 @@
+/** Password hashes at one time: each takes 64 MiB and four threads. */
+export const MAX_HASHING = 2;
+/** Logins waiting for a hash; about 8 s of work. Above that they are told to come later. */
+export const MAX_HASHING_QUEUE = 64;
+/** Argon2id: 64 MiB, three passes, four lanes (above OWASP's minimum; some 0.1 s). */
+export const ARGON2 = { memory: 64 * 1024, passes: 3, parallelism: 4, tagLength: 32 } as const;
+
+/** Characters of a password, as in Teleport. */
+export const MIN_PASSWORD_LEN = 12;
+export const MAX_PASSWORD_LEN = 128;
+
+/** Life of an invite, as in Teleport. */
+export const DEFAULT_INVITE_TTL_MS = 3_600_000;
+export const MAX_INVITE_TTL_MS = 48 * 3_600_000;
+
+/** Life of an app certificate; the session lives until the login ends. */
+export const APP_CERT_TTL_MS = 3_600_000;
+/** Live app sessions of one user: hundreds of apps from several machines. */
+export const MAX_APP_SESSIONS = 1024;
+
+/** A heartbeat's resource lapses after this at the latest. */
+export const HEARTBEAT_TTL_MS = 10 * 60_000;
+/** Items read from storage at once. */
+export const PAGE_LEN = 500;
+/** Octets of roles and traits of one user: they travel in every certificate. */
+export const MAX_GRANTS_LEN = 12 * 1024;

@@ -1,0 +1,139 @@
+import { AccessDeniedError, BadInputError, CREATABLE_KINDS, type Kind, MAX_PAGE, type Resource } from "../api/mod.ts";
+import { messageOf } from "../base/mod.ts";
+import type { CallContext } from "../rpc/mod.ts";
+import type { Core } from "./core.ts";
+import { demand } from "./grants.ts";
+import { announce, withdraw } from "./heartbeats.ts";
+import { recordWrite, type WriteVerb } from "./record-write.ts";
+import { notFound } from "./store.ts";
+import { viewerOf } from "./viewer.ts";
+import { checkDelete, checkWrite } from "./write-rules.ts";
+
+/** What follows from a write: sessions and secrets of users that changed or went. */
+export interface Consequences {
+  userChanged(name: string): Promise<void>;
+  roleChanged(name: string): Promise<void>;
+  userDeleted(name: string): Promise<void>;
+}
+
+/** Resources as callers read and write them: rules, revisions, audit. */
+export class Resources {
+  readonly #core: Core;
+  readonly #consequences: Consequences;
+
+  constructor(core: Core, consequences: Consequences) {
+    this.#core = core;
+    this.#consequences = consequences;
+  }
+
+  async create(resource: Resource, context: CallContext): Promise<Resource> {
+    const { caller } = context;
+    if (caller.kind === "host") return announce(this.#core, caller, resource, context);
+    await demand(this.#core, context, ["create"], writable(resource.kind));
+    return this.#write("create", resource, context, () => this.#core.store.create(resource));
+  }
+
+  async update(resource: Resource, context: CallContext): Promise<Resource> {
+    const { caller } = context;
+    if (caller.kind === "host") return announce(this.#core, caller, resource, context);
+    await demand(this.#core, context, ["update"], writable(resource.kind));
+    return this.#write("update", resource, context, async () => {
+      await this.#refuseIfFromFile(resource);
+      return this.#core.store.update(resource);
+    });
+  }
+
+  /** The last writer wins; so this is also the way over a setting of the configuration file. */
+  async upsert(resource: Resource, context: CallContext): Promise<Resource> {
+    const { caller } = context;
+    if (caller.kind === "host") return announce(this.#core, caller, resource, context);
+    await demand(this.#core, context, ["create", "update"], writable(resource.kind));
+    const known = await this.#core.store.find(resource.kind, resource.metadata.name);
+    // As in Teleport, an upsert of vnet_config is always logged as its creation.
+    const verb = known === undefined || resource.kind === "vnet_config" ? "create" : "update";
+    return this.#write(verb, resource, context, () => this.#core.store.upsert(resource));
+  }
+
+  async get(kind: Kind, name: string, context: CallContext): Promise<Resource> {
+    const view = await viewerOf(this.#core, context, [kind], ["read"]);
+    const seen = view(await this.#core.store.get(kind, name));
+    // As if it did not exist: whether it does is not the caller's to know.
+    if (seen === undefined) throw notFound(kind, name);
+    return seen;
+  }
+
+  async delete(kind: Kind, name: string, context: CallContext): Promise<void> {
+    const { caller } = context;
+    if (caller.kind === "host") return withdraw(this.#core, caller, kind, name);
+    await demand(this.#core, context, ["delete"], deletable(kind));
+    const old = await this.#core.store.get(kind, name);
+    await checkDelete(this.#core, old);
+    await this.#core.store.delete(kind, name);
+    if (kind === "user") await this.#consequences.userDeleted(name);
+    await recordWrite(this.#core, "delete", old, context);
+  }
+
+  /** In pages; `next` is where the following one starts. */
+  async list(
+    o: { kind: Kind; start?: string | undefined; limit?: number | undefined },
+    context: CallContext,
+  ): Promise<{ resources: Resource[]; next?: string }> {
+    const view = await viewerOf(this.#core, context, [o.kind], ["list", "read"]);
+    const limit = o.limit ?? MAX_PAGE;
+    const resources: Resource[] = [];
+    for await (const resource of this.#core.store.each(o.kind, o.start)) {
+      const seen = view(resource);
+      if (seen === undefined) continue;
+      if (resources.length === limit) return { resources, next: resources.at(-1)!.metadata.name };
+      resources.push(seen);
+    }
+    return { resources };
+  }
+
+  /** Rules, the write, what follows, the audit event; a failed write is audited too. */
+  async #write<R extends Resource>(
+    verb: WriteVerb,
+    resource: R,
+    context: CallContext,
+    run: () => Promise<R>,
+  ): Promise<R> {
+    let written: R;
+    try {
+      await checkWrite(this.#core, resource);
+      written = await run();
+    } catch (error) {
+      await recordWrite(this.#core, verb, resource, context, messageOf(error));
+      throw error;
+    }
+    if (verb === "update") await this.#follow(resource);
+    await recordWrite(this.#core, verb, written, context);
+    return written;
+  }
+
+  async #follow({ kind, metadata }: Resource): Promise<void> {
+    if (kind === "user") await this.#consequences.userChanged(metadata.name);
+    if (kind === "role") await this.#consequences.roleChanged(metadata.name);
+  }
+
+  async #refuseIfFromFile({ kind, metadata }: Resource): Promise<void> {
+    if (kind !== "cluster_auth_preference") return;
+    const known = await this.#core.store.find(kind, metadata.name);
+    if (known?.metadata.labels?.[ORIGIN_LABEL] !== "config-file") return;
+    throw new BadInputError(
+      `${kind} is set by auth_service.authentication in the configuration file and would be reset at the next start: change it there, or use --force`,
+    );
+  }
+}
+
+/** Where a resource's content comes from, as in Teleport. */
+export const ORIGIN_LABEL = "teleport.dev/origin";
+
+function writable(kind: Kind): Kind {
+  if (CREATABLE_KINDS.includes(kind)) return kind;
+  throw new AccessDeniedError(`${kind} is the cluster's own and cannot be written`);
+}
+
+/** An announcement may be removed by hand: a live host makes it again. */
+function deletable(kind: Kind): Kind {
+  return kind === "app_server" || kind === "proxy" ? kind : writable(kind);
+}

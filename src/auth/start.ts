@@ -1,0 +1,115 @@
+import { mkdir } from "node:fs/promises";
+import { parseHostPort } from "../api/mod.ts";
+import type { AuditLog } from "../audit/mod.ts";
+import type { Clock, Logger } from "../base/mod.ts";
+import type { HostRole } from "../pki/mod.ts";
+import { type HostCredentials, hostUuid, RpcServer } from "../rpc/mod.ts";
+import type { Backend } from "../storage/mod.ts";
+import { writeAdminFile } from "./admin-file.ts";
+import { AppSessions } from "./app-sessions.ts";
+import { openAuthorities } from "./authorities.ts";
+import type { Core } from "./core.ts";
+import { ListenError } from "./errors.ts";
+import { type AuthenticationConfig, clusterName, createPresets, settleAuthPreference } from "./first-start.ts";
+import { handlersOf } from "./handlers.ts";
+import { Invites } from "./invites.ts";
+import { credentialsFor, type StaticToken } from "./joining.ts";
+import { Passwords } from "./passwords.ts";
+import { Resources } from "./resources.ts";
+import { ResourceStore } from "./store.ts";
+
+export { ADMIN_FILE } from "./admin-file.ts";
+
+export interface AuthConfig {
+  /** Counts at the first start; then by default the node's name, else a uuid. */
+  readonly clusterName?: string | undefined;
+  readonly nodename?: string | undefined;
+  /** `host:port`; port 0 for any. */
+  readonly listenAddr: string;
+  /** The whole authentication block; `secondFactors` alone is short for it. */
+  readonly authentication?: AuthenticationConfig | undefined;
+  readonly secondFactors?: AuthenticationConfig["secondFactors"] | undefined;
+  readonly staticTokens?: readonly StaticToken[] | undefined;
+  readonly messageOfTheDay?: string | undefined;
+}
+
+export interface AuthOptions {
+  readonly config: AuthConfig;
+  readonly dataDir: string;
+  /** The caller's, to be closed after the service. */
+  readonly backend: Backend;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface AuthService extends AsyncDisposable {
+  readonly cluster: string;
+  /** `host:port` that it listens on. */
+  readonly listenAddress: string;
+  /** For a service in this process: a new key and certificate. */
+  localIdentity(role: Exclude<HostRole, "Auth">, hostId: string): Promise<HostCredentials>;
+  close(): Promise<void>;
+}
+
+/** Opens or, at the first start, makes the cluster, and serves its API. */
+export async function startAuth(options: AuthOptions): Promise<AuthService> {
+  const { backend, dataDir } = options;
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const core = await openCore(options);
+  const passwords = new Passwords(backend);
+  const sessions = new AppSessions(core, backend);
+  const invites = new Invites(core, backend, passwords);
+  const resources = new Resources(core, {
+    userChanged: (name) => sessions.recheck(name),
+    roleChanged: (name) => sessions.recheckRole(name),
+    async userDeleted(name) {
+      await passwords.delete(name);
+      await invites.deleteOf(name);
+      await sessions.endAll(name);
+    },
+  });
+  const staticTokens = options.config.staticTokens ?? [];
+  const server = new RpcServer({
+    ...(await credentialsFor(core, ["Auth"], core.hostId)),
+    authorities: () => [core.authorities.user.certPem, core.authorities.host.certPem],
+    handlers: handlersOf({ core, passwords, invites, sessions, resources, staticTokens }),
+    clock: core.clock,
+    log: core.log,
+  });
+  const listenAddress = await listen(server, options.config.listenAddr);
+  await writeAdminFile(core, dataDir, listenAddress);
+  return {
+    cluster: core.authorities.cluster,
+    listenAddress,
+    localIdentity: (role, hostId) => credentialsFor(core, [role], hostId),
+    close: () => server.close(),
+    [Symbol.asyncDispose]: () => server.close(),
+  };
+}
+
+async function openCore(options: AuthOptions): Promise<Core> {
+  const { config, backend, audit, clock, log, dataDir } = options;
+  const store = new ResourceStore(backend, clock);
+  const cluster = await clusterName(backend, { configured: config.clusterName, nodename: config.nodename, log });
+  await createPresets(backend, store);
+  const { messageOfTheDay } = config;
+  await settleAuthPreference(store, {
+    secondFactors: config.secondFactors ?? ["otp"],
+    messageOfTheDay,
+    ...config.authentication,
+  });
+  const authorities = await openAuthorities({ backend, store, clock }, cluster);
+  return { authorities, hostId: await hostUuid(dataDir), store, audit, clock, log };
+}
+
+async function listen(server: RpcServer, listenAddr: string): Promise<string> {
+  const target = parseHostPort(listenAddr);
+  if (target?.port === undefined) throw new ListenError(listenAddr, "expected host:port");
+  try {
+    const { address, port } = await server.listen(target.host, target.port);
+    return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  } catch (error) {
+    throw new ListenError(listenAddr, error);
+  }
+}

@@ -1,0 +1,78 @@
+import { mayAccessApp } from "../access/mod.ts";
+import { AccessDeniedError, type AppSession, type Kind, type Resource, type Verb } from "../api/mod.ts";
+import type { HostIdentity } from "../pki/mod.ts";
+import type { CallContext } from "../rpc/mod.ts";
+import type { Core } from "./core.ts";
+import { demandOf, type Grants, grantsOf } from "./grants.ts";
+
+/** A resource as this caller may see it; `undefined` where it may not know of it. */
+export type Viewer = (resource: Resource) => Resource | undefined;
+
+/** Throws `AccessDeniedError` where the caller may not see a kind at all. */
+export async function viewerOf(
+  core: Core,
+  context: CallContext,
+  kinds: readonly Kind[],
+  verbs: readonly Verb[],
+): Promise<Viewer> {
+  const { caller } = context;
+  switch (caller.kind) {
+    case "admin":
+      return (resource) => (resource.kind === "app_session" ? withoutRouteKey(resource) : resource);
+    case "host":
+      for (const kind of kinds) demandOfHost(caller, kind);
+      return (resource) => asSeenByHost(caller, resource);
+    case "user": {
+      const grants = await grantsOf(core, caller);
+      // Everybody may see the own app sessions.
+      for (const kind of kinds) if (kind !== "app_session") demandOf(core, grants, verbs, kind);
+      return (resource) => asSeenByUser(grants, resource);
+    }
+    case "none":
+      throw new AccessDeniedError("log in first");
+  }
+}
+
+/** What a Proxy and an App Service need for their work, and no more. */
+const HOST_KINDS = {
+  Auth: [],
+  Proxy: ["app_session", "app_server", "proxy", "cert_authority", "cluster_auth_preference", "vnet_config"],
+  App: ["app_session", "app_server", "app", "role", "proxy", "cert_authority"],
+} as const satisfies Record<HostIdentity["roles"][number], readonly Kind[]>;
+
+function demandOfHost(host: HostIdentity, kind: Kind): void {
+  const kinds: readonly Kind[] = host.roles.flatMap((role) => HOST_KINDS[role]);
+  if (!kinds.includes(kind))
+    throw new AccessDeniedError(`a host with role ${host.roles.join(", ")} may not read ${kind}`);
+}
+
+function asSeenByHost(host: HostIdentity, resource: Resource): Resource | undefined {
+  if (host.roles.includes("Proxy")) return resource;
+  switch (resource.kind) {
+    case "app_session":
+      return withoutRouteKey(resource);
+    case "app_server":
+      return resource.spec.host_id === host.hostId ? resource : undefined;
+    default:
+      return resource;
+  }
+}
+
+function asSeenByUser(grants: Grants, resource: Resource): Resource | undefined {
+  switch (resource.kind) {
+    case "app":
+      return mayAccessApp(grants.roles, resource, grants.traits).allowed ? resource : undefined;
+    case "app_server":
+      return mayAccessApp(grants.roles, resource.spec.app, grants.traits).allowed ? resource : undefined;
+    case "app_session":
+      return resource.spec.user === grants.user ? withoutRouteKey(resource) : undefined;
+    default:
+      return resource;
+  }
+}
+
+/** The key by which proxies know a session's carriers. */
+function withoutRouteKey(session: AppSession): AppSession {
+  const { route_key: _, ...spec } = session.spec;
+  return { ...session, spec };
+}

@@ -1,0 +1,90 @@
+import type { Kind } from "../api/mod.ts";
+import type { CallContext, WatchEventOf } from "../rpc/mod.ts";
+import type { Core } from "./core.ts";
+import type { ResourceChange } from "./store.ts";
+import { type Viewer, viewerOf } from "./viewer.ts";
+
+type Event = WatchEventOf<Kind>;
+
+/**
+ * What exists, `init`, then changes, as the caller may see them. A user whose
+ * own record or roles change sees the difference at once: apps appear and go.
+ */
+export async function* watchResources(core: Core, kinds: readonly Kind[], context: CallContext): AsyncGenerator<Event> {
+  const watch = new Watch(core, kinds, context);
+  // Registered before the listing, so that nothing in between is lost; some may come twice.
+  const changes = core.store.watch(context.signal);
+  await watch.look();
+  yield* watch.all();
+  yield { type: "init" };
+  for await (const change of changes) {
+    if (watch.concernsGrants(change)) {
+      await watch.look();
+      yield* watch.all();
+    }
+    const event = watch.event(change);
+    if (event !== undefined) yield event;
+  }
+}
+
+class Watch {
+  readonly #core: Core;
+  readonly #kinds: readonly Kind[];
+  readonly #context: CallContext;
+  /** Revisions of what was told, by kind and name: what was never shown is never told to be gone. */
+  readonly #shown = new Map<Kind, Map<string, string | undefined>>();
+  #viewer: Viewer = () => undefined;
+
+  constructor(core: Core, kinds: readonly Kind[], context: CallContext) {
+    this.#core = core;
+    this.#kinds = kinds;
+    this.#context = context;
+    for (const kind of kinds) this.#shown.set(kind, new Map());
+  }
+
+  /** Throws where the caller may no longer see one of the kinds. */
+  async look(): Promise<void> {
+    this.#viewer = await viewerOf(this.#core, this.#context, this.#kinds, ["list", "read"]);
+  }
+
+  /** The difference between what was shown and what may be seen now. */
+  async *all(): AsyncGenerator<Event> {
+    for (const [kind, shown] of this.#shown) {
+      const gone = new Set(shown.keys());
+      for await (const resource of this.#core.store.each(kind)) {
+        const { name, revision } = resource.metadata;
+        const told = shown.has(name) && shown.get(name) === revision;
+        const event = this.event({ type: "put", resource });
+        if (event?.type === "put") gone.delete(name);
+        if (event?.type === "put" && !told) yield event;
+      }
+      for (const name of gone) {
+        shown.delete(name);
+        yield { type: "delete", kind, name };
+      }
+    }
+  }
+
+  event(change: ResourceChange): Event | undefined {
+    const { kind, name } = change.type === "put" ? nameOf(change.resource) : change;
+    const shown = this.#shown.get(kind);
+    if (shown === undefined) return undefined;
+    const resource = change.type === "put" ? this.#viewer(change.resource) : undefined;
+    if (resource !== undefined) {
+      shown.set(name, resource.metadata.revision);
+      return { type: "put", resource };
+    }
+    return shown.delete(name) ? { type: "delete", kind, name } : undefined;
+  }
+
+  concernsGrants(change: ResourceChange): boolean {
+    const { caller } = this.#context;
+    if (caller.kind !== "user") return false;
+    const { kind, name } = change.type === "put" ? nameOf(change.resource) : change;
+    return (kind === "user" && name === caller.user) || (kind === "role" && caller.roles.includes(name));
+  }
+}
+
+function nameOf(resource: { kind: Kind; metadata: { name: string } }): { kind: Kind; name: string } {
+  return { kind: resource.kind, name: resource.metadata.name };
+}
