@@ -13,6 +13,7 @@ test(
   async (t) => {
     const scratch = mkdtempSync(join(tmpdir(), "vnet-demo-test-"));
     t.after(() => rmSync(scratch, { recursive: true, force: true }));
+    chmodSync(scratch, 0o755); // PostgreSQL has an account of its own
     const env = { ...(process.env as Record<string, string>), TMPDIR: scratch };
     const command = ["sh", join(ROOT, "scripts/run.sh"), "scripts/demo.ts"];
     const { code, stdout, stderr } = await run(command, { env, timeoutMs: 120_000 });
