@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { messageOf } from "../base/mod.ts";
 import { COMMAND_MS, type Os, OsCommandError, type ResolvConfPaths, undoScript } from "../oscfg/mod.ts";
 import { LauncherError } from "./errors.ts";
+import { hasIpv6 } from "./ipv6.ts";
 import { GUARD_LOCK_S, OS_COMMAND_MS } from "./limits.ts";
 import { findProgram } from "./programs.ts";
 
@@ -70,7 +70,7 @@ export function hostOs(device: string, paths: ResolvConfPaths): Os {
   const ip = findProgram("ip", "");
   const options = { timeout: COMMAND_MS, env: {} };
   return {
-    hasIpv6: () => existsSync("/proc/net/if_inet6"),
+    hasIpv6,
     async ip(args) {
       try {
         return (await promisify(execFile)(ip, args, options)).stdout;

@@ -23,7 +23,8 @@ export interface LaunchOptions {
   signal?: AbortSignal;
 }
 
-const DEVICE = "vnet0";
+/** Nobody else's: libvirt calls its devices vnet0 and so on, and the guard deletes this one by name. */
+const DEVICE = "tsh-vnet";
 
 /**
  * Root's side of `sudo tsh vnet`: opens the TUN, starts the unprivileged user

@@ -14,7 +14,7 @@ export const OS_COMMAND_MS = 5_000;
 export const APPLY_MS = 15_000;
 
 /** How long a guard waits for the one of the run before, which takes 0.1 s to clean up. */
-export const GUARD_LOCK_S = 2;
+export const GUARD_LOCK_S = 1;
 
 /** Wanted states that wait for the one being applied. */
 export const MAX_PENDING_STATES = 16;

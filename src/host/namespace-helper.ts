@@ -20,6 +20,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { messageOf, OperationError } from "../base/mod.ts";
 import { openTunDescriptor, sendDescriptor, TUN_QUEUE_LEN } from "../tun/mod.ts";
+import { hasIpv6 } from "./ipv6.ts";
 
 export interface HelperSetup {
   /** Paths of programs. */
@@ -61,7 +62,8 @@ function main(setup: HelperSetup): void {
 }
 
 function configureNetwork(setup: HelperSetup, name: string): void {
-  const usable = (cidr: string) => !cidr.includes(":") || existsSync("/proc/net/if_inet6");
+  const ipv6 = hasIpv6();
+  const usable = (cidr: string) => !cidr.includes(":") || ipv6;
   const lines = [
     "link set lo up",
     `link set ${name} mtu ${setup.mtu} txqueuelen ${TUN_QUEUE_LEN} addrgenmode none`,

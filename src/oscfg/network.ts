@@ -24,7 +24,7 @@ export function networkItems(state: WantedState, options: NetworkOptions): Netwo
   const dns = state.dns.filter(usable);
   const families = [...new Set(ranges.map(familyOf))];
   return [
-    link(state.mtu, options),
+    ...links(state.mtu, options),
     ...state.addresses.filter(usable).map((address) => deviceAddress(address, options.device)),
     // The backstop comes first: when the device is gone, packets fail at once and do not leave by the default route.
     ...ranges.map(backstop),
@@ -50,10 +50,13 @@ export function networkActions(
   };
 }
 
-function link(mtu: number, options: NetworkOptions): NetworkItem {
-  // Without `addrgenmode none` the kernel adds an fe80:: address and sends router solicitations.
-  const settings = ["mtu", `${mtu}`, "txqueuelen", `${options.queueLen}`, "addrgenmode", "none"];
-  return { add: ["link", "set", "dev", options.device, ...settings, "up"] };
+function links(mtu: number, options: NetworkOptions): NetworkItem[] {
+  const set = (...settings: string[]) => ({ add: ["link", "set", "dev", options.device, ...settings] });
+  return [
+    // Before `up`, and in a call of its own: else the kernel adds an fe80:: address and sends router solicitations.
+    set("mtu", `${mtu}`, "txqueuelen", `${options.queueLen}`, "addrgenmode", "none"),
+    set("up"),
+  ];
 }
 
 function deviceAddress(address: string, device: string): NetworkItem {

@@ -87,8 +87,8 @@ if (!INSIDE) {
   });
 
   test("a name in use is refused with advice", () => {
-    const tun = openTun({ name: "vnet0", mtu: TUN_MTU });
-    assert.throws(() => openTun({ name: "vnet0", mtu: TUN_MTU }), /vnet0 is in use: VNet is running already/);
+    const tun = openTun({ name: "held0", mtu: TUN_MTU });
+    assert.throws(() => openTun({ name: "held0", mtu: TUN_MTU }), /held0 is in use: VNet is running already/);
     tun.close();
   });
 
