@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { OsCommandError } from "./errors.ts";
+import { HostConfig, type Os } from "./host-config.ts";
+import { resolvConfPaths } from "./resolv-conf.ts";
+import type { WantedState } from "./state.ts";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "vnet-oscfg-"));
+  writeFileSync(join(dir, "resolv.conf"), "nameserver 192.168.1.1\n");
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+/** Remembers what was asked of `ip`; `fail` makes the calls that match it fail. */
+class FakeOs implements Os {
+  readonly calls: string[] = [];
+  ipv6 = true;
+  restored = 0;
+  fail: RegExp | undefined;
+
+  async ip(args: readonly string[]): Promise<string> {
+    const line = args.join(" ");
+    if (line === "-json address") {
+      return '[{"ifname":"eth0","addr_info":[{"local":"192.168.1.5"}]},{"ifname":"vnet0","addr_info":[{"local":"100.64.0.1"}]}]';
+    }
+    if (line.startsWith("-json")) {
+      return '[{"dst":"default","gateway":"192.168.1.1","dev":"eth0","table":"main"},{"dst":"100.64.0.0/24","dev":"vnet0","table":"30318"}]';
+    }
+    this.calls.push(line);
+    if (this.fail?.test(line)) throw new OsCommandError(`ip ${line}`, "RTNETLINK answers: File exists");
+    return "";
+  }
+  hasIpv6(): boolean {
+    return this.ipv6;
+  }
+  async restoreResolvConf(): Promise<void> {
+    this.restored++;
+  }
+  taken(): string[] {
+    return this.calls.splice(0);
+  }
+}
+
+const STATE: WantedState = {
+  version: 1,
+  mtu: 1_500,
+  addresses: ["100.64.0.1/32", "fd12::1/64"],
+  ranges: ["100.64.0.0/24", "fd12::/64"],
+  dns: ["100.64.0.2", "fd12::2"],
+  zones: ["company.test"],
+  proxies: [],
+};
+
+function config(os: Os, users: number | "all" = 1_000): HostConfig {
+  return new HostConfig(os, resolvConfPaths(join(dir, "resolv.conf")), { device: "vnet0", queueLen: 5_000, users });
+}
+
+test("the first state, in the order in which it is made", async () => {
+  const os = new FakeOs();
+  await config(os).apply(STATE);
+  assert.deepEqual(os.taken(), [
+    "link set dev vnet0 mtu 1500 txqueuelen 5000 addrgenmode none",
+    "link set dev vnet0 up",
+    "-4 address add 100.64.0.1/32 dev vnet0",
+    "-6 address add fd12::1/64 dev vnet0 nodad noprefixroute",
+    "-4 route add unreachable 100.64.0.0/24 metric 4294967295 table 30318 protocol 176",
+    "-6 route add unreachable fd12::/64 metric 4294967295 table 30318 protocol 176",
+    "-4 route add 100.64.0.0/24 dev vnet0 table 30318 protocol 176",
+    "-6 route add fd12::/64 dev vnet0 table 30318 protocol 176",
+    "-4 rule add to 100.64.0.2 lookup 30318 pref 5190 protocol 176",
+    "-6 rule add to fd12::2 lookup 30318 pref 5190 protocol 176",
+    "-4 rule add iif lo uidrange 1000-1000 lookup 30318 pref 5191 protocol 176",
+    "-4 rule add iif lo uidrange 0-0 lookup 30318 pref 5192 protocol 176",
+    "-6 rule add iif lo uidrange 1000-1000 lookup 30318 pref 5191 protocol 176",
+    "-6 rule add iif lo uidrange 0-0 lookup 30318 pref 5192 protocol 176",
+    "-4 rule add to 100.64.0.0/24 prohibit pref 5193 protocol 176",
+    "-6 rule add to fd12::/64 prohibit pref 5193 protocol 176",
+  ]);
+  assert.match(
+    readFileSync(join(dir, "resolv.conf"), "utf8"),
+    /nameserver 100\.64\.0\.2\nnameserver 192\.168\.1\.1\n$/,
+  );
+});
+
+test("a later state changes only what differs, and an empty one removes all", async () => {
+  const os = new FakeOs();
+  const host = config(os, 0);
+  await host.apply(STATE);
+  os.taken();
+  await host.apply(STATE);
+  assert.deepEqual(os.taken(), []);
+
+  await host.apply({ ...STATE, ranges: ["100.64.0.0/24", "10.9.0.0/16", "fd12::/64"] });
+  assert.deepEqual(os.taken(), [
+    "-4 route add unreachable 10.9.0.0/16 metric 4294967295 table 30318 protocol 176",
+    "-4 route add 10.9.0.0/16 dev vnet0 table 30318 protocol 176",
+    "-4 rule add to 10.9.0.0/16 prohibit pref 5193 protocol 176",
+  ]);
+
+  await host.apply({ ...STATE, addresses: [], ranges: [], dns: [] });
+  const removed = os.taken();
+  assert.equal(os.restored, 1);
+  assert.equal(removed[0], "-4 rule del to 10.9.0.0/16 prohibit pref 5193 protocol 176"); // last made, first gone
+  assert.equal(removed.at(-1), "-4 address del 100.64.0.1/32 dev vnet0");
+  assert.equal(removed.length, 3 + 12);
+});
+
+test("without IPv6 the rest is made; for all users one rule is enough", async () => {
+  const os = new FakeOs();
+  os.ipv6 = false;
+  await config(os, "all").apply(STATE);
+  const calls = os.taken();
+  assert.ok(calls.every((call) => !call.includes("fd12")));
+  assert.deepEqual(
+    calls.filter((call) => call.includes("iif")),
+    ["-4 rule add iif lo lookup 30318 pref 5191 protocol 176"],
+  );
+});
+
+test("a refused state changes nothing; after a failure the next state goes on from there", async () => {
+  const os = new FakeOs();
+  const host = config(os);
+  await assert.rejects(host.apply({ ...STATE, ranges: ["192.168.1.0/24"] }), { code: "oscfg.refused" });
+  await assert.rejects(host.apply({ version: 9 }), { code: "oscfg.refused" });
+  assert.deepEqual(os.taken(), []);
+
+  os.fail = /route add 100/;
+  await assert.rejects(host.apply(STATE), { code: "oscfg.command" });
+  assert.equal(os.taken().length, 7);
+  assert.equal(readFileSync(join(dir, "resolv.conf"), "utf8"), "nameserver 192.168.1.1\n");
+  os.fail = undefined;
+  await host.apply(STATE);
+  assert.equal(os.taken()[0], "-4 route add 100.64.0.0/24 dev vnet0 table 30318 protocol 176");
+});
