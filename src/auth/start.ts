@@ -1,5 +1,4 @@
 import { mkdir } from "node:fs/promises";
-import { parseHostPort } from "../api/mod.ts";
 import type { AuditLog } from "../audit/mod.ts";
 import type { Clock, Logger } from "../base/mod.ts";
 import type { HostRole } from "../pki/mod.ts";
@@ -104,10 +103,11 @@ async function openCore(options: AuthOptions): Promise<Core> {
 }
 
 async function listen(server: RpcServer, listenAddr: string): Promise<string> {
-  const target = parseHostPort(listenAddr);
-  if (target?.port === undefined) throw new ListenError(listenAddr, "expected host:port");
+  // Port 0, any free one, is an address to listen on only; so the API's parser does not take it.
+  const target = /^\[?([^\]]*)\]?:(\d{1,5})$/.exec(listenAddr);
+  if (target === null) throw new ListenError(listenAddr, "expected host:port");
   try {
-    const { address, port } = await server.listen(target.host, target.port);
+    const { address, port } = await server.listen(target[1]!, Number(target[2]));
     return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
   } catch (error) {
     throw new ListenError(listenAddr, error);
