@@ -6,7 +6,6 @@
 export { type VirtualClock, virtualClock } from "./clock.ts";
 export { ended, exchange } from "./exchange.ts";
 export { appView, echoStream, type FakeDial, FakeDirectory, LEAF_VIEW, ROOT_VIEW } from "./fake-directory.ts";
-export { type VirtualClock, virtualClock } from "./clock.ts";
 export { FakeView } from "./fake-view.ts";
 export { asUser, type HostName, type Hosts, type Machine, PUBLIC_NAMES, startHosts, thisMachine } from "./hosts.ts";
 export { lacking, type Need, needs, postgresBinDir, programPath } from "./needs.ts";
