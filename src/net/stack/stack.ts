@@ -72,6 +72,10 @@ export class Stack {
 
   /** Takes ownership of the frame; delivered chunks alias it until they are released. */
   input(frame: Chunk): void {
+    if (this.#closed) {
+      frame.release();
+      return;
+    }
     this.#inBurst = true;
     const buf = frame.bytes;
     const virtio = decodeVirtio(buf);
@@ -357,7 +361,7 @@ export class Stack {
       ipVersion: version,
       iss: this.#isn(tuple, now),
       mssLocal,
-      frameRoom: this.#o.offload.tso ? limits.MAX_PACKET_LEN - headers : mssLocal,
+      frameRoom: this.#o.offload.tso ? limits.MAX_PACKET_LEN - headers : 0,
       now,
     };
   }

@@ -143,6 +143,11 @@ function acceptable(tcb: Tcb, seg: Segment, textLen: number, edge: number): bool
 function unacceptable(tcb: Tcb, seg: Segment, textLen: number, now: number): Arrival {
   if (seg.flags & RST) return 0;
   if (tcb.state === "SYN-RECEIVED" && seg.flags & SYN && seg.seq === tcb.rcv.irs) {
+    // Both have opened, and this SYN-ACK is the peer's answer (§3.5, figure 7).
+    if (seg.flags & ACK && seg.ack === tcb.snd.max) {
+      tcb.rcv.ack = "now";
+      return establish(tcb, seg, now);
+    }
     // The SYN again: our SYN-ACK was lost. A bare ACK would not help the peer, which is in SYN-SENT.
     tcb.snd.nxt = tcb.snd.iss;
     return 0;

@@ -108,7 +108,7 @@ export interface TcbOptions {
   iss: number;
   /** The device's MTU less the headers of this IP version. */
   mssLocal: number;
-  /** Longest text that one frame can carry; below `mssLocal` where the device does not segment. */
+  /** Longest text of one frame that the device will segment; 0 where it does not: one segment then. */
   frameRoom: number;
   now: number;
 }

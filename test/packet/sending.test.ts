@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Application, Rig, type RigOptions } from "./rig.ts";
+
+async function established(
+  options: RigOptions = {},
+  peer: { mss?: number; windowScale?: number; wnd?: number; irs?: number } = {},
+): Promise<{ rig: Rig; app: Application }> {
+  const rig = new Rig(options);
+  return { rig, app: await rig.establish(peer).ready() };
+}
+
+const OFFLOAD = { offload: { checksum: true, tso: true } };
+
+test("text is cut into segments of the MSS, the last one pushed", async () => {
+  const { rig, app } = await established();
+  app.write(new Uint8Array(3000));
+  rig.expect({ flags: "A", seq: 1, textLen: 1460 });
+  rig.expect({ flags: "A", seq: 1461, textLen: 1460 });
+  rig.expect({ flags: "PA", seq: 2921, textLen: 80 });
+  rig.expectNothing();
+});
+
+for (const v6 of [false, true]) {
+  test(`with segmentation offload one frame carries many segments (${v6 ? "IPv6" : "IPv4"})`, async () => {
+    const mss = v6 ? 1440 : 1460;
+    const { rig, app } = await established({ ...OFFLOAD, v6 }, { windowScale: 7, wnd: 1 << 13 });
+    app.write(new Uint8Array(10_000));
+    const first = rig.expect({ flags: "PA", seq: 1, textLen: 10_000, gsoSize: mss, gsoType: v6 ? 4 : 1 });
+    assert.equal(first.text.length, 10_000);
+    rig.send({ flags: "A", seq: 5001, ack: 10_001, wnd: 1 << 13 });
+    app.write(new Uint8Array(100_000));
+    // The congestion window has grown by what was acknowledged; whole segments only.
+    rig.expect({ flags: "A", textLen: Math.floor((10 * mss + 10_000) / mss) * mss, gsoSize: mss });
+  });
+}
+
+test("a super-segment fits an IP packet and is whole segments", async () => {
+  const { rig, app } = await established(OFFLOAD, { windowScale: 7, wnd: 1 << 13 });
+  for (let acked = 1, round = 0; round < 6; round++) {
+    app.write(new Uint8Array(120_000));
+    while (rig.frames.length > 0) {
+      assert.ok(rig.frames[0]!.length <= 10 + 65_535);
+      const sent = rig.expect({});
+      acked = sent.seq + sent.text.length;
+      rig.send({ flags: "A", seq: 5001, ack: acked, wnd: 1 << 13 });
+    }
+    assert.equal(acked, 1 + 120_000 * (round + 1));
+  }
+});
+
+test("small writes that wait are sent together", async () => {
+  const { rig, app } = await established({}, { wnd: 0 });
+  for (const word of ["one ", "two ", "three"]) app.write(word);
+  rig.expectNothing();
+  rig.send({ flags: "A", seq: 5001, ack: 1, wnd: 5000 });
+  rig.expect({ flags: "PA", text: "one two three" });
+});
+
+test("no more than the peer's window is sent", async () => {
+  const { rig, app } = await established({}, { wnd: 4000 });
+  app.write(new Uint8Array(10_000));
+  rig.expect({ seq: 1, textLen: 1460 });
+  rig.expect({ seq: 1461, textLen: 1460 });
+  rig.expectNothing(); // 1080 octets of window are left: less than a segment
+  rig.send({ flags: "A", seq: 5001, ack: 2921, wnd: 1080 });
+  rig.expectNothing(); // RFC 9293 §3.8.6.2.1
+  rig.send({ flags: "A", seq: 5001, ack: 2921, wnd: 4000 });
+  rig.expect({ seq: 2921, textLen: 1460 });
+});
+
+test("a lost segment is sent again when its timer runs out, and again at twice the wait", async () => {
+  const { rig, app } = await established();
+  app.write("lost");
+  rig.expect({ seq: 1, text: "lost" });
+  rig.clock.advance(199);
+  rig.expectNothing();
+  rig.clock.advance(1);
+  rig.expect({ seq: 1, text: "lost" });
+  rig.clock.advance(399);
+  rig.expectNothing();
+  rig.clock.advance(1);
+  rig.expect({ seq: 1, text: "lost" });
+  rig.send({ flags: "A", seq: 5001, ack: 5 });
+  rig.clock.advance(100_000);
+  rig.expectNothing();
+});
+
+test("after a timeout everything is sent again in slow start", async () => {
+  const { rig, app } = await established();
+  app.write(new Uint8Array(5 * 1460));
+  for (let i = 0; i < 5; i++) rig.expect({ seq: 1 + i * 1460 });
+  rig.clock.advance(200);
+  rig.expect({ seq: 1, textLen: 1460 });
+  rig.expectNothing(); // one segment
+  rig.send({ flags: "A", seq: 5001, ack: 1461 });
+  rig.expect({ seq: 1461, textLen: 1460 });
+  rig.expect({ seq: 2921, textLen: 1460 });
+  rig.expectNothing(); // two
+  rig.send({ flags: "A", seq: 5001, ack: 7301 }); // the rest had arrived all along
+  rig.clock.advance(100_000);
+  rig.expectNothing();
+});
+
+test("the third duplicate ACK sends the lost segment at once; a partial ACK the next (RFC 6582)", async () => {
+  const { rig, app } = await established();
+  app.write(new Uint8Array(8 * 1460));
+  for (let i = 0; i < 8; i++) rig.expect({ seq: 1 + i * 1460 });
+  for (let i = 0; i < 2; i++) rig.send({ flags: "A", seq: 5001, ack: 1 });
+  rig.expectNothing();
+  rig.send({ flags: "A", seq: 5001, ack: 1 });
+  rig.expect({ seq: 1, textLen: 1460 });
+  rig.expectNothing();
+  rig.send({ flags: "A", seq: 5001, ack: 2921 }); // the third one is missing too
+  rig.expect({ seq: 2921, textLen: 1460 });
+  rig.expectNothing();
+  rig.send({ flags: "A", seq: 5001, ack: 8 * 1460 + 1 });
+  rig.clock.advance(10_000);
+  rig.expectNothing();
+  assert.equal(rig.counters.get("tcp.fast-retransmit"), 2);
+});
+
+test("a silent peer is given up after 2 minutes", async () => {
+  const { rig, app } = await established();
+  app.write("anybody there?");
+  rig.clock.advance(119_000);
+  assert.deepEqual(app.log, []);
+  rig.clock.advance(2_000);
+  assert.deepEqual(app.log, ["reset timeout"]);
+  assert.equal(rig.stack.connections, 0);
+  const last = rig.frames.at(-1)!;
+  assert.equal(rig.read(last).flags, "RA");
+});
+
+test("a closed window is probed as long as the peer answers", async () => {
+  const { rig, app } = await established({}, { wnd: 0 });
+  app.write("patience");
+  rig.expectNothing();
+  let waited = 0;
+  for (let i = 0; i < 12; i++) {
+    while (rig.frames.length === 0) {
+      rig.clock.advance(100);
+      waited += 100;
+    }
+    rig.expect({ flags: "A", seq: 1, text: "p" });
+    rig.send({ flags: "A", seq: 5001, ack: 1, wnd: 0 });
+  }
+  assert.ok(waited > 240_000, `${waited} ms is longer than the user timeout`);
+  assert.deepEqual(app.log, []);
+  rig.expectNothing();
+  rig.send({ flags: "A", seq: 5001, ack: 1, wnd: 100 });
+  rig.expect({ flags: "PA", seq: 1, text: "patience" });
+  rig.send({ flags: "A", seq: 5001, ack: 9, wnd: 100 });
+  rig.clock.advance(100_000);
+  rig.expectNothing();
+});
+
+test("a probe may be taken, octet by octet", async () => {
+  const { rig, app } = await established({}, { wnd: 0 });
+  app.write("ab");
+  rig.clock.advance(200);
+  rig.expect({ flags: "A", seq: 1, text: "a" });
+  rig.send({ flags: "A", seq: 5001, ack: 2, wnd: 0 });
+  rig.expectNothing();
+  rig.clock.advance(200);
+  rig.expect({ seq: 2, text: "b" });
+  rig.send({ flags: "A", seq: 5001, ack: 3, wnd: 0 });
+  rig.clock.advance(100_000);
+  rig.expectNothing();
+});
+
+test("acknowledgements while probing stay inside the closed window", async () => {
+  const { rig, app } = await established({}, { wnd: 0 });
+  app.stream.credit(1000);
+  app.write("ab");
+  rig.clock.advance(200);
+  rig.expect({ seq: 1, text: "a" });
+  rig.send({ flags: "PA", seq: 5001, ack: 1, wnd: 0, text: "other way" });
+  rig.expect({ flags: "A", seq: 1, ack: 5010 });
+  assert.equal(app.text, "other way");
+});
+
+test("a FIN behind a closed window is probed for, too", async () => {
+  const { rig, app } = await established({}, { wnd: 0 });
+  app.stream.end();
+  rig.clock.advance(200);
+  rig.expect({ flags: "FA", seq: 1 });
+  rig.send({ flags: "A", seq: 5001, ack: 2, wnd: 0 });
+  rig.clock.advance(100_000);
+  rig.expectNothing();
+});
+
+test("the allowance is the send buffer and comes back with the acknowledgements", async () => {
+  const { rig, app } = await established({}, { wnd: 65_535 });
+  assert.equal(app.allowance, 1024 * 1024);
+  let released = 0;
+  const size = 1460;
+  app.stream.write({ bytes: new Uint8Array(size), release: () => released++ });
+  app.allowance -= size;
+  assert.equal(released, 0);
+  rig.send({ flags: "A", seq: 5001, ack: 1001 });
+  assert.equal(released, 0);
+  assert.equal(app.allowance, 1024 * 1024 - 460);
+  rig.send({ flags: "A", seq: 5001, ack: 1461 });
+  assert.equal(released, 1);
+  assert.equal(app.allowance, 1024 * 1024);
+});
+
+test("writing beyond the allowance or after end is a bug", async () => {
+  const { app } = await established();
+  assert.throws(() => app.write(new Uint8Array(1024 * 1024 + 1)), /allowance/);
+  app.stream.end();
+  assert.throws(() => app.write("x"), /after end/);
+});
+
+test("our numbers wrap around 2^32", async () => {
+  // The ISS depends on the clock (4 µs steps): wait until it stands right before the wrap.
+  const probe = new Rig();
+  probe.send({ flags: "S", seq: 5000 });
+  probe.attempts[0]!.accept();
+  probe.expect({ flags: "SA" });
+  const rig = new Rig();
+  rig.clock.advance((2 ** 32 - 2000 - probe.iss!) / 250);
+  const app = await rig.establish({ windowScale: 7, wnd: 512 }).ready();
+  assert.ok(rig.iss! > 2 ** 32 - 4000, `ISS ${rig.iss}`);
+  for (let i = 0, acked = 1; i < 5; i++) {
+    app.write(new Uint8Array(2920).fill(i));
+    rig.expect({ seq: acked, textLen: 1460 });
+    rig.expect({ seq: acked + 1460, textLen: 1460 });
+    rig.clock.advance(200); // lost
+    rig.expect({ seq: acked, textLen: 1460 });
+    acked += 2920;
+    rig.send({ flags: "A", seq: 5001, ack: acked, wnd: 512 });
+    rig.expectNothing();
+  }
+});
+
+test("a peer with a tiny MSS does not make a packet of every octet", async () => {
+  const { rig, app } = await established({}, { mss: 1 });
+  app.write(new Uint8Array(96));
+  rig.expect({ textLen: 48 });
+  rig.expect({ textLen: 48 });
+});
