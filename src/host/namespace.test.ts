@@ -110,8 +110,12 @@ test("the command does not outlive a kill -9 of its caller", inNamespace, async 
 
 const hasScript = existsSync("/usr/bin/script") ? {} : { skip: "needs script (bsdutils)" };
 test("at a terminal the command has it, and Ctrl-C arrives once", { ...inNamespace, ...hasScript }, async () => {
-  const inner = `trap 'echo caught; n=1' INT; tty; n=0; while [ $n = 0 ]; do sleep 0.05; done; sleep 0.2; exit 4`;
-  const command = [...EXEC, "sh", "-c", inner].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const inner = `
+    process.on("SIGINT", () => { console.log("caught"); setTimeout(process.exit, 200, 4); });
+    console.log(require("node:fs").readlinkSync("/proc/self/fd/0"));
+    setTimeout(() => {}, 5000);`;
+  const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
+  const command = [...EXEC, process.execPath, "-e", inner].map(quote).join(" ");
   const child = spawn("script", ["-qefc", command, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
   const output = await line(child, "/dev/pts/");
   child.stdin.write("\x03");
