@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { EndingSocket, resetSocket } from "./socket-end.ts";
 
 export interface RelayTotals {
   readonly aToB: number;
@@ -24,34 +25,31 @@ export function relay(a: Socket, b: Socket, done: (totals: RelayTotals) => void 
   oneWay(b, a, finish);
   return {
     cut() {
-      reset(a);
-      reset(b);
+      resetSocket(a);
+      resetSocket(b);
     },
   };
 }
 
 /** `closed` is called once `from` is gone. */
 function oneWay(from: Socket, to: Socket, closed: () => void): void {
+  const out = new EndingSocket(to);
+  const onClose = () => {
+    // The far end learns that octets may be missing.
+    if (!from.readableEnded || !from.writableFinished) resetSocket(to);
+    closed();
+  };
   from.setNoDelay(true);
   from.on("error", () => {}); // `close` follows.
-  from.on("data", (bytes) => {
-    if (!to.write(bytes)) from.pause();
+  from.on("data", (bytes: Buffer) => {
+    if (!out.write(bytes)) from.pause();
   });
   to.on("drain", () => from.resume());
-  from.on("end", () => to.end());
-  from.once("close", () => {
-    if (!from.readableEnded || !from.writableFinished) reset(to);
-    closed();
-  });
+  from.on("end", () => out.end());
   if (from.destroyed) {
-    reset(to);
-    closed();
+    onClose();
   } else {
+    from.once("close", onClose);
     from.resume();
   }
-}
-
-/** Tells the far end that octets may be missing. */
-function reset(socket: Socket): void {
-  if (!socket.destroyed) socket.resetAndDestroy();
 }

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
 import { assert, type ByteStream, type Chunk, plainChunk, type ResetReason, type StreamHandler } from "../base/mod.ts";
 import { CORK_FROM, SOCKET_WRITE_WINDOW } from "./limits.ts";
+import { EndingSocket, resetSocket } from "./socket-end.ts";
 
 /** A connected socket made with `allowHalfOpen: true` as a ByteStream; nothing else may use it any more. */
 export function socketStream(socket: Socket): ByteStream {
@@ -10,6 +10,7 @@ export function socketStream(socket: Socket): ByteStream {
 
 class SocketStream implements ByteStream {
   readonly #socket: Socket;
+  readonly #out: EndingSocket;
   #handler: StreamHandler | undefined;
   #credit = 0;
   /** Read beyond the credit: at most one piece, since reading stops with it. */
@@ -25,6 +26,7 @@ class SocketStream implements ByteStream {
   constructor(socket: Socket) {
     assert(socket.allowHalfOpen, "a stream's socket is made with allowHalfOpen");
     this.#socket = socket;
+    this.#out = new EndingSocket(socket);
     socket.setNoDelay(true);
     socket.pause();
     socket.on("error", (error) => {
@@ -63,7 +65,7 @@ class SocketStream implements ByteStream {
     }
     const { length } = chunk.bytes;
     if (length >= CORK_FROM) this.#cork();
-    this.#socket.write(chunk.bytes, () => {
+    this.#out.write(chunk.bytes, () => {
       chunk.release();
       if (!this.#dead && !this.#ended) this.#handler?.writable(length);
     });
@@ -72,18 +74,14 @@ class SocketStream implements ByteStream {
   end(): void {
     if (this.#dead || this.#ended) return;
     this.#ended = true;
-    this.#socket.end();
+    this.#out.end();
     this.#dieIfFinished();
   }
 
   reset(_reason: ResetReason): void {
     if (this.#dead) return;
     this.#die();
-    if (this.#socket.destroyed) return;
-    // Only TCP itself has a RST.
-    const isTcp = !(this.#socket instanceof TLSSocket) && this.#socket.remotePort !== undefined;
-    if (isTcp) this.#socket.resetAndDestroy();
-    else this.#socket.destroy();
+    resetSocket(this.#socket);
   }
 
   /** Large pieces come in runs (one for each TLS record): held until the turn's end they go in one system call. */
