@@ -103,6 +103,9 @@ function openShell(directory: string): Transcript {
     // tctl shall use the login, not a cluster that this machine may have in /etc.
     TELEPORT_CONFIG_FILE: "",
     SSL_CERT_FILE: `${directory}/data/webproxy_cert.pem`,
+    // Where these are set they would win over the line above, in curl.
+    SSL_CERT_DIR: "",
+    CURL_CA_BUNDLE: `${directory}/data/webproxy_cert.pem`,
   };
   console.log(`$ cd ${directory}`);
   for (const [name, value] of Object.entries(own)) console.log(`$ export ${name}="${value}"`);

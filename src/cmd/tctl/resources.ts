@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { text as textOf } from "node:stream/consumers";
 import type { Command } from "commander";
 import {
+  AlreadyExistsError,
   ipv4CidrOf,
   type Kind,
   NotFoundError,
@@ -52,9 +53,14 @@ async function create(rpc: RpcClient, file: string | undefined, force: boolean):
   const fromStdin = file === undefined || file === "-";
   const source = fromStdin ? await textOf(process.stdin) : await readResourceFile(file);
   for (const resource of parseDocuments(source, fromStdin ? "stdin" : file)) {
-    await rpc.call(force ? "resource.upsert" : "resource.create", { resource });
+    await rpc.call(force ? "resource.upsert" : "resource.create", { resource }).catch(hintAtForce);
     print(`${titleOf(resource.kind, resource.metadata.name)} has been created\n`);
   }
+}
+
+function hintAtForce(error: unknown): never {
+  if (!(error instanceof AlreadyExistsError)) throw error;
+  throw new AlreadyExistsError(`${error.message}, use -f or --force flag to override`, { cause: error });
 }
 
 async function readResourceFile(file: string): Promise<string> {
