@@ -154,6 +154,7 @@ test("kill -9 of the launcher leaves nothing", asRoot, async () => {
   assert.notEqual(snapshot(), before);
   launcher.kill("SIGKILL");
   await backTo(before);
+  for (let waited = 0; isRunning(pid) && waited < 1_000; waited += 20) await wait(20);
   assert.ok(!isRunning(pid), "the user process has ended");
 });
 
