@@ -4,6 +4,15 @@
  */
 
 export { type VirtualClock, virtualClock } from "./clock.ts";
+export {
+  appSessionOf,
+  startTestCluster,
+  TEST_CLUSTER,
+  type TestCluster,
+  type TestClusterOptions,
+  type TestLogin,
+  tcpApp,
+} from "./cluster.ts";
 export { ended, exchange } from "./exchange.ts";
 export { appView, echoStream, type FakeDial, FakeDirectory, LEAF_VIEW, ROOT_VIEW } from "./fake-directory.ts";
 export { FakeView } from "./fake-view.ts";
@@ -20,6 +29,8 @@ export {
   startRedis,
   startSshd,
 } from "./servers.ts";
+export { type StackPair, type StackPairOptions, stackPair } from "./stack-pair.ts";
+export { type StreamEnds, streamContract } from "./stream-contract.ts";
 export { streamPair } from "./stream-pair.ts";
 export { type StreamEnd, StreamUser, type StreamUserOptions } from "./stream-user.ts";
 export { Transcript, type TranscriptOptions } from "./transcript.ts";
