@@ -54,8 +54,9 @@ export class AppSessions {
     const servers = await this.#reachable(grants, request.app, sessionId, context);
     await this.#demandRoom(caller.user);
     const session = sessionFor(caller, servers[0]!, { sessionId, cluster });
-    await this.#core.store.create(session);
+    // The index first: a session that is not in it could not be ended.
     await this.#index.put([caller.user, sessionId], { v: 1 }, caller.expires);
+    await this.#core.store.create(session);
     await this.#recordStart(session, servers[0]!, grants, context);
     return this.#answer(session, { servers, grants, caller, publicKeyPem });
   }

@@ -369,6 +369,8 @@ test("rules: who may not is told so, and changes nothing", async () => {
     await assert.rejects(alice.watch([kind]).next(), AccessDeniedError);
   }
   const ed = await auth.login("ed");
+  await assert.rejects(ed.call("resource.get", { kind: "user", name: "é".repeat(1000) }), /name is too long/);
+  await assert.rejects(ed.call("resource.get", { kind: "user", name: "\ud800" }), /not Unicode/);
   await assert.rejects(ed.call("audit.search", {}), AccessDeniedError);
   await assert.rejects(ed.call("resource.upsert", { resource: appServer(randomUUID(), "own") }), AccessDeniedError);
   await assert.rejects(ed.call("resource.delete", { kind: "role", name: "access" }), /in use by user "alice"/);

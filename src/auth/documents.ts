@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { decodeUtf8, encodeUtf8 } from "../base/mod.ts";
-import { type Backend, storageKey } from "../storage/mod.ts";
+import type { Backend } from "../storage/mod.ts";
 import { StoredStateError } from "./errors.ts";
+import { keyFor } from "./keys.ts";
 
 /** A document of Auth's own: never a resource, never visible over the API. Its first field is its version. */
 export interface Stored<T> {
@@ -50,7 +51,7 @@ export class Documents<S extends z.ZodType> {
   }
 
   #key(name: string[]): string {
-    return storageKey(this.#family, ...name);
+    return keyFor(this.#family, ...name);
   }
 
   #decode(key: string, bytes: Uint8Array): z.output<S> {

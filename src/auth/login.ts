@@ -41,6 +41,8 @@ export async function loginByPassword(
     });
     return answer;
   } catch (error) {
+    // A malformed request is no attempt; what costs its sender nothing must not fill the disk.
+    if (error instanceof BadInputError) throw error;
     await record(core, "user.login", { ...actor, success: false, error: messageOf(error) });
     throw error;
   }

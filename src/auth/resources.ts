@@ -13,7 +13,9 @@ import { checkDelete, checkWrite } from "./write-rules.ts";
 export interface Consequences {
   userChanged(name: string): Promise<void>;
   roleChanged(name: string): Promise<void>;
-  userDeleted(name: string): Promise<void>;
+  /** Before the user goes: nothing of it may be left for another of the same name. */
+  userLeaving(name: string): Promise<void>;
+  userGone(name: string): Promise<void>;
 }
 
 /** Resources as callers read and write them: rules, revisions, audit. */
@@ -68,8 +70,9 @@ export class Resources {
     await demand(this.#core, context, ["delete"], deletable(kind));
     const old = await this.#core.store.get(kind, name);
     await checkDelete(this.#core, old);
+    if (kind === "user") await this.#consequences.userLeaving(name);
     await this.#core.store.delete(kind, name);
-    if (kind === "user") await this.#consequences.userDeleted(name);
+    if (kind === "user") await this.#consequences.userGone(name);
     await recordWrite(this.#core, "delete", old, context);
   }
 

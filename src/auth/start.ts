@@ -62,11 +62,11 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const resources = new Resources(core, {
     userChanged: (name) => sessions.recheck(name),
     roleChanged: (name) => sessions.recheckRole(name),
-    async userDeleted(name) {
+    async userLeaving(name) {
       await passwords.delete(name);
       await invites.deleteOf(name);
-      await sessions.endAll(name);
     },
+    userGone: (name) => sessions.endAll(name),
   });
   const staticTokens = options.config.staticTokens ?? [];
   const server = new RpcServer({

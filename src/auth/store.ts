@@ -15,9 +15,9 @@ import {
   KeyExistsError,
   KeyNotFoundError,
   StaleRevisionError,
-  storageKey,
   storagePrefix,
 } from "../storage/mod.ts";
+import { keyFor } from "./keys.ts";
 import { PAGE_LEN } from "./limits.ts";
 
 export type ResourceChange =
@@ -142,7 +142,7 @@ async function* decodeChanges(changes: AsyncIterable<Change>): AsyncGenerator<Re
 }
 
 function keyOf(kind: Kind, name: string): string {
-  return storageKey(FAMILY, kind, name);
+  return keyFor(FAMILY, kind, name);
 }
 
 function nameOf(key: string): { kind: Kind; name: string } {

@@ -15,6 +15,8 @@ export const MAX_STREAMS = 128;
 export const MAX_CONNECTIONS = 20_000;
 /** TLS handshake of a connection to Auth, through a relay. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** A connection on which nothing happens at all; a client of ours comes back when it needs to. */
+export const IDLE_TIMEOUT_MS = 10 * 60_000;
 /** HTTP/2 windows: the default 64 KiB caps throughput at one window per round trip. */
 export const WINDOW_LEN = 4 * 1024 * 1024;
 

@@ -151,6 +151,16 @@ test("a certificate that ends while connected ends calls and watches", async () 
   await assert.rejects(alice.call("cluster.ping", {}), /has expired/);
 });
 
+test("closing the server waits for nobody, not even an unfinished handshake", async () => {
+  const c = await cluster();
+  const mute = connect(c.port, "127.0.0.1");
+  mute.on("error", () => {});
+  await delay(50);
+  const started = performance.now();
+  await c.server.close();
+  assert.ok(performance.now() - started < 1_000);
+});
+
 test("errors cross as the class they were; bugs say nothing of themselves", async () => {
   const thrown: Error[] = [new RevisionMismatchError("changed meanwhile"), new TypeError("secret path")];
   const c = await cluster({

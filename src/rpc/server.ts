@@ -22,6 +22,7 @@ import {
   API_ALPN,
   CALL_TIMEOUT_MS,
   HANDSHAKE_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
   MAX_CONNECTIONS,
   MAX_REQUEST_LEN,
   MAX_STREAMS,
@@ -52,6 +53,8 @@ export class RpcServer implements AsyncDisposable {
   readonly #o: RpcServerOptions;
   readonly #tls: TlsServer;
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Raw connections, those in their handshake included: `close` waits for none of them. */
+  readonly #sockets = new Set<Duplex>();
   readonly #abort = new AbortController();
 
   constructor(options: RpcServerOptions) {
@@ -65,6 +68,12 @@ export class RpcServer implements AsyncDisposable {
       // Verified by `verifyChain` instead, so that the caller can be told what is wrong.
       rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      noDelay: true,
+      keepAlive: true,
+    });
+    this.#tls.on("connection", (socket: Duplex) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
     });
     this.#tls.maxConnections = MAX_CONNECTIONS;
     this.#tls.on("secureConnection", (socket) => this.#serve(socket));
@@ -94,6 +103,7 @@ export class RpcServer implements AsyncDisposable {
     this.#abort.abort(new Error("the Auth Service is shutting down"));
     const closed = new Promise<void>((resolve) => this.#tls.close(() => resolve()));
     for (const session of this.#sessions) session.destroy();
+    for (const socket of this.#sockets) socket.destroy();
     if (this.#tls.listening) await closed;
   }
 
@@ -113,6 +123,7 @@ export class RpcServer implements AsyncDisposable {
     this.#sessions.add(session);
     session.once("close", () => this.#sessions.delete(session));
     session.on("error", () => {});
+    session.setTimeout(IDLE_TIMEOUT_MS, () => session.close());
     session.on("stream", (stream: ServerHttp2Stream, headers) => {
       stream.on("error", () => {});
       void this.#answer(stream, String(headers[":method"]), String(headers[":path"]), verdict, remote);
