@@ -131,6 +131,11 @@ f.yaml:10:22: spec.options.max_session_ttl: expected a duration such as 12h or 3
 f.yaml:11:26: spec.options.require_session_mfa: is not enforced by this version; accepting it would give more access than it says`,
   ],
   [
+    "role: a regular expression that is none; a template in one is fine",
+    'kind: role\nversion: v7\nmetadata: {name: r}\nspec: {allow: {app_labels: {a: "^(x$", b: "^{{internal.t}}$"}}}\n',
+    'f.yaml:4:32: spec.allow.app_labels.a: invalid regular expression "^(x$"',
+  ],
+  [
     "token roles",
     "kind: token\nversion: v2\nmetadata: {name: abc}\nspec: {roles: [app, prxy]}\n",
     'f.yaml:4:21: spec.roles[1]: unknown role "prxy"; did you mean "Proxy"?',

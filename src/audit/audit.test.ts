@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -69,13 +69,19 @@ test("an event is on the disk when append resolves, in order", async (t) => {
   );
 });
 
-test("a repeated delivery is written once", async (t) => {
+test("a repeated delivery is written once, and found once where it was not", async (t) => {
+  const dir = dirFor(t);
   const clock = virtualClock();
-  await using log = await openAuditLog({ dir: dirFor(t), clock });
   const event = login(clock, "alice");
-  await Promise.all([log.append(event), log.append(event)]);
-  await log.append({ ...event });
-  assert.equal((await log.search()).length, 1);
+  const lines = () => readFileSync(join(dir, "2026-01-01.log"), "utf8").split("\n").length - 1;
+  const first = await openAuditLog({ dir, clock });
+  await Promise.all([first.append(event), first.append(event)]);
+  await first.append({ ...event });
+  assert.equal(lines(), 1);
+  await first[Symbol.asyncDispose]();
+  await using second = await openAuditLog({ dir, clock }); // which remembers nothing
+  await second.append(event);
+  assert.deepEqual([lines(), (await second.search()).length], [2, 1]);
 });
 
 test("search by time and type, in order of time, over days", async (t) => {
@@ -112,14 +118,15 @@ test("half a line of a crash harms neither what follows nor a search", async (t)
   );
 });
 
-test("a failing disk rejects the append; the next one may succeed", async (t) => {
+test("a full disk rejects the append; with room, the next one succeeds", async (t) => {
   const dir = dirFor(t);
   const clock = virtualClock();
   await using log = await openAuditLog({ dir, clock });
-  rmSync(dir, { recursive: true });
+  const file = join(dir, "2026-01-01.log");
+  symlinkSync("/dev/full", file); // accepts no octet
   const event = login(clock, "a");
-  await assert.rejects(log.append(event), { code: "audit.failed", retryable: true });
-  await openAuditLog({ dir, clock }); // the directory is back
+  await assert.rejects(log.append(event), { code: "audit.failed", retryable: true, message: /ENOSPC/ });
+  rmSync(file);
   await log.append(event);
   assert.equal((await log.search()).length, 1);
 });
