@@ -4,6 +4,8 @@ import { text as textOf } from "node:stream/consumers";
 import type { Command } from "commander";
 import {
   AlreadyExistsError,
+  BadInputError,
+  CREATABLE_KINDS,
   ipv4CidrOf,
   type Kind,
   NotFoundError,
@@ -53,6 +55,11 @@ async function create(rpc: RpcClient, file: string | undefined, force: boolean):
   const fromStdin = file === undefined || file === "-";
   const source = fromStdin ? await textOf(process.stdin) : await readResourceFile(file);
   for (const resource of parseDocuments(source, fromStdin ? "stdin" : file)) {
+    if (!CREATABLE_KINDS.includes(resource.kind)) {
+      throw new BadInputError(
+        `creating resources of kind "${resource.kind}" is not supported; there are: ${CREATABLE_KINDS.join(", ")}`,
+      );
+    }
     await rpc.call(force ? "resource.upsert" : "resource.create", { resource }).catch(hintAtForce);
     print(`${titleOf(resource.kind, resource.metadata.name)} has been created\n`);
   }
