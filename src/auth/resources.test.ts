@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { AccessDeniedError, NotFoundError, RevisionMismatchError } from "../api/mod.ts";
+import { announce, appServer, role, TestAuth, take, vnetConfig } from "./test-auth.ts";
+
+let auth: TestAuth;
+before(async () => {
+  auth = await TestAuth.start();
+  await auth.createUser("alice", ["access"]);
+  await auth.createUser("ed", ["editor"]);
+});
+after(() => auth?.close());
+
+test("resources: create once, update what was read, overwrite by upsert", async () => {
+  for (const client of [await auth.admin(), await auth.as("ed")]) {
+    const { resource: first } = await client.call("resource.create", { resource: vnetConfig("company.test") });
+    await assert.rejects(client.call("resource.create", { resource: vnetConfig("x.test") }), {
+      name: "AlreadyExistsError",
+      message: "vnet_config already exists",
+    });
+    const edited = { ...vnetConfig("two.test"), metadata: first.metadata };
+    const { resource: second } = await client.call("resource.update", { resource: edited });
+    assert.notEqual(second.metadata.revision, first.metadata.revision);
+    await assert.rejects(client.call("resource.update", { resource: edited }), (error: Error) => {
+      assert.ok(error instanceof RevisionMismatchError);
+      assert.match(error.message, /concurrently.*latest state.*--force/);
+      return true;
+    });
+    await client.call("resource.upsert", { resource: vnetConfig("three.test") });
+    const { resource } = await client.call("resource.get", { kind: "vnet_config", name: "vnet-config" });
+    assert.deepEqual(resource.spec, vnetConfig("three.test").spec);
+    await client.call("resource.delete", { kind: "vnet_config", name: "vnet-config" });
+    await assert.rejects(client.call("resource.update", { resource: edited }), NotFoundError);
+  }
+  const events = await auth.events("vnet.config.create", "vnet.config.update", "vnet.config.delete");
+  const mine = events.filter((event) => event.user === "ed").map((event) => `${event.code} ${event.success}`);
+  assert.deepEqual(mine, [
+    "TVNET001I true",
+    "TVNET001I false",
+    "TVNET002I true",
+    "TVNET002I false",
+    "TVNET001I true",
+    "TVNET003I true",
+    "TVNET002I false",
+  ]);
+});
+
+test("rules: who may not is told so, and changes nothing", async () => {
+  const alice = await auth.as("alice");
+  await assert.rejects(
+    alice.call("resource.create", { resource: vnetConfig("a.test") }),
+    /do not allow to create vnet_config/,
+  );
+  await assert.rejects(alice.call("user.invite", { name: "x", roles: ["editor"] }), AccessDeniedError);
+  for (const kind of ["user", "role", "token"] as const) {
+    await assert.rejects(alice.call("resource.list", { kind }), AccessDeniedError);
+    await assert.rejects(alice.watch([kind]).next(), AccessDeniedError);
+  }
+  const ed = await auth.as("ed");
+  await assert.rejects(ed.call("resource.get", { kind: "user", name: "é".repeat(1000) }), /name is too long/);
+  await assert.rejects(ed.call("resource.get", { kind: "user", name: "\ud800" }), /not Unicode/);
+  await assert.rejects(ed.call("audit.search", {}), AccessDeniedError);
+  await assert.rejects(ed.call("resource.upsert", { resource: appServer(randomUUID(), "own") }), AccessDeniedError);
+  await assert.rejects(ed.call("resource.delete", { kind: "role", name: "access" }), /in use by user "alice"/);
+  const events = await alice.call("audit.search", { types: ["user.login"] });
+  assert.ok(events.events.length > 0, "the access preset reads events, as in Teleport");
+});
+
+test("a user lists and follows only apps within reach, and a change of role moves the border", async () => {
+  const admin = await auth.admin();
+  const agent = await auth.host("App");
+  const id = agent.hostId;
+  await admin.call("resource.create", { resource: role("blue-only", { team: "blue" }) });
+  await auth.createUser("bea", ["blue-only"]);
+  await announce(agent, appServer(id, "blue", { labels: { team: "blue" } }));
+  await announce(agent, appServer(id, "red", { labels: { team: "red" } }));
+  const bea = await auth.login("bea");
+  const { resources } = await bea.call("resource.list", { kind: "app_server" });
+  assert.deepEqual(
+    resources.map((r) => r.metadata.name),
+    [`${id}.blue`],
+  );
+  const hidden = { kind: "app_server", name: `${id}.red` } as const;
+  await assert.rejects(bea.call("resource.get", hidden), NotFoundError);
+
+  const events = bea.watch(["app_server", "vnet_config"]);
+  assert.deepEqual(await take(events, 2), [`put ${id}.blue`, "init"]);
+  await announce(agent, appServer(id, "red", { labels: { team: "red", new: "x" } }));
+  await announce(agent, appServer(id, "azure", { labels: { team: "blue" } }));
+  await announce(agent, appServer(id, "blue", { labels: { team: "red" } }));
+  assert.deepEqual(await take(events, 2), [`put ${id}.azure`, `delete ${id}.blue`]);
+  await admin.call("resource.upsert", { resource: role("blue-only", { team: "red" }) });
+  assert.deepEqual((await take(events, 3)).sort(), [`delete ${id}.azure`, `put ${id}.blue`, `put ${id}.red`]);
+  await admin.call("resource.delete", { kind: "user", name: "bea" });
+  await assert.rejects(events.next(), /does not exist any more/);
+});
