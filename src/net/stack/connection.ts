@@ -114,6 +114,7 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
     }
     if (result & arrival.REPLY_RST) this.#sendRst(seg.ack, 0, RST);
     if (result & arrival.CHALLENGE && this.#host.mayChallenge(now)) sendAck(tcb, this);
+    if (result & arrival.GAP) sendAck(tcb, this);
     if (result & arrival.ESTABLISHED) this.#established();
     if (result & arrival.ACKED) this.#grant();
     if (result & (arrival.TEXT | arrival.FIN)) this.#deliver();

@@ -29,6 +29,8 @@ export const arrival = {
   REPLY_RST: 64,
   /** The first unacknowledged segment is lost: `output` sends it again. */
   LOST: 128,
+  /** Text came out of order: a duplicate ACK of its own, so that the peer can count them (RFC 5681 §4.2). */
+  GAP: 256,
 } as const;
 
 type Segment = Pick<TcpSegment, "seq" | "ack" | "flags" | "wnd" | "mss" | "windowScale">;
@@ -253,11 +255,10 @@ function takeText(tcb: Tcb, start: number, text: Chunk, edge: number): Arrival {
     append(tcb, wanted);
     return arrival.TEXT;
   }
-  // RFC 5681 §4.2: at once, both when a gap shows and when it is filled.
   rcv.ack = "now";
-  keep(rcv.outOfOrder, at, wanted);
+  keep(rcv.outOfOrder, rcv.nxt, at, wanted);
   let run = takeRun(rcv.outOfOrder, rcv.nxt);
-  if (run === undefined) return 0;
+  if (run === undefined) return arrival.GAP;
   for (; run !== undefined; run = takeRun(rcv.outOfOrder, rcv.nxt)) append(tcb, run);
   return arrival.TEXT;
 }

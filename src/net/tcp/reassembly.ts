@@ -14,9 +14,10 @@ interface Run {
 /**
  * Keeps those octets of `chunk`, which begins at `start`, that are not there
  * yet: what came first stays, so a later segment cannot rewrite it. The number
- * of runs is bounded; what does not fit is released and false returned.
+ * of runs is bounded; what does not fit is released and false returned. What
+ * begins at `nxt` always fits: it will not stay.
  */
-export function keep(runs: OutOfOrder, start: number, chunk: Chunk): boolean {
+export function keep(runs: OutOfOrder, nxt: number, start: number, chunk: Chunk): boolean {
   let at = runs.findIndex((run) => seq.gt(endOf(run), start));
   if (at < 0) at = runs.length;
   let from = start;
@@ -36,7 +37,7 @@ export function keep(runs: OutOfOrder, start: number, chunk: Chunk): boolean {
       at++;
       continue;
     }
-    if (runs.length >= OUT_OF_ORDER_RUNS) {
+    if (runs.length >= OUT_OF_ORDER_RUNS && from !== nxt) {
       rest.release();
       return false;
     }
