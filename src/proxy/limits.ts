@@ -37,6 +37,8 @@ export const DRAIN_POLL_MS = 50;
 export const WEB_CERT_RENEW_MS = 30 * 24 * 3_600_000;
 /** ClientHellos, 16 KiB each at most, that wait so at once; one more is refused. */
 export const MAX_WAITING_HELLOS = 1_000;
+/** Ended sessions that are remembered, so that their clients hear at once. */
+export const MAX_PAST_SESSIONS = 10_000;
 /** Expired sessions are looked for this often. */
 export const SESSION_SWEEP_MS = 1_000;
 /** Accepted connections of every sort at once. */

@@ -2,7 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { type HostPort, type Proxy as ProxyResource, parseHostPort } from "../api/mod.ts";
 import { type Clock, Counters, Lifetime, type Logger, sleep, VERSION } from "../base/mod.ts";
 import { Announcement, API_ALPN, authorityCerts, CachedView, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
-import { type HelloConnection, PortDispatcher, ProxyTunnel } from "../tunnel/mod.ts";
+import { CONTROL_ALPN, type HelloConnection, LINK_ALPN, PortDispatcher, ProxyTunnel } from "../tunnel/mod.ts";
 import { ProxyListenError } from "./errors.ts";
 import { DRAIN_MS, DRAIN_POLL_MS, MAX_PROXY_CONNECTIONS, PROXY_ANNOUNCE_TTL_MS, WITHDRAW_MS } from "./limits.ts";
 import { AuthRelay } from "./relay-to-auth.ts";
@@ -230,9 +230,6 @@ class RunningProxy implements ProxyService {
     };
   }
 }
-
-const CONTROL_ALPN = "tp-control/1";
-const LINK_ALPN = "tp-link/1";
 
 function webHosts({ config, hostname }: ProxyOptions): string[] {
   const names = config.publicAddrs.length > 0 ? config.publicAddrs : [hostname];

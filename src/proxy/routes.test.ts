@@ -103,10 +103,13 @@ test("agents are those that announce the app at the session's own address", asyn
 });
 
 test("the end of a session cuts its relays: by deletion at once, by expiry within a second", async (t) => {
-  const { view, cut } = setup(t);
+  const { view, cut, routes } = setup(t);
   view.put(session(ID));
   view.delete("app_session", ID);
   assert.deepEqual(cut, [ID]);
+  const asked = performance.now();
+  assert.equal(await routes.session(ID, never), undefined);
+  assert.ok(performance.now() - asked < 500, "nobody waits for a session that is over");
   const short = "e".repeat(32);
   view.put(session(short, { livesMs: 300 }));
   await sleep(1_300);

@@ -2,7 +2,7 @@ import type { AppSession, Kind } from "../api/mod.ts";
 import type { Clock, Counters, Timer } from "../base/mod.ts";
 import { awaitEntry, type CachedView } from "../rpc/mod.ts";
 import type { RouteSession } from "../tunnel/mod.ts";
-import { MAX_WAITING_HELLOS, SESSION_SWEEP_MS, UNKNOWN_SESSION_WAIT_MS } from "./limits.ts";
+import { MAX_PAST_SESSIONS, MAX_WAITING_HELLOS, SESSION_SWEEP_MS, UNKNOWN_SESSION_WAIT_MS } from "./limits.ts";
 
 /** The kinds of resource that a proxy follows. */
 export const PROXY_KINDS = [
@@ -21,6 +21,8 @@ export class Routes {
   readonly #counters: Counters;
   readonly #unsubscribe: () => void;
   readonly #cut: (sessionId: string) => void;
+  /** Sessions that ended lately, oldest first: nobody waits for them. */
+  readonly #past = new Set<string>();
   #waiting = 0;
   #sweep: Timer;
 
@@ -31,7 +33,7 @@ export class Routes {
     this.#counters = tools.counters;
     this.#cut = cut;
     this.#unsubscribe = view.onChange((change) => {
-      if (change.kind === "app_session" && change.type === "delete") cut(change.name);
+      if (change.kind === "app_session" && change.type === "delete") this.#ended(change.name);
     });
     this.#sweep = this.#schedule();
   }
@@ -60,7 +62,14 @@ export class Routes {
     this.#sweep.cancel();
   }
 
+  #ended(sessionId: string): void {
+    this.#past.add(sessionId);
+    if (this.#past.size > MAX_PAST_SESSIONS) this.#past.delete(this.#past.values().next().value ?? "");
+    this.#cut(sessionId);
+  }
+
   async #await(sessionId: string, signal: AbortSignal): Promise<AppSession | undefined> {
+    if (this.#past.has(sessionId)) return undefined;
     if (this.#waiting >= MAX_WAITING_HELLOS) {
       this.#counters.count("link.too-many-waiting");
       return undefined;

@@ -13,7 +13,9 @@ export interface AnnounceOptions {
   resource(expires: number): Resource;
 }
 
-/** After a refusal that time may not heal, the next try waits this part of the life. */
+/** A refusal may pass with the moment (two apps swap their addresses) so many times … */
+const QUICK_RETRIES = 3;
+/** … and if it does not, the next tries wait this part of the life. */
 const REFUSED_PART = 1 / 20;
 
 /**
@@ -28,6 +30,7 @@ export class Announcement {
   readonly #stopped = new AbortController();
   readonly #running: Promise<void>;
   #wake = new AbortController();
+  #refusals = 0;
 
   constructor(options: AnnounceOptions) {
     this.#options = options;
@@ -79,13 +82,14 @@ export class Announcement {
     try {
       await client.call("resource.upsert", { resource }, { signal: this.#stopped.signal });
       backoff.reset();
+      this.#refusals = 0;
       first();
       return ttlMs / 2 + (Math.random() * ttlMs) / 10;
     } catch (error) {
       if (this.#stopped.signal.aborted) return 0;
       if (error instanceof OperationError && !error.retryable) {
         log.error({ ...what, error: error.message }, "the cluster refused an announcement");
-        return ttlMs * REFUSED_PART;
+        return ++this.#refusals <= QUICK_RETRIES ? backoff.nextMs() : ttlMs * REFUSED_PART;
       }
       log.info({ ...what, error: messageOf(error) }, "an announcement failed and will be tried again");
       return backoff.nextMs();
