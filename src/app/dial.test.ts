@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { test } from "node:test";
-import { systemClock } from "../base/mod.ts";
+import { type Clock, systemClock } from "../base/mod.ts";
 import { type DialFailure, dialApp } from "./dial.ts";
 
 const never = new AbortController().signal;
@@ -40,8 +40,14 @@ test("a closed port is refused at once, an unknown name unreachable, a silent ho
   const aborted = await dial("127.0.0.1", 1, { signal: AbortSignal.abort() });
   assert.equal(failure(aborted).refusal, "timeout");
 
-  // RFC 5737's address for examples answers nobody; here the bound comes before any network could.
-  const impatient = { ...systemClock, after: (_ms: number, run: () => void) => systemClock.after(0, run) };
+  // Before any network can answer.
+  const impatient: Clock = {
+    ...systemClock,
+    after: (_delayMs, run) => {
+      queueMicrotask(run);
+      return { cancel: () => {} };
+    },
+  };
   const target = { host: "192.0.2.1", port: 1 };
   const late = failure(await dialApp(target, { signal: never, timeoutMs: 4_500, clock: impatient }));
   assert.deepEqual(late, { refusal: "timeout", message: "192.0.2.1:1 did not answer within 4500 ms" });
