@@ -54,19 +54,25 @@ export const PUBLIC_NAMES: Readonly<Record<string, string>> = {
   "upstream.example.org": "203.0.113.7",
 };
 
-/** Starts all four hosts and the switch between them; about 0.3 s. `names` are added to `PUBLIC_NAMES`. */
-export async function startHosts(names: Record<string, string> = {}): Promise<Hosts> {
+function addressOf(name: HostName | "switch"): string {
+  return name === "switch" ? DNS_ADDRESS : (ADDRESSES[name].inet ?? ADDRESSES[name].priv ?? "");
+}
+
+/** Starts all four hosts and the switch between them; about 0.3 s. `records` are added to `PUBLIC_NAMES`. */
+export async function startHosts(records: Record<string, string> = {}): Promise<Hosts> {
   const lifetime = new Lifetime();
   try {
-    const start = async (name: string, address: string) => lifetime.use(await NamespaceHost.start(name, address));
-    const theSwitch = await start("switch", DNS_ADDRESS);
-    const hosts = await Promise.all(
-      HOST_NAMES.map((name) => start(name, ADDRESSES[name].inet ?? ADDRESSES[name].priv ?? "")),
-    );
-    const [laptop, proxy, agent, db] = hosts as [NamespaceHost, NamespaceHost, NamespaceHost, NamespaceHost];
+    // Ended in the opposite order: clients before the servers that they talk to.
+    const names = ["switch", "db", "proxy", "agent", "laptop"] as const;
+    const started = await Promise.allSettled(names.map((name) => NamespaceHost.start(name, addressOf(name))));
+    for (const result of started) if (result.status === "fulfilled") lifetime.use(result.value);
+    const [theSwitch, db, proxy, agent, laptop] = started.map((result) => {
+      if (result.status === "rejected") throw result.reason;
+      return result.value;
+    }) as [NamespaceHost, NamespaceHost, NamespaceHost, NamespaceHost, NamespaceHost];
     const byName = { laptop, proxy, agent, db };
     await connect(theSwitch, byName);
-    const dns = await startDns(theSwitch, { ...PUBLIC_NAMES, ...names });
+    const dns = await startDns(theSwitch, { ...PUBLIC_NAMES, ...records });
     return {
       ...byName,
       dnsQueries: () => [...dns.output.matchAll(/^query (.*)$/gm)].map((match) => match[1] ?? ""),
