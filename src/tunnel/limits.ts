@@ -67,6 +67,10 @@ export const ALERT_TIMEOUT_MS = 2_000;
 
 /** Octets that a socket stream takes for writing before the kernel has taken them. */
 export const SOCKET_WRITE_WINDOW = 256 * 1024;
+/** Octets read beyond a socket stream's credit before reading stops: while it goes on, an end or a reset is noticed. */
+export const SOCKET_READ_AHEAD = 16 * 1024;
+/** How often a socket whose far end has half-closed is asked for a reset. */
+export const HALF_CLOSED_PROBE_MS = 1_000;
 /** Octets from which a piece is held until the turn's end, to go with the next ones in one system call. */
 export const CORK_FROM = 4 * 1024;
 /** Octets waiting in a TLS socket above which its link pauses; not under Node's own mark, whose `drain` would be lost. */

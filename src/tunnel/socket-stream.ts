@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
 import { assert, type ByteStream, type Chunk, plainChunk, type ResetReason, type StreamHandler } from "../base/mod.ts";
-import { CORK_FROM, SOCKET_WRITE_WINDOW } from "./limits.ts";
+import { CORK_FROM, HALF_CLOSED_PROBE_MS, SOCKET_READ_AHEAD, SOCKET_WRITE_WINDOW } from "./limits.ts";
 import { EndingSocket, resetSocket } from "./socket-end.ts";
+
+const NOTHING = new Uint8Array(0);
 
 /** A connected socket made with `allowHalfOpen: true` as a ByteStream; nothing else may use it any more. */
 export function socketStream(socket: Socket): ByteStream {
@@ -13,14 +15,16 @@ class SocketStream implements ByteStream {
   readonly #out: EndingSocket;
   #handler: StreamHandler | undefined;
   #credit = 0;
-  /** Read beyond the credit: at most one piece, since reading stops with it. */
-  #held: Uint8Array | undefined;
+  /** Read beyond the credit: up to SOCKET_READ_AHEAD and the piece that passes it. */
+  #held: Uint8Array[] = [];
+  #heldLen = 0;
   #delivering = false;
   #sawEnd = false;
   #endTold = false;
   #ended = false;
   #dead = false;
   #corked = false;
+  #probe: NodeJS.Timeout | undefined;
   #error: NodeJS.ErrnoException | undefined;
 
   constructor(socket: Socket) {
@@ -97,14 +101,14 @@ class SocketStream implements ByteStream {
 
   #onData(bytes: Uint8Array): void {
     if (this.#dead) return;
-    if (this.#held === undefined && bytes.length <= this.#credit) {
+    if (this.#heldLen === 0 && !this.#delivering && bytes.length <= this.#credit) {
       this.#deliver(bytes);
     } else {
-      assert(this.#held === undefined, "reading stops while a piece is held");
-      this.#held = bytes;
+      this.#held.push(bytes);
+      this.#heldLen += bytes.length;
       this.#deliverHeld();
     }
-    if (this.#held !== undefined || this.#credit === 0) this.#socket.pause();
+    if (this.#heldLen > SOCKET_READ_AHEAD) this.#socket.pause();
   }
 
   #deliver(bytes: Uint8Array): void {
@@ -115,9 +119,12 @@ class SocketStream implements ByteStream {
   #deliverHeld(): void {
     if (this.#handler === undefined || this.#delivering) return;
     this.#delivering = true;
-    while (!this.#dead && this.#held !== undefined && this.#credit > 0) {
-      const bytes = this.#held.subarray(0, this.#credit);
-      this.#held = bytes.length < this.#held.length ? this.#held.subarray(bytes.length) : undefined;
+    while (!this.#dead && this.#heldLen > 0 && this.#credit > 0) {
+      const first = this.#held[0]!;
+      const bytes = first.subarray(0, this.#credit);
+      if (bytes.length < first.length) this.#held[0] = first.subarray(bytes.length);
+      else this.#held.shift();
+      this.#heldLen -= bytes.length;
       this.#deliver(bytes);
     }
     this.#delivering = false;
@@ -125,17 +132,27 @@ class SocketStream implements ByteStream {
   }
 
   #flow(): void {
-    if (this.#handler === undefined || this.#dead || this.#held !== undefined || this.#credit === 0) return;
+    if (this.#handler === undefined || this.#dead || this.#heldLen > SOCKET_READ_AHEAD) return;
     if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   #onEnd(): void {
     this.#sawEnd = true;
+    this.#probe = setInterval(() => this.#probeReset(), HALF_CLOSED_PROBE_MS).unref();
     this.#tellEnd();
   }
 
+  /**
+   * After the far end's FIN libuv reads no more, so a RST that follows would go
+   * unnoticed until we write. Writing nothing is enough: `send` reports it.
+   */
+  #probeReset(): void {
+    if (this.#dead || this.#ended) clearInterval(this.#probe);
+    else if (this.#socket.writableLength === 0) this.#socket.write(NOTHING);
+  }
+
   #tellEnd(): void {
-    if (this.#dead || this.#endTold || this.#held !== undefined) return;
+    if (this.#dead || this.#endTold || this.#heldLen > 0) return;
     this.#endTold = true;
     this.#handler!.end();
     this.#dieIfFinished();
@@ -155,7 +172,9 @@ class SocketStream implements ByteStream {
 
   #die(): void {
     this.#dead = true;
-    this.#held = undefined;
+    clearInterval(this.#probe);
+    this.#held = [];
+    this.#heldLen = 0;
   }
 }
 
