@@ -12,7 +12,7 @@ import { createCsr, generateKeyPair } from "../pki/mod.ts";
 import { type ProxyService, startProxy } from "../proxy/mod.ts";
 import { hostUuid, RpcClient, tcpDial } from "../rpc/mod.ts";
 import { openSqlite } from "../storage/mod.ts";
-import { type AppLink, type AppSession, dialAppLink, RouteCounters } from "../tunnel/mod.ts";
+import { type AppLink, type AppSession, type DialAppLinkOptions, dialAppLink, RouteCounters } from "../tunnel/mod.ts";
 
 export interface TestClusterOptions {
   /** Besides `echo`, which is always there. */
@@ -109,7 +109,7 @@ export class TestCluster implements AsyncDisposable {
   }
 
   /** A link to an agent of the session's app, through the proxy. */
-  dialLink(session: AppSession, o: { refreshAgents?: TestRefresh } = {}): Promise<AppLink> {
+  dialLink(session: AppSession, o: Partial<DialAppLinkOptions> = {}): Promise<AppLink> {
     return dialAppLink({
       session,
       proxies: [this.proxyAddress],
@@ -228,8 +228,6 @@ export class TestCluster implements AsyncDisposable {
     return (server.address() as AddressInfo).port;
   }
 }
-
-type TestRefresh = NonNullable<Parameters<typeof dialAppLink>[0]["refreshAgents"]>;
 
 /** What a client makes of Auth's answer. */
 export function appSessionOf(answer: AppSessionAnswer, keyPem: string): AppSession {
