@@ -53,6 +53,7 @@ async function runTests(files: string[], summaryFile: string): Promise<number> {
     process.execPath,
     [
       "--disable-warning=ExperimentalWarning",
+      "--import=./scripts/test-watchdog.ts",
       "--test",
       `--test-concurrency=${CONCURRENCY}`,
       `--test-timeout=${TEST_TIMEOUT_MS}`,
