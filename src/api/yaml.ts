@@ -85,7 +85,7 @@ function syntaxFaults(document: Document.Parsed, text: string): Fault[] {
     at: error.pos[0],
     message: faultMessage(error, text),
   }));
-  if (faults.length > 0) return firstPerPlace(faults);
+  if (faults.length > 0) return untilSyntaxIsLost(faults);
   visit(document, {
     Pair(_, pair) {
       if (isNode(pair.key) && !isScalar(pair.key) && !isAlias(pair.key)) {
@@ -98,18 +98,36 @@ function syntaxFaults(document: Document.Parsed, text: string): Fault[] {
 
 function faultMessage(error: { code: string; message: string; pos: [number, number] }, text: string): string {
   if (error.code === "RESOURCE_EXHAUSTION") return "nested too deeply";
-  if (error.code !== "DUPLICATE_KEY") return error.message;
+  if (error.code !== "DUPLICATE_KEY") return plainWords(error);
   const key = /^["']?([\w.*-]+)/.exec(text.slice(error.pos[0], error.pos[0] + MAX_NAME_LEN))?.[1];
   return key === undefined ? "duplicate key" : `duplicate key "${key}"`;
 }
 
-/** The parser often follows one slip with several complaints. */
-function firstPerPlace(faults: Fault[]): Fault[] {
-  const seen = new Set<number>();
-  const distinct = faults.filter((fault) => !seen.has(fault.at) && seen.add(fault.at));
-  return distinct.some((fault) => fault.message === "nested too deeply")
-    ? [{ at: distinct[0]!.at, message: "nested too deeply" }]
-    : distinct.slice(0, MAX_PROBLEMS);
+/** Where the parser speaks of its grammar: what the person at the file may have done. */
+function plainWords(error: { code: string; message: string }): string {
+  switch (error.code) {
+    case "BLOCK_AS_IMPLICIT_KEY":
+      return 'a "key: value" inside a value: is the next line indented too far, or are quotes missing?';
+    case "MULTILINE_IMPLICIT_KEY":
+      return 'a line without ":", or the next line is indented wrongly';
+    case "MISSING_CHAR":
+      return error.message.startsWith("Implicit map keys") ? 'a key without ":"' : error.message;
+    case "BAD_INDENT":
+      if (error.message.startsWith("Flow sequence")) return 'a list that begins with "[" does not end with "]"';
+      if (error.message.startsWith("Flow map")) return 'a map that begins with "{" does not end with "}"';
+      return error.message;
+    default:
+      return error.message;
+  }
+}
+
+/** Up to the first slip of syntax: the parser's later complaints mostly follow from it. */
+function untilSyntaxIsLost(faults: Fault[]): Fault[] {
+  const first = faults.findIndex((fault) => !fault.message.startsWith("duplicate key"));
+  if (faults.some((fault) => fault.message === "nested too deeply")) {
+    return [{ at: faults[0]!.at, message: "nested too deeply" }];
+  }
+  return faults.slice(0, Math.min(first < 0 ? faults.length : first + 1, MAX_PROBLEMS));
 }
 
 function toPlain(document: Document.Parsed, fail: (message: string) => BadInputError): unknown {
