@@ -1,17 +1,9 @@
 import type { AppSessionAnswer } from "../api/mod.ts";
-import {
-  type ByteStream,
-  Counters,
-  type Logger,
-  messageOf,
-  OperationError,
-  systemClock,
-  systemRandom,
-} from "../base/mod.ts";
+import { type ByteStream, Counters, type Logger, messageOf, systemClock, systemRandom } from "../base/mod.ts";
 import { LinkClosedError, LinkDrainingError, LinkRefusedError } from "../link/mod.ts";
 import { createCsr, generateKeyPair, type KeyPair } from "../pki/mod.ts";
 import type { RpcClient } from "../rpc/mod.ts";
-import { type AppLink, dialAppLink, RouteCounters } from "../tunnel/mod.ts";
+import { type AppLink, dialAppLink, RouteCounters, SessionUnknownError } from "../tunnel/mod.ts";
 
 /** A link that fails as it opens a stream is replaced once; then the user is told. */
 const MAX_ATTEMPTS = 2;
@@ -216,7 +208,7 @@ class AppConnection {
 
 function sessionMayBeOver(error: unknown): boolean {
   if (error instanceof LinkClosedError) return error.closeCode === "session-ended";
-  return error instanceof OperationError && error.code === "tunnel.route-refused";
+  return error instanceof SessionUnknownError;
 }
 
 /** `promise`, or the signal's reason if that comes first; the work goes on for the others that wait. */
