@@ -1,6 +1,6 @@
 import { OperationError } from "../base/mod.ts";
 
-/** A file that the configuration names cannot be read. What is wrong inside one is `api.bad-input`. */
+/** A file that the command line or the configuration names cannot be read. What is wrong inside one is `api.bad-input`. */
 export class ConfigFileError extends OperationError {
   readonly code = "config.unreadable";
   readonly path: string;

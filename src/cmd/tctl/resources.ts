@@ -14,7 +14,7 @@ import {
   renderJson,
   renderYaml,
 } from "../../api/mod.ts";
-import { messageOf } from "../../base/mod.ts";
+import { ConfigFileError } from "../../config/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { type Format, formatOption } from "../cli/arguments.ts";
 import { listAll } from "../cli/list-all.ts";
@@ -74,7 +74,7 @@ async function readResourceFile(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    throw new UsageError(`${file} cannot be read: ${messageOf(error)}`, { cause: error });
+    throw ConfigFileError.of("the resource file", file, error);
   }
 }
 
