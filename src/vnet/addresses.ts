@@ -44,18 +44,25 @@ export function planAddresses(clusters: readonly ClusterView[], random: Random):
   };
 }
 
-/** What `VnetAddresses.ranges` becomes when the clusters have changed. `v6` is any address of the /64. */
-export function rangesOf(clusters: readonly ClusterView[], v6: string): string[] {
+/**
+ * What `VnetAddresses.ranges` becomes when the clusters have changed. `v6` is any
+ * address of the /64. The ranges `before` stay: names keep their addresses while
+ * VNet runs, and so do the TUN and the DNS server.
+ */
+export function rangesOf(clusters: readonly ClusterView[], v6: string, before: readonly string[] = []): string[] {
   const prefix = parseCidr(`${v6}/64`);
   assert(!isMalformed(prefix), "VNet's own IPv6 prefix");
-  return [...usableRanges(clusters), prefix].map(formatCidr);
+  return [...usableRanges(clusters, before), prefix].map(formatCidr);
 }
 
-/** The clusters' distinct ranges, less those that lie inside another; the default where there is none. */
-export function usableRanges(clusters: readonly ClusterView[]): Cidr[] {
+/**
+ * The clusters' distinct ranges and those `before`, less any inside another; the
+ * default where there is none.
+ */
+export function usableRanges(clusters: readonly ClusterView[], before: readonly string[] = []): Cidr[] {
   const distinct = new Map<string, Cidr>();
-  for (const { ipv4Cidr } of clusters) {
-    const range = parseRange(ipv4Cidr);
+  for (const text of [...before, ...clusters.map((cluster) => cluster.ipv4Cidr)]) {
+    const range = parseRange(text);
     if (range) distinct.set(formatCidr(range), range);
   }
   if (distinct.size === 0) distinct.set(DEFAULT_IPV4_CIDR, parseRange(DEFAULT_IPV4_CIDR)!);

@@ -106,6 +106,13 @@ test("the plan takes the first usable range, names each range once, and a random
     ranges: ["192.168.2.0/24", "100.64.0.0/10", "fd01:203:405::/64"],
   });
   assert.deepEqual(rangesOf([], plan.tunV6), ["100.64.0.0/10", "fd01:203:405::/64"]);
+  // The TUN's own address lies in the first range, and names have addresses in all of them.
+  assert.deepEqual(rangesOf([cluster("10.9.0.0/16"), cluster("100.96.0.0/12")], plan.tunV6, plan.ranges), [
+    "192.168.2.0/24",
+    "100.64.0.0/10",
+    "10.9.0.0/16",
+    "fd01:203:405::/64",
+  ]);
   assert.equal(planAddresses([], seededRandom(1)).dnsV4, "100.64.0.2");
 });
 

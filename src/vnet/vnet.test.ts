@@ -221,6 +221,7 @@ test("a change counts at once: new apps are served, removed ones refuse, open co
   await fresh.until(1);
   assert.match((await host.lookup("new.other.test")).addresses[0]!, /^10\.9\./);
   assert.equal((await host.lookup("echo.company.test")).rcode, "NXDOMAIN");
+  await assert.rejects(host.connect("100.64.77.77", 80), "the former range still leads here, and nothing hangs");
   open.send(Uint8Array.of(2));
   assert.deepEqual(await open.until(1), Uint8Array.of(2));
   directory.change([ROOT_VIEW]);

@@ -2,6 +2,7 @@ import {
   type ByteStream,
   type Clock,
   Counters,
+  formatCidr,
   type IpAddress,
   type Logger,
   messageOf,
@@ -81,6 +82,7 @@ export class VNet {
   readonly #ended = { total: 0, refused: 0, toApps: 0, fromApps: 0 };
   readonly #unsubscribe: () => void;
   #names: NameTable = () => undefined;
+  #ranges: readonly string[];
   #fail: (error: Error) => void = () => {};
 
   constructor(options: VNetOptions) {
@@ -88,6 +90,7 @@ export class VNet {
     this.counters = options.counters ?? new Counters();
     const { clock, random, log, tun } = options;
     this.#own = new OwnAddresses(options.addresses);
+    this.#ranges = options.addresses.ranges;
     const { tunV4, tunV6, dnsV4 } = this.#own;
     this.#assignments = new Assignments({ v6Prefix: tunV6, reserved: [tunV4, dnsV4], random });
     this.#refusals = new RefusalLog(log, clock);
@@ -179,11 +182,13 @@ export class VNet {
     };
   }
 
-  /** New names are served and new ranges answered at once; open connections stay as they are. */
+  /** New names are served and new ranges answered at once; open connections and former ranges stay as they are. */
   #refresh(): void {
     const clusters = this.#options.directory.clusters();
+    const ranges = usableRanges(clusters, this.#ranges);
     this.#names = tableOf(clusters);
-    this.#own.setRanges(usableRanges(clusters));
+    this.#ranges = ranges.map(formatCidr);
+    this.#own.setRanges(ranges);
   }
 
   #resolve(host: string): Answer {
@@ -198,9 +203,9 @@ export class VNet {
       : { kind: "addresses", ...assignment };
   }
 
-  /** In a range that leads to VNet now, or did when its name was assigned. */
+  /** In a range that leads to VNet. */
   #isOurs(address: IpAddress): boolean {
-    return this.#own.has(address) || this.#assignments.hostAt(address) !== undefined;
+    return this.#own.has(address);
   }
 
   #udp(datagram: UdpDatagram): boolean {
