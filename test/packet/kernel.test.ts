@@ -127,7 +127,7 @@ if (!INSIDE) {
     assert.equal((await full.results.pop()!).end, "peer");
     const { closed } = await client<{ closed: string }>("bulk", FAR6, RESET_BY_US, 100);
     assert.equal(closed, "ECONNRESET");
-    full.results.pop();
+    assert.equal((await full.results.pop()!).end, "ours");
   });
 
   test("a reader who sleeps closes the window, and gets everything afterwards", async () => {

@@ -2,51 +2,42 @@ import { type ByteStream, type Chunk, formatIp, isMalformed, type Timer } from "
 import { limits, narrow, openActive, type TcbOptions } from "../tcp/mod.ts";
 import {
   ACK,
-  addWords,
-  decodeIcmp,
   decodeIp,
   decodeTcp,
-  decodeUdp,
   decodeVirtio,
   FIN,
-  ICMP_HEADER_LEN,
   IP4_HEADER_LEN,
   IP6_HEADER_LEN,
   type IpPacket,
-  icmp4,
-  icmp6,
-  isIcmpError,
   isIntact,
   protocol,
-  pseudoHeaderSum,
   RST,
   SYN,
   TCP_HEADER_LEN,
   type TcpSegment,
-  u32,
   VIRTIO_HEADER_LEN,
   virtioFlag,
 } from "../wire/mod.ts";
 import { Attempt } from "./attempt.ts";
 import { Connection } from "./connection.ts";
+import { Datagrams, sumWithPseudoHeader } from "./datagrams.ts";
 import { Deadlines } from "./deadlines.ts";
 import { AddressInUseError, ConnectionRefusedError, ConnectTimeoutError, StackClosedError } from "./errors.ts";
 import { type Flow, FlowTable, makeTuple, type Tuple, tupleOf, versionOf } from "./flow-table.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import type { Flushable, Host } from "./host.ts";
-import { addressesOf, IcmpErrors } from "./icmp-errors.ts";
 import { isnGenerator } from "./isn.ts";
 import { ATTEMPTS, CHALLENGE_ACKS_PER_SECOND, CONNECTIONS, TIME_WAITS } from "./limits.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { TimeWait } from "./time-wait.ts";
-import type { Endpoint, StackOptions, UdpDatagram } from "./types.ts";
+import type { Endpoint, StackOptions } from "./types.ts";
 
 export class Stack {
   readonly #o: StackOptions;
   readonly #writer: FrameWriter;
   readonly #deadlines: Deadlines;
   readonly #flows: FlowTable;
-  readonly #icmpErrors: IcmpErrors;
+  readonly #datagrams: Datagrams;
   readonly #challenges = new RateLimit(CHALLENGE_ACKS_PER_SECOND);
   readonly #isn: (tuple: Tuple, now: number) => number;
   readonly #host: Host;
@@ -65,7 +56,7 @@ export class Stack {
     this.#writer = new FrameWriter(options.offload.checksum, options.emit);
     this.#deadlines = new Deadlines(options.clock);
     this.#flows = new FlowTable(options.random);
-    this.#icmpErrors = new IcmpErrors(this.#writer);
+    this.#datagrams = new Datagrams(options, this.#writer);
     this.#isn = isnGenerator(options.random);
     this.#host = this.#makeHost();
   }
@@ -91,8 +82,10 @@ export class Stack {
     // A checksum that the device has verified, or that was never made because no wire was crossed.
     const trusted = (virtio.flags & (virtioFlag.NEEDS_CSUM | virtioFlag.DATA_VALID)) !== 0;
     if (ip.protocol === protocol.TCP) this.#inputTcp(frame, ip, trusted);
-    else if (this.#isForUs(buf, ip)) this.#inputOther(frame, ip, trusted);
-    else frame.release();
+    else {
+      if (this.#isForUs(buf, ip)) this.#datagrams.input(buf, ip, trusted);
+      frame.release();
+    }
   }
 
   /** The end of a burst of input: acknowledgements and replies are sent now. */
@@ -135,8 +128,7 @@ export class Stack {
 
   /** Sends one datagram, unfragmented; dropped and counted when it does not fit one packet. */
   sendUdp(local: Endpoint, remote: Endpoint, payload: Uint8Array): void {
-    if (this.#closed) return;
-    if (!this.#writer.udp(makeTuple(remote, local), payload)) this.#o.counters.count("udp.too-long");
+    if (!this.#closed) this.#datagrams.send(makeTuple(remote, local), payload);
   }
 
   /** Open connections; attempts and TIME-WAIT are not counted. */
@@ -212,7 +204,7 @@ export class Stack {
       this.#drop(frame, seg.malformed);
       return;
     }
-    if (!trusted && !isIntact(this.#sumWithPseudoHeader(buf, ip))) {
+    if (!trusted && !isIntact(sumWithPseudoHeader(buf, ip))) {
       this.#drop(frame, "tcp.checksum");
       return;
     }
@@ -282,74 +274,6 @@ export class Stack {
       textLen: 0,
       segmentLen: 0,
     });
-  }
-
-  #inputOther(frame: Chunk, ip: IpPacket, trusted: boolean): void {
-    const buf = frame.bytes;
-    if (ip.protocol === protocol.UDP) this.#inputUdp(buf, ip, trusted);
-    else if (ip.protocol === (ip.version === 4 ? protocol.ICMP : protocol.ICMPV6)) this.#inputIcmp(buf, ip, trusted);
-    else this.#unreachable("protocol", buf, ip);
-    frame.release();
-  }
-
-  #inputUdp(buf: Uint8Array, ip: IpPacket, trusted: boolean): void {
-    const udp = decodeUdp(buf, ip.bodyAt, ip.end);
-    if (isMalformed(udp)) {
-      this.#o.counters.count(udp.malformed);
-      return;
-    }
-    const unchecked = udp.checksum === 0 && ip.version === 4;
-    const end = udp.payloadAt + udp.payloadLen;
-    if (!trusted && !unchecked && (udp.checksum === 0 || !isIntact(this.#sumWithPseudoHeader(buf, { ...ip, end })))) {
-      this.#o.counters.count("udp.checksum");
-      return;
-    }
-    const tuple = tupleOf(buf, ip.addressesAt, ip.addressLen, ip.bodyAt);
-    const len = ip.addressLen;
-    const datagram: UdpDatagram = {
-      local: { address: tuple.slice(len, 2 * len), port: udp.dstPort },
-      remote: { address: tuple.slice(0, len), port: udp.srcPort },
-      payload: buf.slice(udp.payloadAt, end),
-      reply: (payload) => this.sendUdp(datagram.local, datagram.remote, payload),
-    };
-    if (!this.#o.handlers.udp(datagram)) this.#unreachable("port", buf, ip);
-  }
-
-  #inputIcmp(buf: Uint8Array, ip: IpPacket, trusted: boolean): void {
-    const icmp = decodeIcmp(buf, ip.bodyAt, ip.end);
-    if (isMalformed(icmp)) {
-      this.#o.counters.count(icmp.malformed);
-      return;
-    }
-    const sum = ip.version === 6 ? this.#sumWithPseudoHeader(buf, ip) : addWords(0, buf, ip.bodyAt, ip.end);
-    if (!trusted && !isIntact(sum)) {
-      this.#o.counters.count("icmp.checksum");
-      return;
-    }
-    const request = ip.version === 4 ? icmp4.echoRequest : icmp6.echoRequest;
-    if (icmp.type !== request) {
-      this.#o.counters.count(isIcmpError(ip.version, icmp.type) ? "icmp.error-ignored" : "icmp.ignored");
-      return;
-    }
-    const { addressesAt: at, addressLen: len } = ip;
-    if (!this.#o.handlers.echo(buf.slice(at + len, at + 2 * len))) {
-      this.#unreachable("address", buf, ip);
-      return;
-    }
-    const reply = ip.version === 4 ? icmp4.echoReply : icmp6.echoReply;
-    const body = buf.subarray(ip.bodyAt + ICMP_HEADER_LEN, ip.end);
-    this.#writer.icmp(addressesOf(buf, ip), reply, 0, u32(buf, ip.bodyAt + 4), body);
-  }
-
-  #unreachable(reason: "address" | "port" | "protocol", buf: Uint8Array, ip: IpPacket): void {
-    const sent = this.#icmpErrors.send(reason, buf, ip, this.#o.clock.now());
-    this.#o.counters.count(sent ? `icmp.${reason}-unreachable` : "icmp.rate-limited");
-  }
-
-  /** Over the body, its own checksum field included. */
-  #sumWithPseudoHeader(buf: Uint8Array, ip: IpPacket): number {
-    const pseudo = pseudoHeaderSum(buf, ip.addressesAt, ip.addressLen, ip.protocol, ip.end - ip.bodyAt);
-    return addWords(pseudo, buf, ip.bodyAt, ip.end);
   }
 
   #tcbOptions(tuple: Tuple): TcbOptions {

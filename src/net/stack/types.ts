@@ -45,7 +45,7 @@ export interface TcpAttempt {
 export interface UdpDatagram {
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  /** Aliases the frame: copy it to keep it beyond the call. */
+  /** The handler's own: a copy. */
   readonly payload: Uint8Array;
   /** Sends a datagram back; at any time. Borrows `payload` for the call. */
   reply(payload: Uint8Array): void;

@@ -1,0 +1,103 @@
+import { isMalformed } from "../../base/mod.ts";
+import {
+  addWords,
+  decodeIcmp,
+  decodeUdp,
+  ICMP_HEADER_LEN,
+  type IpPacket,
+  icmp4,
+  icmp6,
+  isIcmpError,
+  isIntact,
+  protocol,
+  pseudoHeaderSum,
+  u32,
+} from "../wire/mod.ts";
+import { localOf, remoteOf, type Tuple, tupleOf } from "./flow-table.ts";
+import type { FrameWriter } from "./frame-writer.ts";
+import { addressesOf, IcmpErrors } from "./icmp-errors.ts";
+import type { StackOptions, UdpDatagram } from "./types.ts";
+
+/** Everything but TCP: UDP to its handler, ping, and unreachable for the rest. */
+export class Datagrams {
+  readonly #o: StackOptions;
+  readonly #writer: FrameWriter;
+  readonly #errors: IcmpErrors;
+
+  constructor(options: StackOptions, writer: FrameWriter) {
+    this.#o = options;
+    this.#writer = writer;
+    this.#errors = new IcmpErrors(writer);
+  }
+
+  /** A packet from one that we talk to, for an address of ours. Borrows `buf`. */
+  input(buf: Uint8Array, ip: IpPacket, trusted: boolean): void {
+    if (ip.protocol === protocol.UDP) this.#inputUdp(buf, ip, trusted);
+    else if (ip.protocol === (ip.version === 4 ? protocol.ICMP : protocol.ICMPV6)) this.#inputIcmp(buf, ip, trusted);
+    else this.#unreachable("protocol", buf, ip);
+  }
+
+  /** From the tuple's local endpoint to its remote one. */
+  send(tuple: Tuple, payload: Uint8Array): void {
+    if (!this.#writer.udp(tuple, payload)) this.#o.counters.count("udp.too-long");
+  }
+
+  #inputUdp(buf: Uint8Array, ip: IpPacket, trusted: boolean): void {
+    const udp = decodeUdp(buf, ip.bodyAt, ip.end);
+    if (isMalformed(udp)) {
+      this.#o.counters.count(udp.malformed);
+      return;
+    }
+    const end = udp.payloadAt + udp.payloadLen;
+    const unchecked = udp.checksum === 0 && ip.version === 4;
+    // IPv6 knows no datagrams without checksum (RFC 8200 §8.1).
+    if (!trusted && !unchecked && (udp.checksum === 0 || !isIntact(sumWithPseudoHeader(buf, { ...ip, end })))) {
+      this.#o.counters.count("udp.checksum");
+      return;
+    }
+    const tuple = tupleOf(buf, ip.addressesAt, ip.addressLen, ip.bodyAt);
+    const datagram: UdpDatagram = {
+      local: localOf(tuple),
+      remote: remoteOf(tuple),
+      payload: buf.slice(udp.payloadAt, end),
+      reply: (payload) => this.send(tuple, payload),
+    };
+    if (!this.#o.handlers.udp(datagram)) this.#unreachable("port", buf, ip);
+  }
+
+  #inputIcmp(buf: Uint8Array, ip: IpPacket, trusted: boolean): void {
+    const icmp = decodeIcmp(buf, ip.bodyAt, ip.end);
+    if (isMalformed(icmp)) {
+      this.#o.counters.count(icmp.malformed);
+      return;
+    }
+    const sum = ip.version === 6 ? sumWithPseudoHeader(buf, ip) : addWords(0, buf, ip.bodyAt, ip.end);
+    if (!trusted && !isIntact(sum)) {
+      this.#o.counters.count("icmp.checksum");
+      return;
+    }
+    if (icmp.type !== (ip.version === 4 ? icmp4.echoRequest : icmp6.echoRequest)) {
+      this.#o.counters.count(isIcmpError(ip.version, icmp.type) ? "icmp.error-ignored" : "icmp.ignored");
+      return;
+    }
+    const { addressesAt: at, addressLen: len } = ip;
+    if (!this.#o.handlers.echo(buf.slice(at + len, at + 2 * len))) {
+      this.#unreachable("address", buf, ip);
+      return;
+    }
+    const reply = ip.version === 4 ? icmp4.echoReply : icmp6.echoReply;
+    const body = buf.subarray(ip.bodyAt + ICMP_HEADER_LEN, ip.end);
+    this.#writer.icmp(addressesOf(buf, ip), reply, 0, u32(buf, ip.bodyAt + 4), body);
+  }
+
+  #unreachable(reason: "address" | "port" | "protocol", buf: Uint8Array, ip: IpPacket): void {
+    const sent = this.#errors.send(reason, buf, ip, this.#o.clock.now());
+    this.#o.counters.count(sent ? `icmp.${reason}-unreachable` : "icmp.rate-limited");
+  }
+}
+
+/** Over the body, its own checksum field included. */
+export function sumWithPseudoHeader(buf: Uint8Array, ip: IpPacket): number {
+  const pseudo = pseudoHeaderSum(buf, ip.addressesAt, ip.addressLen, ip.protocol, ip.end - ip.bodyAt);
+  return addWords(pseudo, buf, ip.bodyAt, ip.end);
+}
