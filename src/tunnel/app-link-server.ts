@@ -82,7 +82,7 @@ export class AppLinkServer {
     this.drain();
     for (const socket of this.#handshakes) socket.destroy();
     const ended = Promise.all([...this.#links.keys()].map((link) => link.closed));
-    if (graceMs > 0) await Promise.race([ended, sleep(graceMs)]);
+    if (graceMs > 0) await within(ended, graceMs);
     for (const link of this.#links.keys()) link.close("shutdown", "the agent is shutting down");
     await ended;
   }
@@ -138,4 +138,11 @@ export class AppLinkServer {
     void link.closed.then(() => this.#links.delete(link));
     this.#options.onLink?.(link, context);
   }
+}
+
+/** Waits for `work`, at most `boundMs`; its timer does not outlive it, and so the process does not either. */
+async function within(work: Promise<unknown>, boundMs: number): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([work, sleep(boundMs, over.signal).catch(() => {})]);
+  over.abort();
 }
