@@ -8,7 +8,7 @@ import { type Account, callingAccount, cleanEnvironment } from "./account.ts";
 import { type ApplyRequest, readMessages, writeMessage } from "./channel.ts";
 import { LauncherError } from "./errors.ts";
 import { Guard, hostOs } from "./guard.ts";
-import { KILL_GRACE_MS, MAX_PENDING_STATES } from "./limits.ts";
+import { GOODBYE_MS, KILL_GRACE_MS, MAX_PENDING_STATES } from "./limits.ts";
 import { findProgram } from "./programs.ts";
 
 export interface LaunchOptions {
@@ -40,15 +40,19 @@ export async function launch(options: LaunchOptions): Promise<number> {
   if (account.uid === 0) options.log.warn({}, "no other user found: VNet runs as root, without any capability");
   const paths = resolvConfPaths();
   const guard = await Guard.start(DEVICE, paths);
+  let exited: Promise<number>;
   try {
     const child = startUserProcess(options, account);
     const users = options.allUsers ? "all" : account.uid;
     const config = new HostConfig(hostOs(DEVICE, paths), paths, { device: DEVICE, queueLen: TUN_QUEUE_LEN, users });
     serve(child, config, options.log);
-    return await ended(child, options.signal);
+    exited = exitOf(child);
+    await Promise.race([exited, ending(child, exited, options.signal)]);
+    await config.close();
   } finally {
     await guard.undo();
   }
+  return exited;
 }
 
 function startUserProcess(options: LaunchOptions, account: Account): ChildProcess {
@@ -107,22 +111,39 @@ function channelOf(child: ChildProcess): Duplex {
 
 const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** The user process ends by itself, or because its channel closes; with SIGKILL if it takes too long. */
-function ended(child: ChildProcess, signal: AbortSignal | undefined): Promise<number> {
-  let timer: NodeJS.Timeout | undefined;
-  const end = () => {
-    channelOf(child).end();
-    timer ??= setTimeout(() => child.kill("SIGKILL"), KILL_GRACE_MS);
-  };
-  for (const name of ENDING_SIGNALS) process.on(name, end);
-  if (signal?.aborted) end();
-  signal?.addEventListener("abort", end, { once: true });
-  return new Promise<number>((resolve, reject) => {
+function exitOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
     child.once("error", (cause) => reject(new LauncherError("the user process did not start", { cause })));
     child.once("exit", (code) => resolve(code ?? 1));
-  }).finally(() => {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", end);
-    for (const name of ENDING_SIGNALS) process.removeListener(name, end);
+  });
+}
+
+/**
+ * Resolves a little after the end has begun, by a signal or because the user
+ * process has let go of its channel: its goodbyes to clusters may take longer than
+ * the host should wait for its name servers. SIGKILL if they take too long.
+ */
+function ending(child: ChildProcess, exited: Promise<number>, signal: AbortSignal | undefined): Promise<void> {
+  const channel = channelOf(child);
+  return new Promise((resolve) => {
+    let begun = false;
+    const begin = () => {
+      if (begun) return;
+      begun = true;
+      channel.end();
+      const goodbye = setTimeout(resolve, GOODBYE_MS);
+      const kill = setTimeout(() => child.kill("SIGKILL"), KILL_GRACE_MS);
+      void exited
+        .catch(() => {})
+        .then(() => {
+          clearTimeout(goodbye);
+          clearTimeout(kill);
+        });
+    };
+    // Kept to the end of the process: a second Ctrl-C must not end it before everything is undone.
+    for (const name of ENDING_SIGNALS) process.on(name, begin);
+    channel.once("end", begin);
+    if (signal?.aborted) begin();
+    signal?.addEventListener("abort", begin, { once: true });
   });
 }

@@ -4,6 +4,9 @@ export const NAMESPACE_SETUP_MS = 10_000;
 /** Between SIGTERM and SIGKILL when a command or user process is told to end. */
 export const KILL_GRACE_MS = 2_000;
 
+/** From the begin of VNet's end to the undoing, unless the user process has ended before; within a second all is undone. */
+export const GOODBYE_MS = 300;
+
 /** One wanted state or answer on the launcher's pipe, octets. */
 export const MAX_MESSAGE_LEN = 64 * 1024;
 

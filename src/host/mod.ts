@@ -9,3 +9,4 @@ export { type AttachedLauncher, attachLauncher, upstreamServers } from "./attach
 export { LauncherError, NamespaceError, ProgramMissingError } from "./errors.ts";
 export { type LaunchOptions, launch } from "./launch.ts";
 export { type CommandEnd, type NamespaceOptions, type NamespaceRun, runInNamespace } from "./namespace.ts";
+export { becomeRoot } from "./sudo.ts";

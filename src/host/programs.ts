@@ -12,6 +12,7 @@ const PACKAGES = {
   sh: "dash",
   flock: "util-linux",
   getent: "libc-bin",
+  sudo: "sudo",
 } as const;
 
 /** An ordinary user's PATH often lacks the last two, where `ip` lives. */

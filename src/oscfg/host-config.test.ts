@@ -136,3 +136,17 @@ test("a refused state changes nothing; after a failure the next state goes on fr
   await host.apply(STATE);
   assert.equal(os.taken()[0], "-4 route add 100.64.0.0/24 dev vnet0 table 30318 protocol 176");
 });
+
+test("after close nothing is changed any more, not even by the state being applied", async () => {
+  const os = new FakeOs();
+  const host = config(os);
+  const applying = assert.rejects(host.apply(STATE), { code: "oscfg.refused", message: "VNet is ending" });
+  while (os.calls.length < 3) await Promise.resolve();
+  await host.close();
+  const made = os.taken();
+  await assert.rejects(host.apply(STATE), { code: "oscfg.refused" });
+  await applying;
+  assert.ok(made.length < 5, `${made.length} calls`);
+  assert.deepEqual(os.taken(), []);
+  assert.equal(readFileSync(join(dir, "resolv.conf"), "utf8"), "nameserver 192.168.1.1\n");
+});

@@ -25,6 +25,8 @@ export class HostConfig {
   readonly #paths: ResolvConfPaths;
   readonly #options: Omit<NetworkOptions, "ipv6">;
   #applied: NetworkItem[] = [];
+  #busy: Promise<void> = Promise.resolve();
+  #closed = false;
 
   constructor(os: Os, paths: ResolvConfPaths, options: Omit<NetworkOptions, "ipv6">) {
     this.#os = os;
@@ -35,16 +37,29 @@ export class HostConfig {
   /**
    * Carries out `value`, which is not trusted. One call at a time.
    *
-   * @throws {StateRefusedError} with nothing changed
+   * @throws {StateRefusedError} with nothing changed, or at `close`
    * @throws {OsCommandError | ResolvConfError} half-way; the next state continues from there
    */
-  async apply(value: unknown): Promise<void> {
+  apply(value: unknown): Promise<void> {
+    const applied = this.#apply(value);
+    this.#busy = applied.catch(() => {});
+    return applied;
+  }
+
+  /** Once this returns nothing is changed any more; what is half done stays so, for `undoScript`. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#busy;
+  }
+
+  async #apply(value: unknown): Promise<void> {
     const state = parseWantedState(value);
     if (isMalformed(state)) throw new StateRefusedError(`not a wanted state (${state.malformed})`);
     const ipv6 = this.#os.hasIpv6();
     await this.#check(state, ipv6);
     await this.#applyNetwork(networkItems(state, { ...this.#options, ipv6 }));
     const [server] = state.dns;
+    this.#checkOpen();
     if (server !== undefined) applyResolvConf(this.#paths, server);
     else await this.#os.restoreResolvConf();
   }
@@ -66,12 +81,19 @@ export class HostConfig {
   async #applyNetwork(wanted: readonly NetworkItem[]): Promise<void> {
     const { remove, add } = networkActions(this.#applied, wanted);
     for (const item of remove) {
+      this.#checkOpen();
       if (item.remove) await this.#os.ip(item.remove);
       this.#applied = this.#applied.filter((other) => other !== item);
     }
     for (const item of add) {
+      this.#checkOpen();
       await this.#os.ip(item.add);
       this.#applied.push(item);
     }
+  }
+
+  /** Before every change: what is made after the undoing would stay for ever. */
+  #checkOpen(): void {
+    if (this.#closed) throw new StateRefusedError("VNet is ending");
   }
 }
