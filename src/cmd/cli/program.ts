@@ -98,6 +98,14 @@ export function interruption(): AbortSignal {
   return abort.signal;
 }
 
+/** Resolves when the signal is. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
 /** As a shell reports it. */
 export function exitCodeOf(end: { code: number | null; signal: NodeJS.Signals | null }): number {
   if (end.code !== null) return end.code;

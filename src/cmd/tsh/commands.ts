@@ -3,7 +3,9 @@ import { type Format, formatOption, type LocalPort, parseLocalPort, parseMinutes
 import { UsageError } from "../cli/program.ts";
 import type { LoginFlags } from "./login.ts";
 import type { Tsh } from "./session.ts";
-import { USER_PROCESS } from "./vnet-launcher.ts";
+
+/** Run by the root launcher under the user's own uid; nobody types it. */
+const USER_PROCESS = "vnet-user-process";
 
 /**
  * What `tsh` understands. Each command's code is loaded when it runs: `tsh vnet`
@@ -76,7 +78,8 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
     .option("--all-users", "let every user of this machine in, not only you", false)
     .action(async (o: { allUsers: boolean }) => {
       const { serveHost } = await import("./vnet-launcher.ts");
-      await serveHost({ allUsers: o.allUsers, debug: program.opts<{ debug?: boolean }>().debug === true });
+      const debug = program.opts<{ debug?: boolean }>().debug === true;
+      await serveHost({ allUsers: o.allUsers, debug, userProcess: USER_PROCESS });
     });
   vnet
     .command("exec")

@@ -1,15 +1,15 @@
-import { readFileSync } from "node:fs";
 import { Counters, messageOf, systemClock, systemRandom } from "../../base/mod.ts";
 import { ClusterDirectory, expired, isExpired, NotLoggedInError } from "../../client/mod.ts";
-import { parseResolvConf, Upstreams, withoutServers } from "../../dns/mod.ts";
-import { attachLauncher, runInNamespace, type WantedState } from "../../host/mod.ts";
+import { Upstreams, withoutServers } from "../../dns/mod.ts";
+import { type AttachedLauncher, attachLauncher, runInNamespace, upstreamServers } from "../../host/mod.ts";
 import { TUN_MTU, type TunDevice } from "../../tun/mod.ts";
-import { planAddresses, rangesOf, VNet, type VnetAddresses, zonesOf } from "../../vnet/mod.ts";
-import { ExitWith, exitCodeOf, interruption, print, say } from "../cli/program.ts";
+import { planAddresses, VNet, type VnetAddresses } from "../../vnet/mod.ts";
+import { aborted, ExitWith, exitCodeOf, interruption, print, say } from "../cli/program.ts";
+import { HostSide, tunAddresses } from "./host-side.ts";
 import type { Tsh } from "./session.ts";
 
 /** The clusters with a usable login; says which saved logins are not. */
-async function openDirectory(tsh: Tsh): Promise<ClusterDirectory> {
+async function openDirectory(tsh: Tsh, stop?: AbortSignal): Promise<ClusterDirectory> {
   const profiles = await tsh.store.all();
   if (profiles.length === 0) {
     throw new NotLoggedInError('not logged in; log in with "tsh login --proxy=PROXY_HOST --user=NAME" first');
@@ -18,7 +18,8 @@ async function openDirectory(tsh: Tsh): Promise<ClusterDirectory> {
   if (usable.length === 0) throw expired(profiles[0]!);
   for (const profile of profiles) if (isExpired(profile)) say(`${expired(profile).message}\n`);
   const directory = new ClusterDirectory(usable, tsh.log);
-  await directory.ready();
+  await Promise.race([directory.ready(), ...(stop ? [aborted(stop)] : [])]);
+  if (stop?.aborted) return directory;
   for (const { profile, reason } of directory.unreachable()) {
     say(`${profile} cannot be reached (${reason}): its apps appear as soon as it can.\n`);
   }
@@ -30,7 +31,7 @@ function newVnet(tsh: Tsh, tun: TunDevice, directory: ClusterDirectory, addresse
   const own = [addresses.dnsV4, addresses.dnsV6];
   const upstreams = new Upstreams({
     // Read for each question: a changed network counts at once.
-    servers: () => withoutServers(parseResolvConf(readFileSync("/etc/resolv.conf", "utf8")), own),
+    servers: () => withoutServers(upstreamServers(), own),
     clock: systemClock,
     counters,
   });
@@ -73,43 +74,32 @@ export async function runCommand(tsh: Tsh, command: readonly string[]): Promise<
 export async function serveFromLauncher(tsh: Tsh): Promise<void> {
   const launcher = attachLauncher({ mtu: TUN_MTU });
   const stop = AbortSignal.any([interruption(), launcher.closed]);
-  await using directory = await openDirectory(tsh);
+  try {
+    await using directory = await openDirectory(tsh, stop);
+    if (!stop.aborted) await serve(tsh, launcher, directory, stop);
+    // Goodbyes to the clusters may take a while; the host need not wait for them.
+    launcher.close();
+  } catch (error) {
+    if (!stop.aborted) throw error;
+  } finally {
+    launcher.close();
+  }
+}
+
+async function serve(
+  tsh: Tsh,
+  launcher: AttachedLauncher,
+  directory: ClusterDirectory,
+  stop: AbortSignal,
+): Promise<void> {
   const addresses = planAddresses(directory.clusters(), systemRandom);
   const vnet = newVnet(tsh, launcher.tun, directory, addresses);
   const served = vnet.run(stop);
-  const wanted = () => wantedState(directory, addresses);
-  await launcher.apply(wanted());
+  const host = new HostSide(launcher, directory, addresses);
+  // A device that vanishes meanwhile is told now, not when the launcher's time is up.
+  await Promise.race([host.start(), served]);
+  if (stop.aborted) return;
   print("VNet is ready.\n");
-  for (const line of zoneLines(directory)) say(line);
-  let last = JSON.stringify(wanted());
-  directory.onChange(() => {
-    const next = JSON.stringify(wanted());
-    if (next === last) return;
-    last = next;
-    launcher.apply(wanted()).catch((error: unknown) => say(`the network could not be changed: ${messageOf(error)}\n`));
-  });
+  host.tellZones();
   await served;
-}
-
-function zoneLines(directory: ClusterDirectory): string[] {
-  return directory
-    .clusters()
-    .map((cluster) => `Serving TCP apps of ${cluster.cluster} below ${zonesOf([cluster]).join(", ")}\n`);
-}
-
-function wantedState(directory: ClusterDirectory, addresses: VnetAddresses): WantedState {
-  const clusters = directory.clusters();
-  return {
-    version: 1,
-    mtu: TUN_MTU,
-    addresses: tunAddresses(addresses),
-    ranges: rangesOf(clusters, addresses.tunV6),
-    dns: [addresses.dnsV4, addresses.dnsV6],
-    zones: zonesOf(clusters),
-    proxies: [],
-  };
-}
-
-function tunAddresses(addresses: VnetAddresses): string[] {
-  return [`${addresses.tunV4}/32`, `${addresses.tunV6}/64`];
 }
