@@ -335,6 +335,18 @@ test("a FIN that does not match its octets resets the stream on both sides and n
   peer.link.close("shutdown");
 });
 
+test("a peer that reads but never acknowledges gets a bounded amount", async () => {
+  const accepted: ByteStream[] = [];
+  const peer = RawPeer.ofServer((request) => accepted.push(request.accept()));
+  peer.send(HELLO, { ...OPEN, window: 0xffff_ffff });
+  await turns();
+  const talker = new Talker(accepted[0]!, { total: 64 * MIB });
+  await turns(40);
+  assert.ok(peer.heard.length < MIB, `${peer.heard.length} octets sent`);
+  assert.ok(talker.sent < 2 * MIB, `${talker.sent} octets taken`);
+  peer.link.close("shutdown");
+});
+
 test("a flood of PINGs whose answers nobody reads costs one answer", async () => {
   const peer = RawPeer.ofServer(() => {});
   peer.send(HELLO);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createDecipheriv } from "node:crypto";
 import { test } from "node:test";
 import { isMalformed } from "../base/mod.ts";
 import { AddressLimiter } from "./address-limiter.ts";
@@ -74,6 +75,20 @@ test("ROUTE and its answer are sealed for one connection and one direction", () 
   }
   // An answer cannot be the greeting's or the route's tag again.
   assert.ok(isMalformed(decodeAnswer(key, 7, bytes.subarray(2, 19)) as object));
+});
+
+// The oracle: AES-256-GCM by hand, with the nonce that PROTOCOL section 3 names.
+test("each message has a nonce of its own: number, direction, index", () => {
+  const openBy = (nonceTail: number[], sealed: Uint8Array, aad?: Uint8Array) => {
+    const nonce = Buffer.from([0, 0, 0, 0, 0, 0, 0, 7, ...nonceTail]);
+    const decipher = createDecipheriv("aes-256-gcm", key, nonce).setAuthTag(sealed.subarray(-16));
+    if (aad) decipher.setAAD(aad);
+    return Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]);
+  };
+  const hello = encodeGreeting(key, { ...greeting, number: 7 });
+  assert.equal(openBy([0, 0, 0, 0], hello.subarray(-16), hello.subarray(0, -16)).length, 0);
+  assert.deepEqual(JSON.parse(String(openBy([1, 0, 0, 0], encodeRoute(key, 7, route).subarray(2)))), route);
+  assert.deepEqual([...openBy([0, 0, 0, 1], encodeAnswer(key, 7, true))], [1]);
 });
 
 test("a route of a newer proxy may have more fields, none may be wrong", () => {

@@ -6,6 +6,7 @@ import { createCa, generateKeyPair, type HostRole, issueHostCert, issueUserCert,
 import { AgentTunnel } from "./agent-tunnel.ts";
 import { AppLinkServer, type LinkContext, type LinkRefusal } from "./app-link-server.ts";
 import { CONTROL_ALPN } from "./control-wire.ts";
+import type { Route } from "./data-wire.ts";
 import type { AppSession } from "./dial-app-link.ts";
 import { PortDispatcher } from "./dispatcher.ts";
 import { ProxyTunnel } from "./proxy-tunnel.ts";
@@ -149,6 +150,8 @@ export class TestProxy implements AsyncDisposable {
       authorize?: (context: LinkContext) => LinkRefusal | undefined;
       credentials?: HostCredentials;
       onRoute?: (socket: Socket) => void;
+      /** As a proxy would that lies. */
+      changeRoute?: (route: Route) => Route;
     } = {},
   ): Promise<TestAgent> {
     const credentials = o.credentials ?? (await this.authority.host(hostId, ["App"]));
@@ -168,7 +171,8 @@ export class TestProxy implements AsyncDisposable {
       proxyAddress: this.address,
       credentials: () => credentials,
       instance,
-      onRoute: (socket, route) => (o.onRoute ? o.onRoute(socket) : server.accept(socket, route)),
+      onRoute: (socket, route) =>
+        o.onRoute ? o.onRoute(socket) : server.accept(socket, o.changeRoute?.(route) ?? route),
     });
     const agent = {
       tunnel,

@@ -234,17 +234,27 @@ test("a host of another cluster is not trusted, whatever its id", async () => {
   await assert.rejects(dialing, UntrustedAgentError);
 });
 
-test("a certificate of another session is refused by the agent", async () => {
-  await using proxy = await TestProxy.start();
-  const agent = await proxy.addAgent("agent-1", { authorize: () => assert.fail("not asked") });
-  const session = await proxy.session(undefined, { certSessionId: "ab".repeat(16) });
-  await assert.rejects(dialAppLink({ ...clientTools(), session, proxies: [proxy.address] }), LinkClosedError);
-  assert.equal(agent.counters.get("link.handshake"), 1);
-});
+const OTHER_SESSION = "ab".repeat(16);
+
+for (const [what, certSessionId, routeSessionId] of [
+  ["neither token nor route", OTHER_SESSION, undefined],
+  ["not the token", OTHER_SESSION, OTHER_SESSION],
+  ["not the route", undefined, OTHER_SESSION],
+]) {
+  test(`a certificate whose session is that of ${what} is refused by the agent`, async () => {
+    await using proxy = await TestProxy.start();
+    const agent = await proxy.addAgent("agent-1", {
+      changeRoute: (route) => ({ ...route, sessionId: routeSessionId ?? route.sessionId }),
+    });
+    const session = await proxy.session(undefined, certSessionId ? { certSessionId } : {});
+    await assert.rejects(dialAppLink({ ...clientTools(), session, proxies: [proxy.address] }), LinkClosedError);
+    assert.equal(agent.counters.get("link.handshake"), 1);
+  });
+}
 
 test("a certificate of a foreign user authority is refused by the agent", async () => {
   await using proxy = await TestProxy.start();
-  const agent = await proxy.addAgent("agent-1", { authorize: () => assert.fail("not asked") });
+  const agent = await proxy.addAgent("agent-1");
   const foreign = await (await TestAuthority.create()).session(["agent-1"]);
   const session = { ...foreign, hostCas: [proxy.authority.hostCa.certPem] };
   proxy.know(session);
