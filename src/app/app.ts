@@ -158,7 +158,6 @@ class Agent implements AppService {
 
   async #drain(graceMs: number): Promise<void> {
     this.#proxies.drain();
-    this.#links.drain();
     await Promise.all([this.#registrations.withdraw(), this.#links.close(graceMs)]);
     await this.close();
   }

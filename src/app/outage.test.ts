@@ -126,6 +126,7 @@ test("draining takes back the announcements, refuses new connections and lets op
   assert.equal(await stream, "end");
   link.close("done");
   await drained;
+  assert.equal((await eventsOf(session.sessionId)).length, 2, "the end waits for the records' delivery");
 });
 
 test("an agent that dies resets its connections and is taken off the routes", async () => {
