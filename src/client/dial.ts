@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
-import { messageOf } from "../base/mod.ts";
 import { ProxyUnreachableError } from "./errors.ts";
+import { reasonOf } from "./reasons.ts";
 import { splitHostPort } from "./web.ts";
 
 /** A TCP connection to a proxy's one port; what is spoken on it is the caller's affair. */
@@ -15,7 +15,7 @@ export function dialProxy(address: string, signal: AbortSignal): Promise<Socket>
     };
     const onError = (cause: Error) =>
       settle(() => {
-        reject(new ProxyUnreachableError(`the proxy ${address} cannot be reached: ${messageOf(cause)}`, { cause }));
+        reject(new ProxyUnreachableError(`the proxy ${address} cannot be reached: ${reasonOf(cause)}`, { cause }));
       });
     const onAbort = () =>
       settle(() => {

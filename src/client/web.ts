@@ -3,8 +3,8 @@ import { request } from "node:https";
 import path from "node:path";
 import tls from "node:tls";
 import { z } from "zod";
-import { messageOf } from "../base/mod.ts";
 import { NotAProxyError, ProxyUnreachableError, ProxyUntrustedError } from "./errors.ts";
+import { reasonOf } from "./reasons.ts";
 
 /** Longest wait for one web answer of a proxy. */
 const WEB_TIMEOUT_MS = 10_000;
@@ -147,11 +147,11 @@ function explainWebFailure(address: string, cause: Error): Error {
   const code = (cause as NodeJS.ErrnoException).code ?? "";
   if (UNTRUSTED.has(code)) {
     return new ProxyUntrustedError(
-      `the web certificate of ${address} is not trusted (${cause.message}).\n` +
+      `the web certificate of ${address} is not trusted: ${reasonOf(cause)}.\n` +
         "If your organization has a certificate authority of its own, name its certificate with SSL_CERT_FILE or SSL_CERT_DIR.\n" +
         "To go on without checking who answers, which is not safe, use --insecure.",
       { cause },
     );
   }
-  return new ProxyUnreachableError(`the proxy ${address} cannot be reached: ${messageOf(cause) || code}`, { cause });
+  return new ProxyUnreachableError(`the proxy ${address} cannot be reached: ${reasonOf(cause)}`, { cause });
 }
