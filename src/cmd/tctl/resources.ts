@@ -11,6 +11,7 @@ import {
   NotFoundError,
   parseDocuments,
   type Resource,
+  RevisionMismatchError,
   renderJson,
   renderYaml,
 } from "../../api/mod.ts";
@@ -141,7 +142,14 @@ async function edit(rpc: RpcClient, ref: Required<ResourceRef>, editor: string):
       `renaming ${titleOf(ref.kind, ref.name)} is not possible: create the new one and delete the old`,
     );
   }
-  await rpc.call("resource.update", { resource: edited });
+  await rpc.call("resource.update", { resource: edited }).catch((cause: unknown) => {
+    if (!(cause instanceof RevisionMismatchError)) throw cause;
+    throw new RevisionMismatchError(
+      `the revision of ${titleOf(ref.kind, ref.name)} does not match: it was changed while you edited it, ` +
+        'and your edit was not saved; run "tctl edit" again to work from the latest state',
+      { cause },
+    );
+  });
   print(`${titleOf(ref.kind, ref.name)} has been updated\n`);
 }
 
