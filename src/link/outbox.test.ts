@@ -55,6 +55,20 @@ test("what is written stays unchanged until a later frame is acknowledged", () =
   }
 });
 
+test("unnumbered frames behind the last acknowledged one stay unchanged, too", () => {
+  const { carrier, written } = slowCarrier();
+  const outbox = new Outbox(carrier, new TestClock());
+  outbox.data(1, new Uint8Array(100));
+  const copies: Uint8Array[] = [];
+  for (let id = 0; id < 3 * SEGMENT_LEN; id += PING.length) {
+    outbox.unnumbered(encodeFrame({ type: "ping", id }));
+    if (id % 1024 === 0) outbox.flush();
+    for (const bytes of written.slice(copies.length)) copies.push(bytes.slice());
+    if (id === SEGMENT_LEN) assert.equal(outbox.acknowledge(1), undefined);
+  }
+  assert.deepEqual(written, copies);
+});
+
 test("only numbered frames count as unacknowledged, and only sent ones can be acknowledged", () => {
   const { carrier } = slowCarrier();
   const outbox = new Outbox(carrier, new TestClock());
