@@ -148,7 +148,7 @@ export class TestCluster implements AsyncDisposable {
 
   async startAuth(): Promise<void> {
     await mkdir(join(this.dataDir, "backend"), { recursive: true, mode: 0o700 });
-    const backend = await openSqlite(join(this.dataDir, "backend", "sqlite.db"), { clock: systemClock });
+    const backend = openSqlite(join(this.dataDir, "backend", "sqlite.db"), { clock: systemClock });
     const audit = await openAuditLog({ dir: join(this.dataDir, "log"), clock: systemClock });
     this.auth = await startAuth({
       config: { clusterName: TEST_CLUSTER, listenAddr: this.#authAddress, secondFactors: [] },
