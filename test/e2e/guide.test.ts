@@ -36,7 +36,7 @@ class Reader {
   }
 
   async follow(step: Step, t: TestContext): Promise<void> {
-    const name = `${step.section}: ${Object.entries(step)[1]?.[1]}`;
+    const name = `${step.section}: ${subject(step)}`;
     if (step.exception !== undefined) t.diagnostic(`not followed (${step.exception}): ${name}`);
     else await t.test(name, () => this.#follow(step));
   }
@@ -137,6 +137,13 @@ async function auditTellsOfIt(cluster: GuideCluster): Promise<void> {
   const ends = await cluster.audit("app.session.end");
   assert.ok(starts.some(({ app_name, user }) => app_name === "tcp-app" && user === "email@example.com"));
   assert.ok(ends.some(({ app_public_addr }) => app_public_addr === "tcp-app.company.test"));
+}
+
+function subject(step: Step): string {
+  if ("run" in step) return step.run;
+  if ("install" in step) return step.install;
+  if ("edit" in step) return step.edit;
+  return "file" in step ? step.file : step.do;
 }
 
 /** Columns may be padded by any number of blanks. */
