@@ -2,6 +2,7 @@
 export const HEADER_LEN = 8;
 /** Octets: with its header a full frame is 16,384, exactly one TLS record (RFC 8446 §5.1). */
 export const MAX_PAYLOAD = 16_376;
+/** Octets of a full frame. */
 export const MAX_FRAME = HEADER_LEN + MAX_PAYLOAD;
 /** Octets of one write and of one replay segment: four full records, filled by one 65,504-octet read. */
 export const SEGMENT_LEN = 4 * MAX_FRAME;
@@ -49,5 +50,7 @@ export const OPEN_TIMEOUT_MS = 5_000;
 /** From our last frame to the peer's end of the carrier. */
 export const CLOSE_TIMEOUT_MS = 2_000;
 
+/** The oldest link version spoken here … */
 export const VERSION_MIN = 1;
+/** … and the newest. HELLO carries both. */
 export const VERSION_MAX = 1;

@@ -34,6 +34,16 @@ test("one 65,504-octet piece is one write of four full records", () => {
   );
 });
 
+test("bulk data behind a small frame ends with its TLS record again", () => {
+  const { carrier, written } = slowCarrier();
+  const outbox = new Outbox(carrier, new TestClock());
+  outbox.unnumbered(PING);
+  const lengths: number[] = [];
+  for (let i = 0; i < 4; i++) lengths.push(outbox.data(1, new Uint8Array(MAX_PAYLOAD)));
+  assert.deepEqual(lengths, [MAX_PAYLOAD - PING.length, MAX_PAYLOAD, MAX_PAYLOAD, MAX_PAYLOAD]);
+  assert.equal(written[0]!.length, SEGMENT_LEN);
+});
+
 test("what is written stays unchanged until a later frame is acknowledged", () => {
   const { carrier, written } = slowCarrier();
   const outbox = new Outbox(carrier, new TestClock());

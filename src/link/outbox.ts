@@ -1,7 +1,7 @@
 import { type Clock, type Malformed, malformed } from "../base/mod.ts";
 import type { Carrier } from "./carrier.ts";
 import { writeDataHeader } from "./frames.ts";
-import { HEADER_LEN, MAX_PAYLOAD, REPLAY_LIMIT, SEGMENT_LEN, SPARE_SEGMENTS } from "./limits.ts";
+import { HEADER_LEN, MAX_FRAME, MAX_PAYLOAD, REPLAY_LIMIT, SEGMENT_LEN, SPARE_SEGMENTS } from "./limits.ts";
 import { Pacer } from "./pacing.ts";
 
 /** Octets under which the rest of a segment is not worth a DATA frame. */
@@ -83,7 +83,7 @@ export class Outbox {
   /** Copies the beginning of `bytes` into one DATA frame; returns how much. */
   data(stream: number, bytes: Uint8Array): number {
     const segment = this.#roomFor(HEADER_LEN + Math.min(bytes.length, MIN_PIECE));
-    const length = Math.min(bytes.length, MAX_PAYLOAD, SEGMENT_LEN - segment.filled - HEADER_LEN);
+    const length = Math.min(bytes.length, roomInRecord(segment), SEGMENT_LEN - segment.filled - HEADER_LEN);
     writeDataHeader(segment.bytes, segment.filled, stream, length);
     segment.bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length), segment.filled + HEADER_LEN);
     segment.filled += HEADER_LEN + length;
@@ -149,4 +149,13 @@ export class Outbox {
     this.#freeSegments();
     return segment;
   }
+}
+
+/**
+ * Octets of payload that end a DATA frame with its TLS record: a write begins a
+ * record, and a frame across two records costs the reader a copy.
+ */
+function roomInRecord(segment: Segment): number {
+  const room = MAX_FRAME - ((segment.filled - segment.flushed) % MAX_FRAME) - HEADER_LEN;
+  return room >= MIN_PIECE ? room : MAX_PAYLOAD;
 }

@@ -39,7 +39,8 @@ export class AgentControl {
   readonly #channel: ControlChannel;
   readonly #key: Uint8Array;
   readonly #numbers = new ReplayWindow();
-  readonly #idle: DataConnection[] = [];
+  /** Oldest first. */
+  readonly #idle = new Set<DataConnection>();
   readonly #waiters: Array<(connection: DataConnection | undefined) => void> = [];
   #wanted = MIN_IDLE;
   #decay: { cancel(): void } | undefined;
@@ -65,22 +66,23 @@ export class AgentControl {
   /** A connection with a free greeting; false where it is not genuine or was here before. */
   offer(socket: Socket, greeting: Greeting, bytes: Uint8Array): boolean {
     if (!isGreetingGenuine(this.#key, greeting, bytes) || !this.#numbers.take(greeting.number)) return false;
-    if (this.#idle.length >= MAX_IDLE) return false;
+    if (this.#idle.size >= MAX_IDLE) return false;
     const connection = new DataConnection(socket, this.#key, greeting.number);
     const waiter = this.#waiters.shift();
     if (waiter) {
       waiter(connection);
     } else {
-      this.#idle.push(connection);
-      connection.watch(() => this.#idle.splice(this.#idle.indexOf(connection), 1));
+      this.#idle.add(connection);
+      connection.watch(() => this.#idle.delete(connection));
     }
     return true;
   }
 
   /** An idle connection, or the next that comes within a second. */
   take(): Promise<DataConnection | undefined> {
-    const connection = this.#idle.shift();
-    if (this.#idle.length < this.#wanted / 2) this.#wantMore();
+    const connection = this.#idle.values().next().value;
+    if (connection) this.#idle.delete(connection);
+    if (this.#idle.size < this.#wanted / 2) this.#wantMore();
     if (connection) return Promise.resolve(connection);
     if (this.#waiters.length >= MAX_ROUTE_WAITERS) return Promise.resolve(undefined);
     return new Promise((resolve) => {
@@ -149,7 +151,7 @@ export class AgentControl {
 
   #end(reason: string): void {
     this.#decay?.cancel();
-    for (const { socket } of this.#idle.splice(0)) socket.destroy();
+    for (const { socket } of this.#idle) socket.destroy();
     for (const waiter of this.#waiters.splice(0)) waiter(undefined);
     this.#events.gone(this, reason);
   }

@@ -1,7 +1,7 @@
 import type { TLSSocket } from "node:tls";
 import { type Clock, isMalformed, type Malformed, malformed, VERSION } from "../base/mod.ts";
 import { KeepAlive } from "../link/mod.ts";
-import { MAX_CONTROL_LINE } from "./limits.ts";
+import { FAREWELL_TIMEOUT_MS, MAX_CONTROL_LINE } from "./limits.ts";
 
 export const CONTROL_ALPN = "tp-control/1";
 /** Of the messages below; said by both ends first. */
@@ -74,6 +74,7 @@ export interface ControlEvents {
 /** One end of a control connection: messages, signs of life, and the one end. */
 export class ControlChannel {
   readonly #socket: TLSSocket;
+  readonly #clock: Clock;
   readonly #events: ControlEvents;
   readonly #lines = new LineReader();
   readonly #keepAlive: KeepAlive;
@@ -82,6 +83,7 @@ export class ControlChannel {
 
   constructor(socket: TLSSocket, clock: Clock, events: ControlEvents) {
     this.#socket = socket;
+    this.#clock = clock;
     this.#events = events;
     socket.setNoDelay(true);
     this.#keepAlive = new KeepAlive(clock, {
@@ -108,6 +110,9 @@ export class ControlChannel {
     this.#reason = reason;
     this.send({ type: "bye", reason });
     this.#socket.destroySoon();
+    // A peer that does not read would keep the farewell, and the socket, for ever.
+    const timer = this.#clock.after(FAREWELL_TIMEOUT_MS, () => this.#socket.destroy());
+    this.#socket.once("close", () => timer.cancel());
     this.#end();
   }
 

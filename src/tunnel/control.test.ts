@@ -5,11 +5,12 @@ import { test } from "node:test";
 import * as tls from "node:tls";
 import { TLS_DEFAULTS } from "../pki/mod.ts";
 import { AgentTunnel } from "./agent-tunnel.ts";
-import { CONTROL_ALPN } from "./control-wire.ts";
-import { GREETING_LEN } from "./data-wire.ts";
+import { CONTROL_ALPN, hello } from "./control-wire.ts";
+import { dataKey, encodeGreeting, GREETING_LEN } from "./data-wire.ts";
 import { dialAppLink } from "./dial-app-link.ts";
 import { clientTools, TestAuthority, TestProxy } from "./path-harness.ts";
 import { relay } from "./relay.ts";
+import { connectTls } from "./tls-ends.ts";
 import type { HostCredentials } from "./types.ts";
 
 async function until(condition: () => boolean): Promise<void> {
@@ -114,6 +115,41 @@ test("clients beyond the idle connections wait for new ones", async () => {
     }),
   );
   for (const link of links) link.close("shutdown");
+});
+
+test("an agent that does not answer ROUTE is left after a second for the next", async () => {
+  await using proxy = await TestProxy.start();
+  const credentials = await proxy.authority.host("agent-mute", ["App"]);
+  const control = await connectTls({
+    address: proxy.address,
+    alpn: [CONTROL_ALPN],
+    certPem: credentials.certPem,
+    keyPem: credentials.keyPem,
+    serverCas: credentials.hostCas,
+    checkServerIdentity: () => undefined,
+    timeoutMs: 5000,
+    signal: new AbortController().signal,
+  });
+  const welcome = new Promise<string>((resolve) => control.once("data", (line) => resolve(String(line))));
+  control.write(`${JSON.stringify(hello("00".repeat(8)))}\n`);
+  const { controlId } = JSON.parse((await welcome).split("\n")[0]!) as { controlId: string };
+  const mute = connect({ host: "127.0.0.1", port: proxy.port });
+  mute.write(encodeGreeting(dataKey(control), { controlId, number: 1 }));
+  const offered = new Promise<number>((resolve) => mute.once("data", (route) => resolve((route as Buffer).length)));
+  const cut = new Promise((resolve) => mute.once("close", resolve));
+
+  await proxy.addAgent("agent-2");
+  proxy.agentIds = ["agent-mute", "agent-2"];
+  const { link, agent } = await dialAppLink({
+    ...clientTools(),
+    session: await proxy.session(),
+    proxies: [proxy.address],
+  });
+  assert.ok((await offered) > 0);
+  assert.equal(agent.hostId, "agent-2");
+  await cut;
+  link.close("shutdown");
+  control.destroy();
 });
 
 test("a greeting counts once", async () => {

@@ -17,8 +17,9 @@ export const TOKEN_LEN = 48;
 export const REPLAY_WINDOW = 1_024;
 /** An unknown session's ClientHello waits this long for the proxy's view of sessions. */
 export const SESSION_WAIT_MS = 2_000;
-/** New carriers of one session: each second, and at once. */
+/** New carriers of one session each second … */
 export const CARRIERS_PER_SECOND = 10;
+/** … and at once. */
 export const CARRIER_BURST = 20;
 /** Relays of one session at a time. */
 export const MAX_LIVE_CARRIERS = 16;
@@ -29,6 +30,8 @@ export const MAX_TRACKED_SESSIONS = 65_536;
 export const MAX_CONTROL_LINE = 4 * 1024;
 /** From the first octet of a control connection to its hello or welcome. */
 export const CONTROL_HELLO_TIMEOUT_MS = 10_000;
+/** From a control connection's last message to its end. */
+export const FAREWELL_TIMEOUT_MS = 2_000;
 /** Control connections of one proxy. */
 export const MAX_CONTROLS = 1_024;
 /** An agent tries a lost proxy again after this … */
@@ -38,8 +41,9 @@ export const RECONNECT_MAX_MS = 4_000;
 /** TCP connect, and TLS handshake, each. */
 export const CONNECT_TIMEOUT_MS = 5_000;
 
-/** Idle data connections that an agent keeps at one proxy: without demand, and at most. */
+/** Idle data connections that an agent keeps at one proxy without demand … */
 export const MIN_IDLE = 2;
+/** … and at most. */
 export const MAX_IDLE = 64;
 /** Without running short, the wanted number halves after so long. */
 export const IDLE_DECAY_MS = 60_000;
@@ -56,8 +60,9 @@ export const MAX_ROUTE_ATTEMPTS = 4;
 
 /** From the agent's accept of a relayed socket to the end of its TLS handshake. */
 export const LINK_HANDSHAKE_TIMEOUT_MS = 10_000;
-/** Handshakes under way and links at one agent process. */
+/** Handshakes under way at one agent process. */
 export const MAX_HANDSHAKES = 1_024;
+/** Links of one agent process. */
 export const MAX_LINKS = 8_192;
 /** Times that a client tries again with its next counter. */
 export const TOKEN_RETRIES = 3;
