@@ -2,6 +2,8 @@
 
 /** Octets of a request body: a form or a small JSON document, nothing larger is ever asked for. */
 export const MAX_WEB_BODY_LEN = 16 * 1024;
+/** Octets of a larger body that are read and dropped before it is refused. */
+export const MAX_WEB_DISCARD_LEN = 1024 * 1024;
 /** Octets of a request's line and headers together. */
 export const MAX_WEB_HEADER_LEN = 16 * 1024;
 /** A web TLS handshake that takes longer is given up. */

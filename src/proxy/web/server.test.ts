@@ -64,6 +64,7 @@ async function ask(s: Served, path: string, o: { method?: string; body?: string 
     headers: { Host: "c.test" },
     agent: false,
   });
+  outgoing.on("error", () => {}); // After the answer: `once` below hears of those before.
   outgoing.end(o.body);
   const [response] = (await once(outgoing, "response")) as [import("node:http").IncomingMessage];
   let text = "";
@@ -115,8 +116,15 @@ test("too much is refused: body with and without a length, headers", async (t) =
   const body = "x".repeat(MAX_WEB_BODY_LEN + 1);
   assert.equal((await ask(s, "/webapi/users/password/token", { method: "PUT", body })).status, 413);
 
-  const chunked = `PUT / HTTP/1.1\r\nHost: c.test\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n`;
+  const chunked = `PUT / HTTP/1.1\r\nHost: c.test\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
   assert.match(await raw(s, chunked), /^HTTP\/1\.1 413 /);
+
+  // Far too much: answered, or cut off when the answer came to nothing.
+  const endless = Buffer.alloc(8 * 1024 * 1024, "x").toString();
+  await ask(s, "/webapi/users/password/token", { method: "PUT", body: endless }).then(
+    ({ status }) => assert.equal(status, 413),
+    (error: NodeJS.ErrnoException) => assert.match(error.code ?? "", /ECONNRESET|EPIPE/),
+  );
 
   await raw(s, `GET / HTTP/1.1\r\nHost: c.test\r\nX: ${"x".repeat(20_000)}\r\n\r\n`);
   await raw(s, "what is this\r\n\r\n");
@@ -134,10 +142,12 @@ test("a request that does not arrive in time is given up", async (t) => {
 
 test("close cuts what is open", async (t) => {
   const s = await served(t);
-  const idle = raw(s, "GET / HTTP/1.1\r\n");
-  while (s.web.connections === 0) await sleep(5);
+  const idle = connect({ host: "127.0.0.1", port: s.port, ca: s.ca, servername: "c.test" });
+  await once(idle, "secureConnect");
+  idle.on("error", () => {});
+  const closed = once(idle, "close");
   s.web.close();
-  await idle;
+  await closed;
   await allGone(s);
 });
 

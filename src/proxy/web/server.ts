@@ -7,6 +7,7 @@ import {
   MAX_REQUESTS_PER_CONNECTION,
   MAX_WEB_BODY_LEN,
   MAX_WEB_CONNECTIONS,
+  MAX_WEB_DISCARD_LEN,
   MAX_WEB_HEADER_LEN,
   WEB_HANDSHAKE_MS,
   WEB_HEADERS_MS,
@@ -102,7 +103,7 @@ export class WebServer {
       log.error({ error: messageOf(error), path: request.url?.split("?", 1)[0] }, "a web request failed");
       answer = jsonError(500, "the proxy could not answer: see its log");
     }
-    // What is left of a body that was too large is not read: the connection ends with the answer.
+    // What is left of a body that was far too large is not read: the connection ends with the answer.
     const headers = { ...answer.headers, ...(answer.status === 413 ? { Connection: "close" } : {}) };
     response.writeHead(answer.status, { ...headers, "Content-Length": answer.body.length });
     response.end(answer.body);
@@ -120,18 +121,23 @@ export class WebServer {
   }
 }
 
-/** `undefined` where it is larger than allowed. Rejects when the client goes away. */
+/**
+ * `undefined` where it is larger than allowed. What is moderately larger is
+ * read to its end and dropped, since unread octets would turn the end of our
+ * answer into a reset that may overtake it. Rejects when the client goes away.
+ */
 function readBody(request: IncomingMessage): Promise<Uint8Array | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array | undefined>();
   const parts: Uint8Array[] = [];
   let length = 0;
+  if (Number(request.headers["content-length"] ?? 0) > MAX_WEB_DISCARD_LEN) resolve(undefined);
   request.on("data", (part: Uint8Array) => {
     length += part.length;
     if (length <= MAX_WEB_BODY_LEN) parts.push(part);
     // Not destroyed, as leaving a `for await` would: the answer still has to go out.
-    else resolve(undefined);
+    else if (length > MAX_WEB_DISCARD_LEN) resolve(undefined);
   });
-  request.on("end", () => resolve(Buffer.concat(parts)));
+  request.on("end", () => resolve(length > MAX_WEB_BODY_LEN ? undefined : Buffer.concat(parts)));
   request.on("error", reject);
   return promise;
 }
