@@ -81,7 +81,7 @@ test("two connections of one session are two streams in the audit log", async ()
 test("an app that does not listen is refused, and the failure audited", async () => {
   const { session } = await cluster.appSession(alice, "down");
   const { link } = await cluster.dialLink(session);
-  await assert.rejects(link.open(0), { code: "LINK_REFUSED", refusal: "connection-refused" });
+  await assert.rejects(link.open(0), { code: "link.refused", refusal: "connection-refused" });
   const [failure] = await eventsOf(session.sessionId, 1);
   assert.equal(failure?.code, "T2007E");
   assert.match(String(failure?.error), /refused the connection/);

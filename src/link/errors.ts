@@ -3,7 +3,7 @@ import type { CloseCode, RefusalCode } from "./codes.ts";
 
 /** The agent answered OPEN with REFUSED. */
 export class LinkRefusedError extends OperationError {
-  readonly code = "LINK_REFUSED";
+  readonly code = "link.refused";
   readonly refusal: RefusalCode;
   override readonly retryable: boolean;
 
@@ -16,7 +16,7 @@ export class LinkRefusedError extends OperationError {
 
 /** The link ended, or was never established. */
 export class LinkClosedError extends OperationError {
-  readonly code = "LINK_CLOSED";
+  readonly code = "link.closed";
   readonly closeCode: CloseCode;
   /** What its streams were reset with. */
   readonly reason: ResetReason;
@@ -32,7 +32,7 @@ export class LinkClosedError extends OperationError {
 
 /** The peer ends its work: use another link. */
 export class LinkDrainingError extends OperationError {
-  readonly code = "LINK_DRAINING";
+  readonly code = "link.draining";
   override readonly retryable = true;
 
   constructor() {
@@ -42,7 +42,7 @@ export class LinkDrainingError extends OperationError {
 
 /** No answer to OPEN in time. */
 export class LinkOpenTimeoutError extends OperationError {
-  readonly code = "LINK_OPEN_TIMEOUT";
+  readonly code = "link.open-timeout";
   override readonly retryable = true;
 
   constructor(timeoutMs: number) {
@@ -52,7 +52,7 @@ export class LinkOpenTimeoutError extends OperationError {
 
 /** Too many streams or unanswered OPENs on this link. */
 export class LinkLimitError extends OperationError {
-  readonly code = "LINK_LIMIT";
+  readonly code = "link.limit";
   override readonly retryable = true;
 
   constructor(what: string, limit: number) {

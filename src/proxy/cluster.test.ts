@@ -86,7 +86,7 @@ test("links without the session's key, or with a token that was used, wake no ag
   await cluster.createUser("dave", PASSWORD);
   const dave = await cluster.login("dave", PASSWORD);
   const { session } = await cluster.appSession(dave, "echo");
-  await assert.rejects(cluster.dialLink({ ...session, routeKey: randomBytes(32) }), { code: "TUNNEL_SESSION_UNKNOWN" });
+  await assert.rejects(cluster.dialLink({ ...session, routeKey: randomBytes(32) }), { code: "tunnel.session-unknown" });
 
   const { link } = await cluster.dialLink(session);
   // Counters from the start again: each one that was used is refused, the next is tried.

@@ -2,7 +2,7 @@ import { messageOf, OperationError } from "../base/mod.ts";
 
 /** No TCP connection or no TLS with a proxy. */
 export class ProxyUnreachableError extends OperationError {
-  readonly code = "TUNNEL_PROXY_UNREACHABLE";
+  readonly code = "tunnel.proxy-unreachable";
   override readonly retryable = true;
 
   constructor(proxy: string, cause: unknown) {
@@ -12,7 +12,7 @@ export class ProxyUnreachableError extends OperationError {
 
 /** The proxy has no agent of the app, or none that answers. */
 export class NoAgentError extends OperationError {
-  readonly code = "TUNNEL_NO_AGENT";
+  readonly code = "tunnel.no-agent";
   override readonly retryable = true;
 
   constructor(proxy: string) {
@@ -22,7 +22,7 @@ export class NoAgentError extends OperationError {
 
 /** The proxy did not accept the route token, with any counter. */
 export class SessionUnknownError extends OperationError {
-  readonly code = "TUNNEL_SESSION_UNKNOWN";
+  readonly code = "tunnel.session-unknown";
   override readonly retryable = true;
 
   constructor(proxy: string) {
@@ -32,7 +32,7 @@ export class SessionUnknownError extends OperationError {
 
 /** The certificate of the host that answered is not one of the session's agents. Nothing was told to it. */
 export class UntrustedAgentError extends OperationError {
-  readonly code = "TUNNEL_UNTRUSTED_AGENT";
+  readonly code = "tunnel.untrusted-agent";
 
   constructor(proxy: string, cause: unknown) {
     super(`the agent that answered through ${proxy} is not one of the app's: ${messageOf(cause)}`, { cause });

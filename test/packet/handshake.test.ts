@@ -160,13 +160,13 @@ test("active open: refused, and not answered", async () => {
   const remote = { address: CLIENT, port: CLIENT_PORT };
   const refused = rig.stack.connect(local, remote);
   rig.expect({ flags: "S" });
-  await assert.rejects(rig.stack.connect(local, remote), { code: "tcp-address-in-use" });
+  await assert.rejects(rig.stack.connect(local, remote), { code: "net.address-in-use" });
   rig.send({ flags: "RA", seq: 0, ack: 1 });
-  await assert.rejects(refused, { code: "tcp-refused" });
+  await assert.rejects(refused, { code: "net.refused" });
 
   const silent = rig.stack.connect(local, remote);
   rig.clock.advance(181_000);
-  await assert.rejects(silent, { code: "tcp-timeout" });
+  await assert.rejects(silent, { code: "net.timeout" });
   assert.equal(rig.stack.connections, 0);
 });
 

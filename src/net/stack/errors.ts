@@ -2,7 +2,7 @@ import { OperationError } from "../../base/mod.ts";
 
 /** The peer answered our SYN with RST. */
 export class ConnectionRefusedError extends OperationError {
-  readonly code = "tcp-refused";
+  readonly code = "net.refused";
 
   constructor(remote: string) {
     super(`${remote} refused the connection: nothing listens on that port`);
@@ -11,7 +11,7 @@ export class ConnectionRefusedError extends OperationError {
 
 /** The peer did not answer our SYN. */
 export class ConnectTimeoutError extends OperationError {
-  readonly code = "tcp-timeout";
+  readonly code = "net.timeout";
   override readonly retryable = true;
 
   constructor(remote: string) {
@@ -21,7 +21,7 @@ export class ConnectTimeoutError extends OperationError {
 
 /** The pair of endpoints has a connection already, or none may be added. */
 export class AddressInUseError extends OperationError {
-  readonly code = "tcp-address-in-use";
+  readonly code = "net.address-in-use";
 
   constructor(local: string, remote: string) {
     super(`${local} is already connected to ${remote}: use another local port`);
@@ -30,7 +30,7 @@ export class AddressInUseError extends OperationError {
 
 /** The stack was closed. */
 export class StackClosedError extends OperationError {
-  readonly code = "tcp-stack-closed";
+  readonly code = "net.stack-closed";
 
   constructor() {
     super("the network stack was closed");
