@@ -9,6 +9,7 @@ import {
   readlinkSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -57,6 +58,7 @@ test("ours comes first, the former ones behind it, and what would pass us by is 
 
 test("apply, apply again, undo: the former file is back and nothing beside it", () => {
   writeFileSync(paths.conf, FORMER, { mode: 0o640 });
+  utimesSync(paths.conf, 1_000_000_000, 1_000_000_000);
   applyResolvConf(paths, SERVER);
   applyResolvConf(paths, "100.64.9.9");
   assert.match(
@@ -67,6 +69,7 @@ test("apply, apply again, undo: the former file is back and nothing beside it", 
   assert.equal(undo().status, 0);
   assert.equal(conf(), FORMER);
   assert.equal(lstatSync(paths.conf).mode & 0o777, 0o640);
+  assert.equal(lstatSync(paths.conf).mtimeMs, 1_000_000_000_000);
   assert.deepEqual(readdirSync(dir), ["resolv.conf"]);
   assert.equal(undo().status, 0); // and once more is harmless
   assert.equal(conf(), FORMER);

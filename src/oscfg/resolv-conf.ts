@@ -1,4 +1,5 @@
 import {
+  chownSync,
   closeSync,
   copyFileSync,
   fsyncSync,
@@ -9,6 +10,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -102,7 +104,12 @@ function backUp(paths: ResolvConfPaths): void {
   rmSync(temporary, { force: true });
   if (found.isSymbolicLink()) symlinkSync(readlinkSync(paths.conf), temporary);
   else copyFileSync(paths.conf, temporary);
-  if (found.isFile()) synced(temporary);
+  if (found.isFile()) {
+    // What comes back is as it was: tools compare owner and time as well.
+    chownSync(temporary, found.uid, found.gid);
+    utimesSync(temporary, found.atimeMs / 1000, found.mtimeMs / 1000);
+    synced(temporary);
+  }
   renameSync(temporary, paths.backup);
 }
 
