@@ -31,6 +31,7 @@ const PROGRAMS = {
   setpriv: "util-linux",
   jq: "jq",
   sudo: "sudo",
+  script: "bsdutils",
   chromium: "chromium",
   tcpdump: "tcpdump",
 } as const;

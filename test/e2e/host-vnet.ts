@@ -1,0 +1,125 @@
+/** `tsh vnet` on the laptop of four hosts, with all that it may change in view. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { sleep } from "../../src/base/mod.ts";
+import type { BackgroundProcess, Machine, RunResult } from "../../src/testkit/mod.ts";
+import { type AppSpec, CLUSTER_NEEDS, GuideCluster, PROXY } from "./guide-cluster.ts";
+
+export const HOST_NEEDS = [...CLUSTER_NEEDS, "dig"] as const;
+export const WEB_PORT = 8080;
+export const ZONES = `Serving TCP apps of ${PROXY} below company.test, ${PROXY}`;
+/** Everything is back at the latest after this (DESIGN, invariant 9). */
+const RESTORE_MS = 1_000;
+
+const PROJECT = join(import.meta.dirname, "../..");
+const DB = "10.77.0.40";
+
+const app = (name: string, port: number, zone = "company.test"): AppSpec => ({
+  name,
+  uri: `tcp://${DB}:${port}`,
+  publicAddr: `${name}.${zone}`,
+});
+
+export class LaptopVnet implements AsyncDisposable {
+  readonly cluster: GuideCluster;
+  /** The laptop as its administrator sees it. */
+  readonly root: Machine;
+  readonly alice: Machine;
+
+  private constructor(cluster: GuideCluster) {
+    this.cluster = cluster;
+    this.root = cluster.hosts.laptop;
+    this.alice = cluster.laptop;
+  }
+
+  /** The zone is there, alice is logged in, VNet does not run. */
+  static async prepare(): Promise<LaptopVnet> {
+    const apps = [app("tcp-app", 5432), app("web", WEB_PORT), app("fresh", WEB_PORT), app("late", 5432, "example.com")];
+    const cluster = await GuideCluster.start({ apps });
+    try {
+      const { laptop, db } = cluster.hosts;
+      await Promise.all([laptop.execOk(["./install"], { cwd: PROJECT }), startWeb(db)]);
+      await cluster.login();
+      await cluster.alice.file("vnet-config.yaml", vnetConfig(["company.test"]));
+      await cluster.alice.type("tctl create vnet-config.yaml");
+      return new LaptopVnet(cluster);
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Starts what brings VNet up, as `machine`'s user; ready when this returns. */
+  async start(command = ["sudo", "tsh", "vnet"], machine = this.alice, env = {}): Promise<BackgroundProcess> {
+    const vnet = machine.spawn("tsh vnet", command, { env });
+    await vnet.waitFor(/^VNet is ready\.\s*$/m);
+    return vnet;
+  }
+
+  /** All that VNet may change on the host, as text. */
+  snapshot(): Promise<string> {
+    const script = `ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; ip -o address
+      ls -l --time-style=+%s /etc/resolv* /etc/*vnet* 2>/dev/null; cat /etc/resolv.conf`;
+    return this.root.execOk(["sh", "-c", script]);
+  }
+
+  /** Fails unless the host is as before within a second; answers after how many ms it was seen to be. */
+  async restored(before: string, since: number): Promise<number> {
+    let now = await this.snapshot();
+    while (now !== before && performance.now() < since + RESTORE_MS) {
+      await sleep(10);
+      now = await this.snapshot();
+    }
+    assert.equal(now, before);
+    return Math.round(performance.now() - since);
+  }
+
+  /** VNet's processes: launcher, user process and guard. */
+  async running(): Promise<string[]> {
+    const listing = await this.root.execOk(["ps", "-e", "-o", "args="]);
+    return listing.split("\n").filter((line) => /tsh\.ts|undo_network/.test(line));
+  }
+
+  /** The pids, inside the laptop, of the launcher and of the user process. */
+  async processes(): Promise<{ launcher: string; user: string }> {
+    const listing = await this.root.execOk(["ps", "-e", "-o", "pid=,ppid=,args="]);
+    const [, user, launcher] = /^\s*(\d+)\s+(\d+) .*tsh\.ts.* vnet-user-process$/m.exec(listing) ?? [];
+    assert.ok(user !== undefined && launcher !== undefined, listing);
+    return { launcher, user };
+  }
+
+  async kill(signal: string, pid: string): Promise<void> {
+    await this.root.execOk(["kill", `-${signal}`, pid]);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.cluster[Symbol.asyncDispose]();
+  }
+}
+
+export function vnetConfig(zones: readonly string[], range?: string): string {
+  const suffixes = zones.map((zone) => `  - suffix: ${zone}\n`).join("");
+  const ipv4 = range === undefined ? "" : `  ipv4_cidr_range: ${range}\n`;
+  return `kind: vnet_config\nversion: v1\nmetadata:\n  name: vnet-config\nspec:\n${ipv4}  custom_dns_zones:\n${suffixes}`;
+}
+
+export const PSQL = ["psql", "postgres://postgres@tcp-app.company.test/postgres", "-Atc"];
+
+/** psql by name: answers where PostgreSQL sees it coming from. */
+export async function clientAddress(machine: Machine): Promise<string> {
+  return (await machine.execOk([...PSQL, "select host(inet_client_addr())"])).trim();
+}
+
+/** How it ended, and after how many ms. */
+export async function timed(machine: Machine, command: string[]): Promise<RunResult & { ms: number }> {
+  const since = performance.now();
+  const result = await machine.exec(command);
+  return { ...result, ms: performance.now() - since };
+}
+
+async function startWeb(db: Machine): Promise<void> {
+  const script = `
+    require("node:http").createServer((request, response) => response.end("hello from " + request.headers.host))
+      .listen(${WEB_PORT}, "${DB}", () => console.log("ready"))`;
+  await db.spawn("web", [process.execPath, "-e", script]).waitFor(/^ready$/m);
+}
