@@ -131,12 +131,8 @@ function arriveSynchronized(tcb: Tcb, seg: Segment, text: Chunk | undefined, now
 /** First check, §3.4. A FIN right at RCV.NXT is taken though the window be closed: it needs no room. */
 function acceptable(tcb: Tcb, seg: Segment, textLen: number, edge: number): boolean {
   const { nxt } = tcb.rcv;
-  const wnd = seq.diff(edge, nxt);
-  if (textLen === 0) {
-    if (wnd === 0) return seg.seq === nxt;
-    // One past the window as well: where a pure ACK stands once the window is filled.
-    return seq.ge(seg.seq, nxt) && seq.le(seg.seq, edge);
-  }
+  // One past the window as well: where a pure ACK stands once the window is filled.
+  if (textLen === 0) return seq.ge(seg.seq, nxt) && seq.le(seg.seq, edge);
   // Any overlap: a super-segment may begin before the window and end behind it.
   return seq.lt(seg.seq, edge) && seq.gt(seq.add(seg.seq, textLen), nxt);
 }
