@@ -167,13 +167,17 @@ test("while Auth is away its connections end at once instead of hanging", async 
 test("an address in use is refused by name", async (t) => {
   const other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");
-  t.after(() => other.close());
+  const dataDir = await mkdtemp(join(tmpdir(), "proxy-"));
+  t.after(async () => {
+    other.close();
+    await rm(dataDir, { recursive: true });
+  });
   const { port } = other.address() as AddressInfo;
   const started = startProxy({
     identity: { hostId: HOST_ID, cluster: CLUSTER, certPem: "", keyPem: "", hostCas: [], userCas: [] },
     config: { webListenAddr: `127.0.0.1:${port}`, publicAddrs: [], tunnelPublicAddrs: [], httpsKeypairs: [] },
     authAddress: NOBODY,
-    dataDir: await mkdtemp(join(tmpdir(), "proxy-")),
+    dataDir,
     hostname: "p",
     clock: systemClock,
     log: silentLogger,
