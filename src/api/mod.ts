@@ -38,6 +38,7 @@ export {
   SECOND_FACTORS,
   type SecondFactor,
 } from "./cluster.ts";
+export type { AppView, ClusterView } from "./cluster-view.ts";
 export { durationText, resourceName, timestamp } from "./common.ts";
 export { parseDocuments } from "./documents.ts";
 export { formatDuration, parseDuration } from "./duration.ts";

@@ -20,6 +20,7 @@ export {
 export { Lifetime } from "./lifetime.ts";
 export { createLogger, type Logger, type LogLevel, type LogOptions, silentLogger } from "./log.ts";
 export { Counters } from "./metrics.ts";
+export { raced } from "./raced.ts";
 export { type Random, randomUint32, seededRandom, systemRandom } from "./random.ts";
 export {
   type ByteStream,

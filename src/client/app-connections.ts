@@ -76,7 +76,7 @@ class AppConnection {
 
   async dial(port: number, signal: AbortSignal): Promise<ByteStream> {
     for (let attempt = 1; ; attempt++) {
-      const { link } = await untilAborted(this.#usableLink(), signal);
+      const { link } = await raced(this.#usableLink(), signal);
       try {
         return await link.open(port, { signal });
       } catch (error) {
@@ -209,14 +209,4 @@ class AppConnection {
 function sessionMayBeOver(error: unknown): boolean {
   if (error instanceof LinkClosedError) return error.closeCode === "session-ended";
   return error instanceof SessionUnknownError;
-}
-
-/** `promise`, or the signal's reason if that comes first; the work goes on for the others that wait. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

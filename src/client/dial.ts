@@ -1,30 +1,14 @@
-import { connect, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { tcpDial } from "../rpc/mod.ts";
 import { ProxyUnreachableError } from "./errors.ts";
 import { reasonOf } from "./reasons.ts";
-import { splitHostPort } from "./web.ts";
 
-/** A TCP connection to a proxy's one port; what is spoken on it is the caller's affair. */
-export function dialProxy(address: string, signal: AbortSignal): Promise<Socket> {
-  const { host, port } = splitHostPort(address);
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port: port ?? 443, noDelay: true });
-    const settle = (run: () => void) => {
-      signal.removeEventListener("abort", onAbort);
-      socket.off("error", onError);
-      run();
-    };
-    const onError = (cause: Error) =>
-      settle(() => {
-        reject(new ProxyUnreachableError(`the proxy ${address} cannot be reached: ${reasonOf(cause)}`, { cause }));
-      });
-    const onAbort = () =>
-      settle(() => {
-        socket.destroy();
-        reject(signal.reason);
-      });
-    socket.once("error", onError);
-    socket.once("connect", () => settle(() => resolve(socket)));
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
-  });
+/** A TCP connection to a proxy's one port, `host:port`; what is spoken on it is the caller's affair. */
+export async function dialProxy(address: string, signal: AbortSignal): Promise<Duplex> {
+  try {
+    return await tcpDial(address)(signal);
+  } catch (cause) {
+    if (signal.aborted) throw cause;
+    throw new ProxyUnreachableError(`the proxy ${address} cannot be reached: ${reasonOf(cause)}`, { cause });
+  }
 }

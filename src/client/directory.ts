@@ -1,4 +1,11 @@
-import { type AppServer, appProtocol, ipv4CidrOf, VNET_CONFIG_NAME } from "../api/mod.ts";
+import {
+  type AppServer,
+  type AppView,
+  appProtocol,
+  type ClusterView,
+  ipv4CidrOf,
+  VNET_CONFIG_NAME,
+} from "../api/mod.ts";
 import { type ByteStream, type Logger, messageOf, sleep } from "../base/mod.ts";
 import { CachedView, type RpcClient } from "../rpc/mod.ts";
 import { AppConnections } from "./app-connections.ts";
@@ -11,22 +18,6 @@ import { splitHostPort } from "./web.ts";
 const FIRST_VIEW_MS = 5_000;
 
 type Kinds = "vnet_config" | "app_server" | "proxy";
-
-export interface AppSummary {
-  readonly name: string;
-  readonly publicAddr: string;
-  readonly protocol: "tcp" | "http";
-  readonly tcpPorts: readonly { readonly port: number; readonly endPort?: number }[];
-}
-
-export interface ClusterSummary {
-  readonly profile: string;
-  readonly cluster: string;
-  readonly proxyHosts: readonly string[];
-  readonly zones: readonly string[];
-  readonly ipv4Cidr: string;
-  readonly apps: readonly AppSummary[];
-}
 
 /** What the user may reach in the clusters they are logged in to, kept up to date, and the way there. */
 export class ClusterDirectory implements AsyncDisposable {
@@ -55,7 +46,7 @@ export class ClusterDirectory implements AsyncDisposable {
       }));
   }
 
-  clusters(): readonly ClusterSummary[] {
+  clusters(): readonly ClusterView[] {
     return this.#clusters.map((cluster) => cluster.summary);
   }
 
@@ -64,7 +55,7 @@ export class ClusterDirectory implements AsyncDisposable {
     return () => this.#listeners.delete(listener);
   }
 
-  dial(cluster: ClusterSummary, app: AppSummary, port: number, signal: AbortSignal): Promise<ByteStream> {
+  dial(cluster: ClusterView, app: AppView, port: number, signal: AbortSignal): Promise<ByteStream> {
     const access = this.#clusters.find(
       ({ profile }) => profile.name === cluster.profile && profile.cluster === cluster.cluster,
     );
@@ -90,7 +81,7 @@ class ClusterAccess {
   readonly view: CachedView<Kinds>;
   readonly connections: AppConnections;
   readonly #rpc: RpcClient;
-  summary: ClusterSummary;
+  summary: ClusterView;
   #told: string;
   #scheduled = false;
 
@@ -130,7 +121,7 @@ class ClusterAccess {
   }
 }
 
-function summarize(profile: Profile, view: CachedView<Kinds>): ClusterSummary {
+function summarize(profile: Profile, view: CachedView<Kinds>): ClusterView {
   const config = view.get("vnet_config", VNET_CONFIG_NAME);
   const announced = view.list("proxy").flatMap((proxy) => proxy.spec.public_addrs);
   const proxyHosts = new Set([profile.name, ...announced.map((address) => splitHostPort(address).host)]);
@@ -145,11 +136,11 @@ function summarize(profile: Profile, view: CachedView<Kinds>): ClusterSummary {
 }
 
 /** One entry for each (name, public_addr): several agents may serve an app. */
-export function summarizeApps(servers: readonly AppServer[]): AppSummary[] {
-  const apps = new Map<string, AppSummary>();
+export function summarizeApps(servers: readonly AppServer[]): AppView[] {
+  const apps = new Map<string, AppView>();
   for (const { spec } of servers) {
     const { app } = spec;
-    const summary: AppSummary = {
+    const summary: AppView = {
       name: app.metadata.name,
       publicAddr: app.spec.public_addr ?? "",
       protocol: appProtocol(app),

@@ -6,7 +6,7 @@
 export { AppConnections, type AppConnectionsOptions } from "./app-connections.ts";
 export { connectCluster, expired, identityOfProfile, isExpired } from "./cluster.ts";
 export { dialProxy } from "./dial.ts";
-export { type AppSummary, ClusterDirectory, type ClusterSummary, summarizeApps } from "./directory.ts";
+export { ClusterDirectory, summarizeApps } from "./directory.ts";
 export {
   AppNotFoundError,
   LoginExpiredError,

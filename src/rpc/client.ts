@@ -1,6 +1,6 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import type { Kind } from "../api/mod.ts";
-import { type Logger, messageOf, silentLogger, sleep } from "../base/mod.ts";
+import { type Logger, messageOf, raced, silentLogger, sleep } from "../base/mod.ts";
 import { Backoff } from "./backoff.ts";
 import { answerOf, failureOf, openRequest } from "./call.ts";
 import { type ClientIdentity, type ClusterTrust, connectApi, type Dial } from "./connection.ts";
@@ -162,14 +162,4 @@ export class RpcClient implements AsyncDisposable {
     if (this.#abort.signal.aborted) session.destroy();
     else if (this.#identity === identity) this.#session = session;
   }
-}
-
-/** `promise`, or the signal's reason if that comes first; the work goes on for others who wait for it. */
-function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

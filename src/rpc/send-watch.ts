@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Kind } from "../api/mod.ts";
+import { raced } from "../base/mod.ts";
 import type { WatchEventOf } from "./contract.ts";
 import { WatchOverflowError } from "./errors.ts";
 import { HEARTBEAT_MS, SILENCE_MS } from "./limits.ts";
@@ -23,7 +24,7 @@ export async function sendWatch(
   const source = events[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await untilAborted(source.next(), signal);
+      const next = await raced(source.next(), signal);
       if (next.done) break;
       if (!writeLine(stream, next.value)) await drained(stream, signal);
     }
@@ -47,17 +48,8 @@ function drained(stream: ServerHttp2Stream, signal: AbortSignal): Promise<void> 
     wait.reject(new WatchOverflowError("the watcher has read nothing for too long: list again"));
   }, SILENCE_MS);
   timer.unref();
-  return untilAborted(wait.promise, signal).finally(() => {
+  return raced(wait.promise, signal).finally(() => {
     clearTimeout(timer);
     stream.removeListener("drain", wait.resolve);
-  });
-}
-
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   });
 }

@@ -1,7 +1,8 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import type { ClusterView } from "../../api/mod.ts";
 import { messageOf, sleep } from "../../base/mod.ts";
-import type { ClusterDirectory, ClusterSummary } from "../../client/mod.ts";
+import type { ClusterDirectory } from "../../client/mod.ts";
 import type { AttachedLauncher, WantedState } from "../../host/mod.ts";
 import { TUN_MTU } from "../../tun/mod.ts";
 import { rangesOf, type VnetAddresses, zonesOf } from "../../vnet/mod.ts";
@@ -75,7 +76,7 @@ export class HostSide {
   }
 }
 
-function wantedState(clusters: readonly ClusterSummary[], addresses: VnetAddresses): WantedState {
+function wantedState(clusters: readonly ClusterView[], addresses: VnetAddresses): WantedState {
   return {
     version: 1,
     mtu: TUN_MTU,
@@ -93,7 +94,7 @@ function isZone(name: string): boolean {
 }
 
 /** Where the proxies are now: no range may take the way to them. */
-async function proxyAddresses(clusters: readonly ClusterSummary[]): Promise<string[]> {
+async function proxyAddresses(clusters: readonly ClusterView[]): Promise<string[]> {
   const hosts = [...new Set(clusters.flatMap((cluster) => cluster.proxyHosts))];
   const found = await Promise.all(
     hosts.map((host) => Promise.race([lookup(host, { all: true }).catch(() => []), sleep(LOOKUP_MS).then(() => [])])),
