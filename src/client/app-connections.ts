@@ -1,5 +1,5 @@
 import type { AppSessionAnswer } from "../api/mod.ts";
-import { type ByteStream, Counters, type Logger, messageOf, systemClock, systemRandom } from "../base/mod.ts";
+import { type ByteStream, Counters, type Logger, messageOf, raced, systemClock, systemRandom } from "../base/mod.ts";
 import { LinkClosedError, LinkDrainingError, LinkRefusedError } from "../link/mod.ts";
 import { createCsr, generateKeyPair, type KeyPair } from "../pki/mod.ts";
 import type { RpcClient } from "../rpc/mod.ts";
