@@ -1,0 +1,105 @@
+/**
+ * What a connection through client, proxy and agent costs, each a process of
+ * its own, beside one TLS connection per stream and beside plain pipes. The
+ * octets of each transfer are compared with what was sent.
+ *
+ * On a busy machine trust the CPU seconds and the ratios, not the rates.
+ */
+import { connection, Echo, startApp, transfer } from "./path/load.ts";
+import { SHAPES, type Shape } from "./path/messages.ts";
+import { PARTS, type Part, Path } from "./path/processes.ts";
+import { report } from "./report.ts";
+
+const ROUNDS = option("rounds", 3);
+const OCTETS = option("mib", 192) * 1024 * 1024;
+const CONNECTIONS = option("connections", 64);
+const ROUND_TRIPS = option("round-trips", 400);
+const DIRECTIONS = ["up", "down"] as const;
+const STREAMS = [1, 8];
+
+/** Figures of all rounds by case and shape. */
+const samples = new Map<string, Record<Shape, number[]>>();
+
+await main();
+
+async function main(): Promise<void> {
+  const appPort = await startApp();
+  using path = await Path.start(appPort);
+  for (const shape of SHAPES) await bulk(path, shape, "up", 1, "warm"); // compiled, and the pools filled
+  for (const shape of SHAPES) await bulk(path, shape, "down", 1, "warm");
+  samples.clear();
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const streams of STREAMS) {
+      for (const direction of DIRECTIONS) {
+        for (const shape of SHAPES) await bulk(path, shape, direction, streams, `${direction} ${streams}`);
+      }
+    }
+    for (const shape of SHAPES) await connections(path, shape);
+    for (const shape of SHAPES) await roundTrips(path, shape, "idle");
+    for (const shape of SHAPES) await besideBulk(path, shape);
+  }
+  print();
+}
+
+async function bulk(path: Path, shape: Shape, direction: "up" | "down", streams: number, name: string): Promise<void> {
+  const before = path.cpu();
+  const start = performance.now();
+  const each = Math.floor(OCTETS / streams);
+  await Promise.all(Array.from({ length: streams }, () => transfer(path.ports[shape], direction, each)));
+  const seconds = (performance.now() - start) / 1000;
+  add(`${name} Gbit/s`, shape, (each * streams * 8) / 1e9 / seconds);
+  const after = path.cpu();
+  const cost = (part: Part) => (after[part] - before[part]) / ((each * streams) / 1e9);
+  for (const part of PARTS) add(`${name} ${part} CPU s/GB`, shape, cost(part));
+  add(`${name} path CPU s/GB`, shape, cost("client") + cost("proxy") + cost("agent"));
+}
+
+/** One after the other: connect, one octet and its echo, close. */
+async function connections(path: Path, shape: Shape): Promise<void> {
+  const start = performance.now();
+  for (let i = 0; i < CONNECTIONS; i++) await connection(path.ports[shape]);
+  add("connections 1/s", shape, CONNECTIONS / ((performance.now() - start) / 1000));
+}
+
+async function roundTrips(path: Path, shape: Shape, name: string): Promise<void> {
+  using echo = new Echo(path.ports[shape]);
+  const times: number[] = [];
+  for (let i = 0; i < ROUND_TRIPS; i++) times.push(await echo.roundTrip());
+  times.sort((a, b) => a - b);
+  add(`round trip ${name} p50 ms`, shape, times[Math.floor(times.length / 2)]!);
+  add(`round trip ${name} p99 ms`, shape, times[Math.floor(times.length * 0.99)]!);
+}
+
+async function besideBulk(path: Path, shape: Shape): Promise<void> {
+  const state = { over: false };
+  const load = (async () => {
+    while (!state.over) await transfer(path.ports[shape], "down", OCTETS / 8);
+  })();
+  await roundTrips(path, shape, "beside bulk");
+  state.over = true;
+  await load;
+}
+
+function add(name: string, shape: Shape, value: number): void {
+  const all = samples.get(name) ?? { link: [], tls: [], raw: [] };
+  all[shape].push(value);
+  samples.set(name, all);
+}
+
+function print(): void {
+  for (const [name, { link, tls, raw }] of samples) {
+    const [what, unit] = [name.slice(0, name.lastIndexOf(" ")), name.slice(name.lastIndexOf(" ") + 1)];
+    for (const [reference, values] of Object.entries({ tls, raw })) {
+      report({ bench: "link", case: `${what} / ${reference}`, value: median(link), unit, reference: median(values) });
+    }
+  }
+}
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+function option(name: string, otherwise: number): number {
+  const given = process.argv.find((arg) => arg.startsWith(`--${name}=`));
+  return given === undefined ? otherwise : Number(given.slice(name.length + 3));
+}
