@@ -40,6 +40,7 @@ export class Stack {
   readonly #datagrams: Datagrams;
   readonly #challenges = new RateLimit(CHALLENGE_ACKS_PER_SECOND);
   readonly #isn: (tuple: Tuple, now: number) => number;
+  readonly #maxConnections: number;
   readonly #host: Host;
   /** Those with something to send at the end of the burst. */
   #marked: Flushable[] = [];
@@ -53,6 +54,7 @@ export class Stack {
 
   constructor(options: StackOptions) {
     this.#o = options;
+    this.#maxConnections = options.maxConnections ?? CONNECTIONS;
     this.#writer = new FrameWriter(options.offload.checksum, options.emit);
     this.#deadlines = new Deadlines(options.clock);
     this.#flows = new FlowTable(options.random);
@@ -106,7 +108,7 @@ export class Stack {
     const tuple = makeTuple(remote, local);
     const remoteText = `${formatIp(remote.address)} port ${remote.port}`;
     if (this.#closed) return Promise.reject(new StackClosedError());
-    if (this.#flows.get(tuple) !== undefined || this.#connections >= CONNECTIONS) {
+    if (this.#flows.get(tuple) !== undefined || this.#connections >= this.#maxConnections) {
       return Promise.reject(new AddressInUseError(`${formatIp(local.address)} port ${local.port}`, remoteText));
     }
     return new Promise((resolve, reject) => {
@@ -247,7 +249,7 @@ export class Stack {
       this.#o.counters.count("tcp.attempts-full");
       return;
     }
-    if (this.#connections >= CONNECTIONS) {
+    if (this.#connections >= this.#maxConnections) {
       this.#o.counters.count("tcp.connections-full");
       this.#reject(tuple, seg, seg.textLen);
       return;

@@ -13,6 +13,8 @@ export interface StackOptions {
   mtu: number;
   /** What our frames may leave to the device; `tso` needs `checksum`. */
   offload: { checksum: boolean; tso: boolean };
+  /** Connections in the table; `limits.CONNECTIONS` unless given. */
+  maxConnections?: number;
   /** Sends a frame; borrowed for the call, which must not call `Stack.input`. */
   emit(frame: Uint8Array): void;
   handlers: StackHandlers;
