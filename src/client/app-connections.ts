@@ -7,6 +7,8 @@ import { type AppLink, dialAppLink, RouteCounters, SessionUnknownError } from ".
 
 /** A link that fails as it opens a stream is replaced once; then the user is told. */
 const MAX_ATTEMPTS = 2;
+/** For an agent's answer to OPEN: longer than its own dialling (4.5 s), and a new connection is refused within 5 s. */
+const OPEN_TIMEOUT_MS = 4_800;
 
 /** An app session with the key that never leaves this process. */
 interface Session {
@@ -150,6 +152,7 @@ class AppConnection {
         return { hostIds: now.agents.map((agent) => agent.host_id), hostCas: now.host_cas };
       },
       signal: this.#abort.signal,
+      openTimeoutMs: OPEN_TIMEOUT_MS,
       clock: systemClock,
       counters: this.#counters,
       log,
