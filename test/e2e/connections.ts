@@ -54,7 +54,8 @@ function hold(id: number, host: string, port: number): void {
     const at = Date.now();
     process.stdout.write(`${JSON.stringify({ id, event, at, after: at - began })}\n`);
   };
-  const socket = connect(port, host, () => socket.write("hello\n"));
+  // One address, as most programs try it: Node's own race of families would hide what the first attempt got.
+  const socket = connect({ host, port, autoSelectFamily: false }, () => socket.write("hello\n"));
   socket.once("data", () => tell("echo"));
   socket.on("error", (error: NodeJS.ErrnoException) => tell(error.code ?? error.message));
   socket.on("end", () => tell("end"));

@@ -23,6 +23,8 @@ const READY_MS = 20_000;
 export interface LoopbackOptions {
   /** The Application Service in a process of its own, joined by token and pin. */
   readonly apart?: boolean;
+  /** A free one by default. */
+  readonly proxyPort?: number;
   /** `host:port` where users find the proxy, if that is not the proxy itself. */
   readonly publicAddr?: string;
   /** Besides `echo`. */
@@ -71,7 +73,7 @@ export class LoopbackCluster implements AsyncDisposable {
       const directory = mkdtempSync(join(tmpdir(), "vnet-bad-input-"));
       life.defer(() => rmSync(directory, { recursive: true, force: true }));
       const echoPort = await startEcho(life);
-      const ports = { proxyPort: await freePort(), authPort: await freePort(), echoPort };
+      const ports = { proxyPort: options.proxyPort ?? (await freePort()), authPort: await freePort(), echoPort };
       const cluster = new LoopbackCluster(options, { life, directory, ...ports });
       await cluster.#start();
       return cluster;
