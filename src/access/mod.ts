@@ -1,10 +1,11 @@
 /**
  * May these roles do this? Pure decisions with their reason, the same in Auth
- * and in every agent. Reads no clock and no storage; knows nothing of locks,
- * second factors or sessions.
+ * and in every agent. Reads no clock and no storage; knows nothing of second
+ * factors or sessions.
  */
 export { type Decision, mayAccessApp, mayDo, type RuleKind } from "./decide.ts";
 export { type Labels, labelsMatch } from "./labels.ts";
+export { type LockSubject, lockInForce, lockMessage } from "./locks.ts";
 export { MAX_EXPANSION, MAX_MATCH_LEN, type Traits } from "./patterns.ts";
 export { IMPLICIT_RULES, PRESET_MAX_SESSION_TTL, presetRoles } from "./presets.ts";
 export { DEFAULT_SESSION_TTL_MS, MAX_SESSION_TTL_MS, sessionTtl } from "./session-ttl.ts";

@@ -31,7 +31,7 @@ export function presetRoles(): Role[] {
     preset("editor", "Edit cluster configuration", {
       rules: [
         {
-          resources: ["user", "role", "token", "vnet_config", "cluster_auth_preference", "app", "app_server"],
+          resources: ["user", "role", "token", "lock", "vnet_config", "cluster_auth_preference", "app", "app_server"],
           verbs: READ_WRITE,
         },
       ],

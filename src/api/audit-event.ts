@@ -17,6 +17,10 @@ export const AUDIT_CODES = {
   "role.created": { ok: "T9000I" },
   "role.deleted": { ok: "T9001I" },
   "role.updated": { ok: "T9002I" },
+  "lock.created": { ok: "TLK00I" },
+  "lock.deleted": { ok: "TLK01I" },
+  "client.disconnect": { ok: "T3006I" },
+  "session.rejected": { ok: "T1006W" },
   "join_token.create": { ok: "TJT00I" },
   "join_token.update": { ok: "TJT01I" },
   "join_token.delete": { ok: "TJT02I" },
@@ -93,6 +97,12 @@ export const auditEventSchema = z.discriminatedUnion("event", [
   event("role.created", resource),
   event("role.updated", resource),
   event("role.deleted", resource),
+  event("lock.created", { ...resource, target: stringMap.optional() }),
+  event("lock.deleted", resource),
+  /** The agent ended a connection: a lock, idleness, the end of the login. */
+  event("client.disconnect", { ...app, stream_id: text.optional(), reason: text }),
+  /** A connection that would have been one too many for the user. */
+  event("session.rejected", { ...app, reason: text, maximum: octets.optional() }),
   event("join_token.create", { ...resource, roles: texts, join_method: text }),
   event("join_token.update", { ...resource, roles: texts, join_method: text }),
   event("join_token.delete", { ...resource, roles: texts.optional(), join_method: text.optional() }),

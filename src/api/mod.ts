@@ -66,6 +66,7 @@ export {
   MAX_TEXT_LEN,
   MAX_YAML_ALIASES,
 } from "./limits.ts";
+export { LOCK_TARGETS, type Lock, type LockTarget, lockSchema } from "./lock.ts";
 export { type HostPort, isDnsLabel1035, isDnsSubdomain1123, isIpText, parseHostPort } from "./names.ts";
 export { nearest, unknownWord } from "./nearest.ts";
 export { renderJson, renderYaml, yamlText } from "./render.ts";

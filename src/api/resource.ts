@@ -7,6 +7,7 @@ import {
   clusterAuthPreferenceSchema,
   proxySchema,
 } from "./cluster.ts";
+import { lockSchema } from "./lock.ts";
 import { roleSchema } from "./role.ts";
 import { tokenSchema } from "./token.ts";
 import { userSchema } from "./user.ts";
@@ -20,6 +21,7 @@ export const RESOURCE_SCHEMAS = {
   user: userSchema,
   role: roleSchema,
   token: tokenSchema,
+  lock: lockSchema,
   cluster_auth_preference: clusterAuthPreferenceSchema,
   cert_authority: certAuthoritySchema,
   proxy: proxySchema,
@@ -39,6 +41,7 @@ export const CREATABLE_KINDS: readonly Kind[] = [
   "user",
   "role",
   "token",
+  "lock",
   "cluster_auth_preference",
 ];
 
@@ -56,6 +59,7 @@ const ALIASES: Readonly<Record<string, Kind>> = {
   users: "user",
   roles: "role",
   tokens: "token",
+  locks: "lock",
   cap: "cluster_auth_preference",
   cas: "cert_authority",
   ca: "cert_authority",
@@ -83,6 +87,7 @@ export const resourceSchema: z.ZodType<Resource> = z.discriminatedUnion("kind", 
   userSchema,
   roleSchema,
   tokenSchema,
+  lockSchema,
   clusterAuthPreferenceSchema,
   certAuthoritySchema,
   proxySchema,

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mayAccessApp } from "../access/mod.ts";
+import { lockInForce, mayAccessApp } from "../access/mod.ts";
 import {
   AccessDeniedError,
   type AppServer,
@@ -18,6 +18,7 @@ import { Documents, versioned } from "./documents.ts";
 import { type Grants, grantsOf, rolesNamed } from "./grants.ts";
 import { proxyAddresses } from "./heartbeats.ts";
 import { APP_CERT_TTL_MS, MAX_APP_SESSIONS } from "./limits.ts";
+import { lockOn } from "./locks.ts";
 import { csrKey } from "./login.ts";
 
 const indexSchema = versioned({});
@@ -117,6 +118,8 @@ export class AppSessions {
   /** Where the app is announced and the user may go; all of one address. Refusals do not tell whether it exists. */
   async #reachable(grants: Grants, app: string, sid: string, context: CallContext): Promise<AppServer[]> {
     const servers = await this.#announced(app);
+    const lock = await lockOn(this.#core, { app });
+    if (lock !== undefined) throw new AccessDeniedError(lock);
     const allowed = servers.filter((server) => mayReach(grants, server));
     const first = allowed[0];
     if (first === undefined) {
@@ -132,14 +135,19 @@ export class AppSessions {
   }
 
   async #serversOf({ spec }: AppSession, grants: Grants): Promise<AppServer[]> {
+    const lock = await lockOn(this.#core, { app: spec.app });
+    if (lock !== undefined) throw new AccessDeniedError(lock);
     const servers = await this.#announced(spec.app, spec.public_addr);
     return servers.filter((server) => mayReach(grants, server));
   }
 
   async #announced(app: string, publicAddr?: string): Promise<AppServer[]> {
     const servers: AppServer[] = [];
+    const locks = await this.#core.store.list("lock");
+    const now = this.#core.clock.wallMs();
     for await (const server of this.#core.store.each("app_server")) {
       if (server.spec.app.metadata.name !== app) continue;
+      if (lockInForce(locks, { serverId: server.spec.host_id }, now) !== undefined) continue;
       if (publicAddr === undefined || addressOf(server) === publicAddr) servers.push(server);
     }
     return servers;

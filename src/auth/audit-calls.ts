@@ -5,7 +5,13 @@ import type { Core } from "./core.ts";
 import { demand } from "./grants.ts";
 
 /** What an agent may report. Everything else happens in Auth, which writes it itself. */
-const AGENT_EVENTS: readonly AuditEvent["event"][] = ["app.session.start", "app.session.end", "audit.dropped"];
+const AGENT_EVENTS: readonly AuditEvent["event"][] = [
+  "app.session.start",
+  "app.session.end",
+  "client.disconnect",
+  "session.rejected",
+  "audit.dropped",
+];
 
 /** Events from an agent's spool. Resolved means durable: the agent forgets them then. */
 export async function emitEvents(core: Core, events: readonly AuditEvent[], context: CallContext): Promise<void> {

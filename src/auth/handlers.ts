@@ -8,6 +8,7 @@ import { type Core, iso } from "./core.ts";
 import { proxyAddresses } from "./heartbeats.ts";
 import type { Invites } from "./invites.ts";
 import { joinHost, type StaticToken } from "./joining.ts";
+import { guarded } from "./locks.ts";
 import { loginByPassword } from "./login.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Resources } from "./resources.ts";
@@ -25,7 +26,7 @@ export interface Parts {
 /** The API's methods, each led to the part that carries it out. */
 export function handlersOf({ core, passwords, invites, sessions, resources, staticTokens }: Parts): RpcHandlers {
   const { authorities, clock } = core;
-  return {
+  return guarded(core, {
     "cluster.ping": async () => ({
       cluster_name: authorities.cluster,
       version: VERSION,
@@ -74,5 +75,5 @@ export function handlersOf({ core, passwords, invites, sessions, resources, stat
       return {};
     },
     "audit.search": async (request, context) => ({ events: await searchEvents(core, request, context) }),
-  };
+  });
 }

@@ -22,5 +22,7 @@ export const MAX_APP_SESSIONS = 1024;
 export const HEARTBEAT_TTL_MS = 10 * 60_000;
 /** Items read from storage at once. */
 export const PAGE_LEN = 500;
+/** Locks at one time: each is looked at for every request and by every agent. */
+export const MAX_LOCKS = 1000;
 /** Octets of roles and traits of one user: they travel in every certificate. */
 export const MAX_GRANTS_LEN = 12 * 1024;

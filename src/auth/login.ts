@@ -13,6 +13,7 @@ import { issueUserCert, publicKeyOfCsr } from "../pki/mod.ts";
 import type { CallContext, RequestOf, ResponseOf } from "../rpc/mod.ts";
 import { actorOf, type Core, iso, record } from "./core.ts";
 import { rolesNamed } from "./grants.ts";
+import { lockOn } from "./locks.ts";
 import type { Passwords } from "./passwords.ts";
 
 /**
@@ -81,6 +82,8 @@ async function authenticate(
   if (expires !== undefined && Date.parse(expires) <= core.clock.wallMs()) {
     throw new UnauthenticatedError(`user ${JSON.stringify(name)} has expired: ask your administrator`);
   }
+  const lock = await lockOn(core, { user: name, roles: user.spec.roles });
+  if (lock !== undefined) throw new AccessDeniedError(lock);
   return user;
 }
 

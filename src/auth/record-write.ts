@@ -1,4 +1,4 @@
-import type { App, Resource, Token, User } from "../api/mod.ts";
+import type { App, Lock, Resource, Token, User } from "../api/mod.ts";
 import type { CallContext } from "../rpc/mod.ts";
 import { actorOf, type Core, record } from "./core.ts";
 
@@ -27,6 +27,8 @@ export async function recordWrite(
       return record(core, ROLE_EVENTS[verb], common);
     case "token":
       return recordToken(core, verb, resource, common);
+    case "lock":
+      return recordLock(core, verb, resource, common);
     case "app":
       return recordApp(core, verb, resource, common);
     case "vnet_config":
@@ -53,6 +55,18 @@ function recordUser(core: Core, verb: WriteVerb, user: User, common: Common): Pr
 function recordToken(core: Core, verb: WriteVerb, token: Token, common: Common): Promise<void> {
   const fields = { ...common, name: maskedToken(common.name), roles: token.spec.roles, join_method: "token" };
   return record(core, `join_token.${verb}`, fields);
+}
+
+/** As in Teleport, a lock that was replaced is a lock that was created. */
+function recordLock(core: Core, verb: WriteVerb, { spec }: Lock, common: Common): Promise<void> {
+  if (verb === "delete") return record(core, "lock.deleted", common);
+  const { target, message } = spec;
+  const named = Object.entries(target).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  return record(core, "lock.created", {
+    ...common,
+    target: Object.fromEntries(named),
+    ...(message !== undefined && { message }),
+  });
 }
 
 function recordApp(core: Core, verb: WriteVerb, app: App, common: Common): Promise<void> {

@@ -4,6 +4,7 @@ import type { CallContext } from "../rpc/mod.ts";
 import type { Core } from "./core.ts";
 import { demand } from "./grants.ts";
 import { announce, withdraw } from "./heartbeats.ts";
+import { completeLock } from "./locks.ts";
 import { recordWrite, type WriteVerb } from "./record-write.ts";
 import { notFound } from "./store.ts";
 import { viewerOf } from "./viewer.ts";
@@ -32,16 +33,16 @@ export class Resources {
     const { caller } = context;
     if (caller.kind === "host") return announce(this.#core, caller, resource, context);
     await demand(this.#core, context, ["create"], writable(resource.kind));
-    return this.#write("create", resource, context, () => this.#core.store.create(resource));
+    return this.#write("create", resource, context, (checked) => this.#core.store.create(checked));
   }
 
   async update(resource: Resource, context: CallContext): Promise<Resource> {
     const { caller } = context;
     if (caller.kind === "host") return announce(this.#core, caller, resource, context);
     await demand(this.#core, context, ["update"], writable(resource.kind));
-    return this.#write("update", resource, context, async () => {
-      await this.#refuseIfFromFile(resource);
-      return this.#core.store.update(resource);
+    return this.#write("update", resource, context, async (checked) => {
+      await this.#refuseIfFromFile(checked);
+      return this.#core.store.update(checked);
     });
   }
 
@@ -53,7 +54,7 @@ export class Resources {
     const known = await this.#core.store.find(resource.kind, resource.metadata.name);
     // As in Teleport, an upsert of vnet_config is always logged as its creation.
     const verb = known === undefined || resource.kind === "vnet_config" ? "create" : "update";
-    return this.#write(verb, resource, context, () => this.#core.store.upsert(resource));
+    return this.#write(verb, resource, context, (checked) => this.#core.store.upsert(checked));
   }
 
   async get(kind: Kind, name: string, context: CallContext): Promise<Resource> {
@@ -98,12 +99,12 @@ export class Resources {
     verb: WriteVerb,
     resource: R,
     context: CallContext,
-    run: () => Promise<R>,
+    run: (checked: R) => Promise<R>,
   ): Promise<R> {
     let written: R;
     try {
       await checkWrite(this.#core, resource);
-      written = await run();
+      written = await run(await completeLock(this.#core, resource, context));
     } catch (error) {
       await recordWrite(this.#core, verb, resource, context, messageOf(error));
       throw error;

@@ -36,8 +36,8 @@ export async function viewerOf(
 /** What a Proxy and an App Service need for their work, and no more. */
 const HOST_KINDS = {
   Auth: [],
-  Proxy: ["app_session", "app_server", "proxy", "cert_authority", "cluster_auth_preference", "vnet_config"],
-  App: ["app_session", "app_server", "app", "role", "proxy", "cert_authority"],
+  Proxy: ["app_session", "app_server", "proxy", "cert_authority", "cluster_auth_preference", "vnet_config", "lock"],
+  App: ["app_session", "app_server", "app", "role", "proxy", "cert_authority", "lock", "cluster_auth_preference"],
 } as const satisfies Record<HostIdentity["roles"][number], readonly Kind[]>;
 
 function demandOfHost(host: HostIdentity, kind: Kind): void {

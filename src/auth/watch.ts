@@ -1,6 +1,7 @@
 import type { Kind } from "../api/mod.ts";
 import type { CallContext, WatchEventOf } from "../rpc/mod.ts";
 import type { Core } from "./core.ts";
+import { refuseLocked } from "./locks.ts";
 import type { ResourceChange } from "./store.ts";
 import { type Viewer, viewerOf } from "./viewer.ts";
 
@@ -24,6 +25,8 @@ export async function* watchResources(core: Core, kinds: readonly Kind[], contex
     }
     const event = watch.event(change);
     if (event !== undefined) yield event;
+    // Told first: a locked agent ends its connections by what it was told.
+    if (change.type === "put" && change.resource.kind === "lock") await refuseLocked(core, context.caller);
   }
 }
 
@@ -44,6 +47,7 @@ class Watch {
 
   /** Throws where the caller may no longer see one of the kinds. */
   async look(): Promise<void> {
+    await refuseLocked(this.#core, this.#context.caller);
     this.#viewer = await viewerOf(this.#core, this.#context, this.#kinds, ["list", "read"]);
   }
 

@@ -1,6 +1,7 @@
 import { readClientEnvironment } from "../config/mod.ts";
 import { newProgram, runProgram } from "./cli/program.ts";
 import { addAppCommands } from "./tctl/apps.ts";
+import { addLockCommand } from "./tctl/lock.ts";
 import { addResourceCommands } from "./tctl/resources.ts";
 import { addStatusCommand } from "./tctl/status.ts";
 import { Tctl } from "./tctl/tctl.ts";
@@ -18,5 +19,6 @@ addStatusCommand(program, tctl);
 addResourceCommands(program, tctl);
 addUserCommands(program, tctl);
 addTokenCommands(program, tctl);
+addLockCommand(program, tctl);
 addAppCommands(program, tctl);
 await runProgram(program);

@@ -44,6 +44,7 @@ export function titleOf(kind: Kind, name: string): string {
       return `provision_token "${name}"`;
     case "user":
     case "role":
+    case "lock":
     case "app_server":
     case "cert_authority":
     case "proxy":

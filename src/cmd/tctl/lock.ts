@@ -1,0 +1,60 @@
+import { randomUUID } from "node:crypto";
+import type { Command } from "commander";
+import type { Lock } from "../../api/mod.ts";
+import { parseDuration } from "../cli/arguments.ts";
+import { print, UsageError } from "../cli/program.ts";
+import type { Tctl } from "./tctl.ts";
+
+interface LockOptions {
+  user?: string;
+  role?: string;
+  app?: string;
+  serverId?: string;
+  message?: string;
+  ttl?: number;
+  expires?: string;
+}
+
+export function addLockCommand(program: Command, tctl: Tctl): void {
+  program
+    .command("lock")
+    .description("stop a user, a role, an app or a host now: open connections end, new ones are refused")
+    .option("--user <name>", "the user")
+    .option("--role <name>", "everybody who has the role")
+    .option("--app <name>", "the app")
+    .option("--server-id <uuid>", "the agent or proxy")
+    .option("--message <text>", "shown to whom it stops")
+    .option("--ttl <duration>", "how long (by default until it is deleted)", parseDuration)
+    .option("--expires <time>", "until when, as 2026-01-31T12:00:00Z")
+    .action((o: LockOptions) =>
+      tctl.run(async (rpc) => {
+        const resource = lockOf(o, Date.now());
+        await rpc.call("resource.create", { resource });
+        print(`Created a lock with name "${resource.metadata.name}".\n`);
+      }),
+    );
+}
+
+export function lockOf(o: LockOptions, now: number): Lock {
+  const { user, role, app, serverId, message, ttl } = o;
+  if ([user, role, app, serverId].every((each) => each === undefined)) {
+    throw new UsageError("say what to lock: --user, --role, --app or --server-id");
+  }
+  if (ttl !== undefined && o.expires !== undefined) throw new UsageError("--ttl and --expires exclude each other");
+  const expires = ttl === undefined ? o.expires : new Date(now + ttl * 1000).toISOString();
+  return {
+    kind: "lock",
+    version: "v2",
+    metadata: { name: randomUUID() },
+    spec: {
+      target: {
+        ...(user !== undefined && { user }),
+        ...(role !== undefined && { role }),
+        ...(app !== undefined && { app }),
+        ...(serverId !== undefined && { server_id: serverId }),
+      },
+      ...(message !== undefined && { message }),
+      ...(expires !== undefined && { expires }),
+    },
+  };
+}
