@@ -126,8 +126,8 @@ export class VirtualHost {
   }
 
   /** Asks VNet's DNS server, over the family of the record unless told otherwise. */
-  async lookup(name: string, type: "A" | "AAAA" = "A", transport: "udp" | "tcp" = "udp"): Promise<Lookup> {
-    const server = type === "A" ? this.#options.dnsV4 : this.#options.dnsV6;
+  async lookup(name: string, type: "A" | "AAAA" | "PTR" = "A", transport: "udp" | "tcp" = "udp"): Promise<Lookup> {
+    const server = type === "AAAA" ? this.#options.dnsV6 : this.#options.dnsV4;
     const query = packet.encode({ type: "query", id: this.#port & 0xffff, questions: [{ name, type }] });
     const reply = transport === "udp" ? await this.exchange(server, 53, query) : await this.#exchangeTcp(server, query);
     const decoded = packet.decode(Buffer.from(reply)) as packet.DecodedPacket & { rcode: string };

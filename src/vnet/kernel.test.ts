@@ -25,7 +25,7 @@ const CLUSTER: ClusterView = {
   ],
 };
 
-const withPrograms = (program: "dig" | "nc") => needs("tun", "userns", "ip", "unshare", "setpriv", program);
+const withPrograms = (program: "dig" | "nc" | "ip") => needs("tun", "userns", "ip", "unshare", "setpriv", program);
 
 /** Runs a shell script on a host whose network is VNet; returns what it wrote to `out`. */
 async function onLaptop(t: TestContext, script: string, input?: Uint8Array): Promise<string> {
@@ -79,6 +79,19 @@ test("the kernel's resolver and dig find names over UDP and TCP, in both familie
   );
   assert.deepEqual(out.trim().split("\n"), ["2", "100", "fd", "status: SERVFAIL", "1"]);
 });
+
+test(
+  "A and AAAA back to back from one socket are both answered, 500 of 500, over either family",
+  withPrograms("ip"),
+  async (t) => {
+    const ask = `${process.execPath} ${join(import.meta.dirname, "back-to-back.fixture.ts")}`;
+    const out = await onLaptop(
+      t,
+      `${ask} 100.64.0.2 echo.company.test 500; ${ask} "$(sed -n 's/nameserver //p' /etc/resolv.conf | grep :)" echo.company.test 500`,
+    );
+    assert.deepEqual(out.trim().split("\n"), ["500", "500"]);
+  },
+);
 
 test("16 MiB go through the kernel's TCP and back unharmed, half-close included", withPrograms("nc"), async (t) => {
   const bytes = randomBytes(16 * 1024 * 1024);

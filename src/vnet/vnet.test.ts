@@ -64,6 +64,18 @@ test("the proxy's own name, web apps, unknown names and a zone's own name are fo
   assert.equal(forwarded.length, names.length);
 });
 
+test("the address of a name leads back to it, while its app is there; other reverse names are forwarded", async (t) => {
+  const { host, directory, forwarded } = startVirtualVnet(t);
+  const [v4] = (await host.lookup("echo.company.test")).addresses;
+  const reverse = `${v4!.split(".").reverse().join(".")}.in-addr.arpa`;
+  assert.deepEqual((await host.lookup(reverse, "PTR")).addresses, ["echo.company.test"]);
+  assert.equal(forwarded.length, 0);
+  assert.equal((await host.lookup("77.2.168.192.in-addr.arpa", "PTR")).rcode, "NXDOMAIN");
+  directory.change([]);
+  assert.equal((await host.lookup(reverse, "PTR")).rcode, "NXDOMAIN");
+  assert.equal(forwarded.length, 2);
+});
+
 test("DNS is answered over TCP too", async (t) => {
   const { host } = startVirtualVnet(t);
   const udp = await host.lookup("echo.company.test", "AAAA");

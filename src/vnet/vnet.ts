@@ -96,6 +96,7 @@ export class VNet {
     this.#refusals = new RefusalLog(log, clock);
     this.#dns = new DnsServer({
       resolve: (host) => this.#resolve(host),
+      hostAt: (address) => this.#servedHostAt(address),
       upstream: options.upstreams,
       forbidden: (address) => this.#isOurs(address),
       maxUdpLen: tun.mtu - DATAGRAM_OVERHEAD,
@@ -201,6 +202,11 @@ export class VNet {
     return this.#options.ipv6 === false
       ? { kind: "addresses", v4: assignment.v4 }
       : { kind: "addresses", ...assignment };
+  }
+
+  #servedHostAt(address: IpAddress): string | undefined {
+    const host = this.#assignments.hostAt(address);
+    return host !== undefined && this.#names(host) ? host : undefined;
   }
 
   /** In a range that leads to VNet. */

@@ -26,26 +26,24 @@ function lookUp(host: string, ...clusters: Partial<ClusterView>[]): string | und
   return target && `${target.cluster.cluster} ${target.app.publicAddr}`;
 }
 
-test("a TCP app is served strictly below a zone, at any depth, without regard to case or a final dot", () => {
+test("a TCP app is served at a zone's own name and below it, at any depth, without regard to case or a final dot", () => {
   const view = {
     zones: ["Company.TEST.", "bar.qux.test"],
     apps: [
       app("Tcp-App.company.test"),
       app("deep.a.b.company.test."),
       app("company.test"),
-      app("bar.qux.test"),
-      app("qux.test"),
+      app("Qux.test"),
       app("evilcompany.test"),
       app("outside.test"),
       app("echo.teleport.example.com"),
       app("web.company.test", "http"),
     ],
   };
-  const served = ["tcp-app.company.test", "deep.a.b.company.test", "echo.teleport.example.com"];
+  const served = ["company.test", "tcp-app.company.test", "deep.a.b.company.test", "echo.teleport.example.com"];
   for (const host of served) assert.ok(lookUp(host, view), host);
   const notServed = [
-    "company.test", // a zone's own name
-    "bar.qux.test",
+    "bar.qux.test", // a zone's own name, at which no app is
     "qux.test",
     "evilcompany.test", // ends with the same letters
     "outside.test", // an app, but in no zone

@@ -13,12 +13,12 @@ export type NameTable = (host: string) => Target | undefined;
 
 /**
  * The names that VNet serves. A TCP app is served at its public address when this
- * lies strictly below a zone of its cluster, at any depth: a custom zone, or the
+ * is a zone of its cluster or lies below one, at any depth: a custom zone, or the
  * host of one of its proxies; or one label below its profile, where a root offers
  * its leaves' apps.
  *
  * Never served: a proxy's own host (the way to the cluster must not lead through
- * it), a zone's own name, and what a web app has: that resolves to the real proxy.
+ * it), and what a web app has: that resolves to the real proxy.
  * The first cluster with an app at a name has it; within a cluster TCP goes first.
  */
 export function tableOf(clusters: readonly ClusterView[]): NameTable {
@@ -30,7 +30,8 @@ export function tableOf(clusters: readonly ClusterView[]): NameTable {
     const zones = [...cluster.zones, ...cluster.proxyHosts].map(normalizeHost);
     for (const app of tcpFirst(cluster.apps)) {
       const host = normalizeHost(app.publicAddr);
-      const inZone = zones.some((zone) => isBelow(host, zone)) || isChild(host, normalizeHost(cluster.profile));
+      const inZone =
+        zones.some((zone) => host === zone || isBelow(host, zone)) || isChild(host, normalizeHost(cluster.profile));
       if (inZone && !proxyHosts.has(host) && !found.has(host)) found.set(host, { host, cluster, app });
     }
   }

@@ -7,6 +7,18 @@ export const FORWARD_TIMEOUT_MS = 5_000;
 /** The next server is asked when this one has been silent for so long. */
 export const HEDGE_DELAY_MS = 200;
 
+/** A server that failed or was silent is asked after the others for so long; then it has its place again. */
+export const UPSTREAM_FAILED_MS = 30_000;
+
+/** The list of servers is read anew after so long, or when none of them answered. */
+export const SERVERS_CACHE_MS = 1_000;
+
+/** The whole answer is fetched by TCP within so long; else the client gets the cut one and asks so itself. */
+export const TCP_RETRY_MS = 2_000;
+
+/** Octets that every client takes in one datagram (RFC 1035 §2.3.4). */
+export const MIN_UDP_LEN = 512;
+
 /** Servers asked per query, in order. resolv.conf(5) allows three; resolved may know more. */
 export const MAX_UPSTREAMS = 8;
 

@@ -4,17 +4,17 @@ import { createSocket } from "node:dgram";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import packet from "dns-packet";
-import { Counters, fromHex, silentLogger } from "../../base/mod.ts";
+import { Counters, equal, fromHex, silentLogger } from "../../base/mod.ts";
 import { needs } from "../../testkit/mod.ts";
 import { MAX_FORWARDS } from "./limits.ts";
 import { type Answer, DnsServer, type Resolve } from "./server.ts";
 import type { Transport } from "./sockets.ts";
 
-const APP: Answer = {
+const APP = {
   kind: "addresses",
   v4: Uint8Array.of(100, 64, 0, 9),
   v6: fromHex("fd01000000000000 0000000064400009"),
-};
+} satisfies Answer;
 const serveApp: Resolve = (host) => (host === "app.company.test" ? APP : { kind: "forward" });
 
 interface Fixture {
@@ -24,7 +24,11 @@ interface Fixture {
 }
 
 /** The upstream answers with 192.0.2.1 unless told otherwise. */
-function fixture(resolve: Resolve = serveApp, exchange?: (query: Uint8Array) => Promise<Uint8Array>): Fixture {
+function fixture(
+  resolve: Resolve = serveApp,
+  exchange?: (query: Uint8Array) => Promise<Uint8Array>,
+  maxUdpLen = 1452,
+): Fixture {
   const counters = new Counters();
   const forwarded: Fixture["forwarded"] = [];
   const upstream = {
@@ -35,8 +39,10 @@ function fixture(resolve: Resolve = serveApp, exchange?: (query: Uint8Array) => 
     },
   };
   const forbidden = (address: Uint8Array) => address[0] === 100;
+  const hostAt = (address: Uint8Array) =>
+    [APP.v4, APP.v6].some((own) => equal(own!, address)) ? "app.company.test" : undefined;
   return {
-    server: new DnsServer({ resolve, upstream, forbidden, maxUdpLen: 1452, counters, log: silentLogger }),
+    server: new DnsServer({ resolve, upstream, forbidden, hostAt, maxUdpLen, counters, log: silentLogger }),
     counters,
     forwarded,
   };
@@ -53,21 +59,25 @@ function upstreamAnswer(query: Uint8Array, data: string): Uint8Array {
   });
 }
 
-function encodeQuery(name: string, type: string, options: { edns?: number; qclass?: string } = {}): Buffer {
+function encodeQuery(
+  name: string,
+  type: string,
+  options: { edns?: number; size?: number; qclass?: string } = {},
+): Buffer {
   return packet.encode({
     type: "query",
     id: 0xabcd,
     flags: packet.RECURSION_DESIRED,
     questions: [{ name, type: type as packet.RecordType, class: (options.qclass ?? "IN") as packet.RecordClass }],
-    additionals: options.edns === undefined ? [] : [optRecord(options.edns)],
+    additionals: options.edns === undefined ? [] : [optRecord(options.edns, options.size)],
   });
 }
 
-function optRecord(version: number): packet.Answer {
+function optRecord(version: number, udpPayloadSize = 1232): packet.Answer {
   return {
     type: "OPT",
     name: ".",
-    udpPayloadSize: 1232,
+    udpPayloadSize,
     extendedRcode: 0,
     ednsVersion: version,
     flags: 0,
@@ -204,6 +214,56 @@ test("an answer longer than a datagram may be is cut and marked; over TCP it pas
   assert.deepEqual([cut.flag_tc, cut.answers!.length, cut.questions!.length], [true, 0, 1]);
   const whole = decode(await server.handle(query, "tcp"));
   assert.deepEqual([whole.flag_tc, whole.answers!.length], [false, 100]);
+});
+
+test("a client gets no more octets in a datagram than it said, 512 where it said nothing or less", async () => {
+  const sized = (length: number) => (query: Uint8Array) => {
+    const answer = upstreamAnswer(query, "192.0.2.1");
+    const out = new Uint8Array(length);
+    out.set(answer);
+    out.set([0, 0, 16, 0, 1, 0, 0, 0, 1], answer.length); // and a TXT that fills it
+    const rest = length - answer.length - 11;
+    out.set([rest >> 8, rest & 0xff], answer.length + 9);
+    out[7] = 2;
+    return Promise.resolve(out);
+  };
+  for (const [length, size, edns, cut] of [
+    [512, 0, false, false],
+    [513, 0, false, true],
+    [512, 100, true, false],
+    [513, 100, true, true],
+    [1232, 1232, true, false],
+    [1233, 1232, true, true],
+    [4095, 4096, true, false],
+    [4097, 4096, true, true],
+    [9000, 65_535, true, false],
+    [9001, 65_535, true, true],
+  ] as const) {
+    const { server } = fixture(serveApp, sized(length), 9000);
+    const query = encodeQuery("www.example.com", "A", edns ? { edns: 0, size } : {});
+    const reply = await server.handle(query);
+    const what = `${length} octets for a client that takes ${size}`;
+    assert.equal((reply![2]! & 0x02) !== 0, cut, what);
+    assert.equal(reply!.length, cut ? query.length - (edns ? 11 : 0) : length, what);
+    assert.equal((await server.handle(query, "tcp"))!.length, length);
+  }
+});
+
+test("the PTR of an address that a name has is answered; those of all others are forwarded", async () => {
+  const { server, forwarded } = fixture();
+  const v6 = "9.0.0.0.0.4.4.6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.d.f.ip6.arpa";
+  for (const name of ["9.0.64.100.in-addr.arpa", "9.0.64.100.IN-ADDR.Arpa", v6, v6.toUpperCase()]) {
+    const reply = decode(await server.handle(encodeQuery(name, "PTR", { edns: 0 })));
+    const [record] = reply.answers as [packet.StringAnswer];
+    assert.deepEqual([record.type, record.data, record.ttl], ["PTR", "app.company.test", 10]);
+    assert.deepEqual([reply.flag_aa, reply.additionals!.length], [true, 1]);
+  }
+  assert.equal(forwarded.length, 0);
+  const others = ["10.0.64.100.in-addr.arpa", "0.64.100.in-addr.arpa", "09.0.64.100.in-addr.arpa", v6.slice(2)];
+  for (const name of others) await server.handle(encodeQuery(name, "PTR"));
+  await server.handle(encodeQuery("9.0.64.100.in-addr.arpa", "A"));
+  assert.equal(forwarded.length, others.length + 1);
+  assert.equal(rcode(await server.handle(encodeQuery("9.0.64.100.in-addr.arpa", "PTR", { edns: 1 }))), 0);
 });
 
 test("one search per name at a time, shared by both families", async () => {

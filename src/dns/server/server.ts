@@ -1,5 +1,6 @@
 import { type Counters, type IpAddress, isMalformed, type Logger, messageOf } from "../../base/mod.ts";
 import {
+  addressOfReverse,
   addressReply,
   CLASS_IN,
   decodeHeader,
@@ -12,13 +13,14 @@ import {
   nameOfHost,
   noDataReply,
   OPCODE_QUERY,
+  pointerReply,
   type Query,
   Rcode,
   Type,
   truncateReply,
   withoutAddresses,
 } from "../wire/mod.ts";
-import { ANSWER_TTL_S, MAX_FORWARDS, MAX_MESSAGE_LEN, MAX_RESOLVING } from "./limits.ts";
+import { ANSWER_TTL_S, MAX_FORWARDS, MAX_MESSAGE_LEN, MAX_RESOLVING, MIN_UDP_LEN } from "./limits.ts";
 import type { Transport } from "./sockets.ts";
 import type { Forwarder } from "./upstreams.ts";
 
@@ -33,6 +35,8 @@ export type Resolve = (host: string) => Answer | Promise<Answer>;
 
 export interface DnsServerOptions {
   resolve: Resolve;
+  /** Whose address is this? Its PTR record is answered; those of all others are forwarded. */
+  hostAt?: (address: IpAddress) => string | undefined;
   upstream: Forwarder;
   /** Addresses that nobody else's answer may hold; they are taken out. */
   forbidden?: (address: IpAddress) => boolean;
@@ -43,7 +47,7 @@ export interface DnsServerOptions {
 }
 
 /**
- * Answers A and AAAA for names that `resolve` knows, says of their HTTPS and SVCB
+ * Answers A and AAAA for names that `resolve` knows and PTR for their addresses, says of their HTTPS and SVCB
  * records that there are none, and forwards everything else as it came.
  */
 export class DnsServer {
@@ -69,7 +73,8 @@ export class DnsServer {
     }
     counters.count(`dns.queries-${transport}`);
     if (header.opcode !== OPCODE_QUERY) {
-      return (await this.#forward(message, transport)) ?? headerReply(header, Rcode.SERVFAIL);
+      const answer = await this.#forward(message, transport, this.#options.maxUdpLen);
+      return answer ?? headerReply(header, Rcode.SERVFAIL);
     }
     const query = decodeQuery(message);
     if (isMalformed(query)) {
@@ -77,9 +82,10 @@ export class DnsServer {
       return headerReply(header, Rcode.FORMERR);
     }
     if (query.question.class !== CLASS_IN) {
-      return (await this.#forward(message, transport)) ?? errorReply(query, Rcode.SERVFAIL);
+      const answer = await this.#forward(message, transport, this.#udpLen(query));
+      return answer ?? errorReply(query, Rcode.SERVFAIL);
     }
-    return (await this.#own(query)) ?? (await this.#forwardFiltered(message, query, transport));
+    return this.#pointer(query) ?? (await this.#own(query)) ?? (await this.#forwardFiltered(message, query, transport));
   }
 
   /** The reply where the name is ours, or the search for it failed. */
@@ -99,6 +105,23 @@ export class DnsServer {
     if (query.question.type === Type.A) return addressReply(query, owner, answer.v4, ANSWER_TTL_S);
     if (query.question.type === Type.AAAA) return addressReply(query, owner, answer.v6, ANSWER_TTL_S);
     return noDataReply(query, owner, ANSWER_TTL_S);
+  }
+
+  /** The reply to a question for the name of an address that one has. */
+  #pointer(query: Query): Uint8Array | undefined {
+    if (query.question.type !== Type.PTR) return undefined;
+    const reverse = hostOf(query.question.name);
+    const address = reverse === undefined ? undefined : addressOfReverse(reverse);
+    const host = address && this.#options.hostAt?.(address);
+    if (host === undefined) return undefined;
+    this.#options.counters.count("dns.answered");
+    if (query.edns && query.edns.version > 0) return errorReply(query, Rcode.BADVERS);
+    return pointerReply(query, nameOfHost(host) as Name, ANSWER_TTL_S);
+  }
+
+  /** Octets that one datagram of ours may bring the client: less than 512 counts as 512 (RFC 6891 §6.2.3). */
+  #udpLen(query: Query): number {
+    return Math.min(Math.max(MIN_UDP_LEN, query.edns?.udpSize ?? 0), this.#options.maxUdpLen);
   }
 
   /** Joins a search for the same name that is under way: A and AAAA come together. */
@@ -123,11 +146,10 @@ export class DnsServer {
 
   async #forwardFiltered(message: Uint8Array, query: Query, transport: Transport): Promise<Uint8Array> {
     const { counters, forbidden } = this.#options;
-    const answer = await this.#forward(message, transport);
+    const answer = await this.#forward(message, transport, this.#udpLen(query));
     if (!answer) return errorReply(query, Rcode.SERVFAIL);
     if (!forbidden) return answer;
-    const clientLen = Math.max(512, query.edns?.udpSize ?? 512);
-    const maxLen = transport === "tcp" ? MAX_MESSAGE_LEN : Math.min(clientLen, this.#options.maxUdpLen);
+    const maxLen = transport === "tcp" ? MAX_MESSAGE_LEN : this.#udpLen(query);
     const filtered = withoutAddresses(answer, forbidden, maxLen);
     if (isMalformed(filtered)) {
       counters.count(`upstream.${filtered.malformed}`);
@@ -137,9 +159,9 @@ export class DnsServer {
     return filtered;
   }
 
-  /** The upstream's answer, cut where it would not fit; `undefined` where there is none. */
-  async #forward(message: Uint8Array, transport: Transport): Promise<Uint8Array | undefined> {
-    const { counters, log, maxUdpLen, upstream } = this.#options;
+  /** The upstream's answer, cut where it is longer than `udpLen` and UDP carries it; `undefined` where there is none. */
+  async #forward(message: Uint8Array, transport: Transport, udpLen: number): Promise<Uint8Array | undefined> {
+    const { counters, log, upstream } = this.#options;
     if (this.#forwards >= MAX_FORWARDS) {
       counters.count("dns.forwards-full");
       return undefined;
@@ -148,7 +170,7 @@ export class DnsServer {
     this.#forwards++;
     try {
       const answer = await upstream.exchange(message, transport);
-      if (transport === "tcp" || answer.length <= maxUdpLen) return answer;
+      if (transport === "tcp" || answer.length <= udpLen) return answer;
       const short = truncateReply(answer);
       return isMalformed(short) ? undefined : short;
     } catch (error) {

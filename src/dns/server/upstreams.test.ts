@@ -161,6 +161,109 @@ test("no server, only failures, or only silence for 5 s is an UpstreamError", as
   assert.equal(counters.get("dns.forward-failed"), 1);
 });
 
+test("a server that failed or was silent is asked last for 30 s, then has its place again", async () => {
+  for (const bad of ["silent", new Error("unreachable")] as const) {
+    const behaviour: Record<string, Buffer | Error | "silent"> = { a: bad, b: answer() };
+    const { it, asked, advance } = upstreams(behaviour);
+    const exchange = async () => {
+      asked.length = 0;
+      const result = it.exchange(QUERY, "udp");
+      await advance(1_000);
+      await result;
+      return asked.map((each) => each[0]).join("");
+    };
+    assert.equal(await exchange(), "ab");
+    assert.deepEqual(
+      it.servers().map(({ address, failed }) => [address, failed]),
+      [
+        ["b", false],
+        ["a", true],
+      ],
+    );
+    assert.equal(await exchange(), "b");
+    behaviour.a = answer();
+    await advance(27_500);
+    assert.equal(await exchange(), "b");
+    assert.equal(await exchange(), "a", "after 30 s");
+  }
+});
+
+test("a server that failed is believed again as soon as it answers; all that failed are asked in order", async () => {
+  const behaviour: Record<string, Buffer | Error | "silent"> = { a: new Error("down"), b: new Error("down") };
+  const { it, asked } = upstreams(behaviour);
+  await assert.rejects(it.exchange(QUERY, "udp"));
+  behaviour.b = answer();
+  await it.exchange(QUERY, "udp");
+  assert.deepEqual(asked, ["a@0", "b@0", "a@0", "b@0"]);
+  await it.exchange(QUERY, "udp");
+  assert.deepEqual(asked.slice(4), ["b@0"]);
+});
+
+test("the list of servers is read once a second, and at once after a failure", async () => {
+  const { clock, advance } = handClock();
+  let reads = 0;
+  let list = ["a"];
+  const asked: string[] = [];
+  const it = new Upstreams({
+    servers: () => {
+      reads++;
+      return list;
+    },
+    clock,
+    counters: new Counters(),
+    ask: (server) => {
+      asked.push(server);
+      return server === "gone" ? Promise.reject(new Error("gone")) : Promise.resolve(answer());
+    },
+  });
+  for (let i = 0; i < 5; i++) await it.exchange(QUERY, "udp");
+  assert.equal(reads, 1);
+  list = ["gone"];
+  await advance(1_000);
+  await assert.rejects(it.exchange(QUERY, "udp"));
+  list = ["b"];
+  await it.exchange(QUERY, "udp");
+  assert.deepEqual([asked.at(-1), reads], ["b", 3]);
+});
+
+test("a cut answer is fetched whole over TCP for a client that takes more; else the client does so", async () => {
+  const whole = answer("192.0.2.7");
+  const cut = answer("192.0.2.1", { flags: packet.TRUNCATED_RESPONSE, answers: [] });
+  const withOpt = (udpPayloadSize: number) =>
+    packet.encode({
+      type: "query",
+      id: 0x1234,
+      questions: [{ name: "www.example.com", type: "A" }],
+      additionals: [{ type: "OPT", name: ".", udpPayloadSize, extendedRcode: 0, ednsVersion: 0, flags: 0, flag_do: false, options: [] }], // biome-ignore format: one record
+    });
+  for (const [query, tcp, expected, transports] of [
+    [withOpt(1232), "answers", whole, ["udp", "tcp"]],
+    [withOpt(512), "answers", cut, ["udp"]],
+    [QUERY, "answers", cut, ["udp"]],
+    [withOpt(4096), "fails", cut, ["udp", "tcp"]],
+    [withOpt(4096), "is silent", cut, ["udp", "tcp"]],
+  ] as const) {
+    const { clock, advance } = handClock();
+    const used: string[] = [];
+    const it = new Upstreams({
+      servers: () => ["a"],
+      clock,
+      counters: new Counters(),
+      ask: (_server, _query, transport, signal) => {
+        used.push(transport);
+        if (transport === "udp") return Promise.resolve(cut);
+        if (tcp === "answers") return Promise.resolve(whole);
+        return tcp === "fails"
+          ? Promise.reject(new Error("refused"))
+          : new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      },
+    });
+    const result = it.exchange(query, "udp");
+    await advance(3_000);
+    assert.deepEqual([await result, used], [expected, transports], tcp);
+  }
+});
+
 test("closing gives up at once what is under way, and what comes later", async () => {
   const { it, abandoned } = upstreams({ a: "silent" });
   const underWay = assert.rejects(it.exchange(QUERY, "udp"), UpstreamError);

@@ -29,4 +29,5 @@ export {
   Rcode,
   Type,
 } from "./query.ts";
-export { addressReply, errorReply, headerReply, noDataReply, OWN_UDP_SIZE } from "./reply.ts";
+export { addressReply, errorReply, headerReply, noDataReply, OWN_UDP_SIZE, pointerReply } from "./reply.ts";
+export { addressOfReverse } from "./reverse.ts";

@@ -15,6 +15,12 @@ export function addressReply(query: Query, owner: Name, address: IpAddress | und
   return reply(query, { flags: Flag.AA, rcode: Rcode.NOERROR, answers: [record(QUESTION_OFFSET, type, ttl, address)] });
 }
 
+/** An authoritative reply with one PTR record to `target`. */
+export function pointerReply(query: Query, target: Name, ttl: number): Uint8Array {
+  const answers = [record(QUESTION_OFFSET, Type.PTR, ttl, encodeName(target))];
+  return reply(query, { flags: Flag.AA, rcode: Rcode.NOERROR, answers });
+}
+
 /**
  * NODATA (RFC 2308 §2.2): the name exists and has no record of this type. `owner`
  * is the zone that the SOA names; the name in question must end with it.

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import packet from "dns-packet";
 import { concat, fromHex, isMalformed, type Malformed } from "../../base/mod.ts";
 import {
+  addressOfReverse,
   addressReply,
   decodeQuery,
   encodeName,
@@ -177,6 +178,30 @@ test("replies read by dns-packet are what was meant", () => {
   const bad = Buffer.from(errorReply(query("a.test", "A", 512), Rcode.BADVERS));
   assert.equal(bad[3]! & 0xf, 0);
   assert.equal((packet.decode(bad).additionals![0] as packet.OptAnswer).extendedRcode, 1);
+});
+
+test("only a whole address has a reverse name", () => {
+  const v6 = "8.b.d.0.1.0.0.2.ip6.arpa";
+  const zeros = "0.".repeat(24);
+  for (const [host, expected] of [
+    ["4.3.2.1.in-addr.arpa", "01020304"],
+    ["255.0.0.10.in-addr.arpa", "0a0000ff"],
+    [zeros + v6, `20010db8${"00".repeat(12)}`],
+    ["256.0.0.10.in-addr.arpa", undefined],
+    ["01.0.0.10.in-addr.arpa", undefined],
+    ["0.0.10.in-addr.arpa", undefined],
+    ["1.0.0.0.10.in-addr.arpa", undefined],
+    ["x.0.0.10.in-addr.arpa", undefined],
+    ["in-addr.arpa", undefined],
+    ["1.0.0.10.in-addr.arpa.test", undefined],
+    [zeros.slice(2) + v6, undefined],
+    [`0.${zeros}${v6}`, undefined],
+    [`00.${zeros.slice(2)}${v6}`, undefined],
+    [`g.${zeros.slice(2)}${v6}`, undefined],
+  ] as const) {
+    const address = addressOfReverse(host);
+    assert.equal(address && Buffer.from(address).toString("hex"), expected, host);
+  }
 });
 
 const forbidden = (address: Uint8Array) => address[0] === 100 || address[0] === 0xfd;
