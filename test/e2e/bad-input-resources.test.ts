@@ -93,7 +93,9 @@ async function secondCreate(cluster: LoopbackCluster): Promise<void> {
 async function lostEdit(cluster: LoopbackCluster): Promise<void> {
   const opened = cluster.file("alice-opened");
   const alice = cluster.spawn("tctl", ["edit", "vnet_config"], {
-    env: { EDITOR: editor(cluster, "alice", `touch ${opened}\nwhile [ ! -e go ] && [ -e "$1" ]; do sleep 0.02; done\n`) },
+    env: {
+      EDITOR: editor(cluster, "alice", `touch ${opened}\nwhile [ ! -e go ] && [ -e "$1" ]; do sleep 0.02; done\n`),
+    },
     input: "",
   });
   while (!existsSync(opened)) await sleep(10);
