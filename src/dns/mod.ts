@@ -10,6 +10,7 @@ export {
   type DnsServerOptions,
   type DnsStreamOptions,
   type Forwarder,
+  isAnswerTo,
   parseResolvConf,
   RESOLVED_STUBS,
   type Resolve,
