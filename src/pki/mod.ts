@@ -16,6 +16,7 @@ export {
   type CaType,
   type HostIdentity,
   type HostRole,
+  IDENTITY_OID,
   type Identity,
   identityOf,
   type Traits,

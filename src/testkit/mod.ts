@@ -21,6 +21,7 @@ export { asUser, type HostName, type Hosts, type Machine, PUBLIC_NAMES, startHos
 export { lacking, type Need, needs, postgresBinDir, programPath } from "./needs.ts";
 export { startPglite } from "./pglite.ts";
 export { BackgroundProcess, type RunOptions, type RunResult, run, runOk } from "./process.ts";
+export { namedLimits, protocolSays, protocolTable, quotedLimits } from "./protocol-doc.ts";
 export {
   freePort,
   type Server,

@@ -19,7 +19,7 @@ const TAG_LEN = 16;
 const HEADER_LEN = MAGIC.length + 1 + CONTROL_ID_LEN + 8;
 export const GREETING_LEN = HEADER_LEN + TAG_LEN;
 const ANSWER_LEN = 1 + TAG_LEN;
-const EXPORTER_LABEL = "EXPORTER-tp-data/1";
+export const EXPORTER_LABEL = "EXPORTER-tp-data/1";
 const KEY_LEN = 32;
 
 /** Place of a message in the nonce: never two with the same number, direction and index. */
