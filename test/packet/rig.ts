@@ -19,13 +19,16 @@ import {
   encodeIp4,
   encodeIp6,
   encodeTcp,
+  encodeTcpOptions,
   FIN,
   isIntact,
+  NO_OPTIONS,
   PSH,
   pseudoHeaderSum,
   put16,
   RST,
   SYN,
+  tcpOptionsLen,
   u16,
   VIRTIO_HEADER_LEN,
 } from "../../src/net/wire/mod.ts";
@@ -38,6 +41,8 @@ export const SERVER6 = Uint8Array.from([0xfd, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 export const CLIENT_PORT = 40_000;
 export const SERVER_PORT = 5432;
 
+const COMPARED = ["flags", "seq", "ack", "wnd", "mss", "windowScale", "tsVal", "tsEcr", "gsoSize", "gsoType"] as const;
+
 const LETTERS = { F: FIN, S: SYN, R: RST, P: PSH, A: ACK } as const;
 
 /** A segment in a script. Our stack's numbers count from its ISS, the peer's are absolute. */
@@ -49,6 +54,21 @@ export interface Scripted {
   text?: string | Uint8Array;
   mss?: number;
   windowScale?: number;
+  sackPermitted?: boolean;
+  tsVal?: number;
+  tsEcr?: number;
+  /** Edges, counted from our stack's ISS. */
+  sack?: number[];
+}
+
+/** What the peer's SYN offers, and its numbers. */
+export interface PeerOptions {
+  mss?: number;
+  windowScale?: number;
+  wnd?: number;
+  irs?: number;
+  sackPermitted?: boolean;
+  tsVal?: number;
 }
 
 /** One segment that the stack has sent, as read from the frame. */
@@ -60,6 +80,12 @@ export interface Sent {
   text: Uint8Array;
   mss: number | undefined;
   windowScale: number | undefined;
+  sackPermitted: boolean;
+  /** -1 without the option. */
+  tsVal: number;
+  tsEcr: number;
+  /** As the peer counts. */
+  sack: readonly number[] | undefined;
   gsoSize: number;
   gsoType: number;
 }
@@ -134,9 +160,10 @@ export class Rig {
     const frame = this.frames.shift();
     assert.ok(frame !== undefined, `expected ${JSON.stringify(want)}, but the stack is silent`);
     const got = this.read(frame);
-    for (const key of ["flags", "seq", "ack", "wnd", "mss", "windowScale", "gsoSize", "gsoType"] as const) {
+    for (const key of COMPARED) {
       if (want[key] !== undefined) assert.equal(got[key], want[key], `${key} of ${describe(got)}`);
     }
+    if ("sack" in want) assert.deepEqual(got.sack, want.sack, `SACK of ${describe(got)}`);
     if (want.text !== undefined) assert.deepEqual(got.text, bytesOf(want.text), describe(got));
     if (want.textLen !== undefined) assert.equal(got.text.length, want.textLen, describe(got));
     return got;
@@ -150,7 +177,7 @@ export class Rig {
   }
 
   /** A connection that the peer opened with ISS 5000; the stack's next number is 1. */
-  establish(o: { mss?: number; windowScale?: number; wnd?: number; irs?: number } = {}): Application {
+  establish(o: PeerOptions = {}): Application {
     const irs = o.irs ?? 5000;
     this.send({
       flags: "S",
@@ -158,21 +185,30 @@ export class Rig {
       wnd: 65_535,
       mss: o.mss ?? 1460,
       ...(o.windowScale === undefined ? {} : { windowScale: o.windowScale }),
+      ...(o.sackPermitted ? { sackPermitted: true } : {}),
+      ...(o.tsVal === undefined ? {} : { tsVal: o.tsVal }),
     });
     const stream = this.attempts.shift()!.accept();
-    this.expect({ flags: "SA", seq: 0, ack: (irs + 1) >>> 0 });
-    this.send({ flags: "A", seq: (irs + 1) >>> 0, ack: 1, wnd: o.wnd ?? 65_535 });
+    const { tsVal } = this.expect({ flags: "SA", seq: 0, ack: (irs + 1) >>> 0 });
+    const stamp = o.tsVal === undefined ? {} : { tsVal: o.tsVal, tsEcr: tsVal };
+    this.send({ flags: "A", seq: (irs + 1) >>> 0, ack: 1, wnd: o.wnd ?? 65_535, ...stamp });
     this.expectNothing();
     return new Application(stream);
   }
 
   frame(seg: Scripted): Uint8Array {
     const text = bytesOf(seg.text ?? "");
-    const options = [
-      ...(seg.mss === undefined ? [] : [2, 4, seg.mss >> 8, seg.mss & 0xff]),
-      ...(seg.windowScale === undefined ? [] : [1, 3, 3, seg.windowScale]),
-    ];
-    const body = new Uint8Array(20 + options.length + text.length);
+    const options = {
+      ...NO_OPTIONS,
+      mss: seg.mss,
+      windowScale: seg.windowScale,
+      sackPermitted: seg.sackPermitted ?? false,
+      tsVal: seg.tsVal ?? -1,
+      tsEcr: seg.tsEcr ?? 0,
+      sack: seg.sack?.map((edge) => ((this.iss ?? 0) + edge) >>> 0),
+    };
+    const optionsLen = tcpOptionsLen(options);
+    const body = new Uint8Array(20 + optionsLen + text.length);
     encodeTcp(
       body,
       0,
@@ -184,10 +220,10 @@ export class Rig {
         flags: [...seg.flags].reduce((bits, letter) => bits | LETTERS[letter as keyof typeof LETTERS], 0),
         wnd: seg.wnd ?? 65_535,
       },
-      20 + options.length,
+      20 + optionsLen,
     );
-    body.set(options, 20);
-    body.set(text, 20 + options.length);
+    encodeTcpOptions(body, 20, options);
+    body.set(text, 20 + optionsLen);
     return ipFrame(this.remote, this.local, 6, body, 16);
   }
 
@@ -210,6 +246,10 @@ export class Rig {
       text: frame.slice(seg.textAt, seg.textAt + seg.textLen),
       mss: seg.mss,
       windowScale: seg.windowScale,
+      sackPermitted: seg.sackPermitted,
+      tsVal: seg.tsVal,
+      tsEcr: seg.tsEcr,
+      sack: seg.sack,
       gsoType: frame[1]!,
       gsoSize: frame[4]! | (frame[5]! << 8),
     };

@@ -12,10 +12,12 @@ import {
   releaseRuns,
   resendFirst,
   type SegmentSink,
+  sackEdges,
   sendAck,
   type Tcb,
+  tsValue,
 } from "../tcp/mod.ts";
-import { ACK, RST, type TcpSegment } from "../wire/mod.ts";
+import { ACK, NO_OPTIONS, RST, SACK_BLOCKS_MAX, SYN, type TcpSegment } from "../wire/mod.ts";
 import type { Due } from "./deadlines.ts";
 import type { Flow, Tuple } from "./flow-table.ts";
 import type { Flushable, Host } from "./host.ts";
@@ -112,6 +114,7 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
       this.#die(tcb.snd.una === tcb.snd.iss && tcb.active ? "refused" : "peer");
       return;
     }
+    if (result & arrival.STRAY) this.#host.count("tcp.no-timestamp");
     if (result & arrival.REPLY_RST) this.#sendRst(seg.ack, 0, RST);
     if (result & arrival.CHALLENGE && this.#host.mayChallenge(now)) sendAck(tcb, this);
     if (result & arrival.GAP) sendAck(tcb, this);
@@ -121,7 +124,7 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
     if (this.#dead !== undefined) return; // the consumer has reset it meanwhile
     if (result & arrival.LOST) {
       this.#host.count("tcp.fast-retransmit");
-      resendFirst(tcb, now, this);
+      if (tcb.snd.board === undefined) resendFirst(tcb, now, this);
     }
     if (tcb.rcv.unacked >= limits.ACK_OCTETS) this.flush(now);
     else this.#touch();
@@ -138,7 +141,9 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
 
   expired(now: number): void {
     const tcb = this.#tcb;
-    if (!tcb.timer.persist) this.#host.count("tcp.retransmission-timeout");
+    const { timer } = tcb;
+    if (timer.atMs <= now && !timer.persist) this.#host.count("tcp.retransmission-timeout");
+    else if (timer.tailAtMs > 0 && timer.tailAtMs <= now) this.#host.count("tcp.tail-probe");
     if (expire(tcb, now, this) === "dead") {
       this.#host.count("tcp.gave-up");
       this.#sendRst(bareSeq(tcb), tcb.rcv.nxt, RST | ACK);
@@ -164,14 +169,22 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
 
   /** The TCB's segments on their way out. */
   send(tcb: Tcb, seqno: number, flags: number, wnd: number, textAt: number, textLen: number): void {
-    const { snd, rcv } = tcb;
+    const { snd, rcv, ts } = tcb;
+    const syn = (flags & SYN) !== 0;
+    // Only beside no text: a full segment has no room for it.
+    const hasGap = rcv.outOfOrder.length > 0 && snd.board !== undefined && textLen === 0;
+    const sack = hasGap ? sackEdges(rcv.outOfOrder, rcv.recent, ts ? SACK_BLOCKS_MAX - 1 : SACK_BLOCKS_MAX) : undefined;
     this.#host.writer.tcp(this.tuple, {
       seq: seqno,
       ack: flags & ACK ? rcv.nxt : 0,
       flags,
       wnd,
-      mss: tcb.rcvMss,
-      windowScale: rcv.offerScale ? limits.RECEIVE_WINDOW_SCALE : undefined,
+      mss: syn ? tcb.rcvMss : undefined,
+      windowScale: syn && rcv.offerScale ? limits.RECEIVE_WINDOW_SCALE : undefined,
+      sackPermitted: syn && rcv.offerSack,
+      tsVal: ts === undefined ? -1 : tsValue(ts, this.#host.now()),
+      tsEcr: ts !== undefined && flags & ACK ? ts.recent : 0,
+      sack,
       text: snd.queue,
       textAt,
       textLen,
@@ -268,9 +281,8 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
 }
 
 const RESET_SEGMENT = {
+  ...NO_OPTIONS,
   wnd: 0,
-  mss: 0,
-  windowScale: undefined,
   text: undefined,
   textAt: 0,
   textLen: 0,

@@ -5,8 +5,8 @@ import {
   encodeIcmp,
   encodeIp4,
   encodeIp6,
-  encodeSynOptions,
   encodeTcp,
+  encodeTcpOptions,
   encodeUdp,
   encodeVirtio,
   fold,
@@ -18,10 +18,10 @@ import {
   protocol,
   pseudoHeaderSum,
   put16,
-  SYN,
-  synOptionsLen,
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER_LEN,
+  type TcpOptions,
+  tcpOptionsLen,
   UDP_CHECKSUM_OFFSET,
   UDP_HEADER_LEN,
   u16,
@@ -34,14 +34,11 @@ const IP_AT = VIRTIO_HEADER_LEN;
 const FRAME_MAX = VIRTIO_HEADER_LEN + 65_535;
 
 /** One segment to send. */
-export interface OutgoingSegment {
+export interface OutgoingSegment extends TcpOptions {
   readonly seq: number;
   readonly ack: number;
   readonly flags: number;
   readonly wnd: number;
-  /** Options of a SYN. */
-  readonly mss: number;
-  readonly windowScale: number | undefined;
   /** Where the text is, if there is any. */
   readonly text: ChunkQueue | undefined;
   readonly textAt: number;
@@ -68,7 +65,7 @@ export class FrameWriter {
     const frame = this.#frame;
     const ipLen = ipHeaderLen(tuple);
     const tcpAt = IP_AT + ipLen;
-    const optionsLen = seg.flags & SYN ? synOptionsLen(seg.windowScale) : 0;
+    const optionsLen = tcpOptionsLen(seg);
     const tcpLen = TCP_HEADER_LEN + optionsLen;
     const ports = tuple.length - 4;
     encodeTcp(
@@ -84,7 +81,7 @@ export class FrameWriter {
       },
       tcpLen,
     );
-    if (optionsLen > 0) encodeSynOptions(frame, tcpAt + TCP_HEADER_LEN, seg.mss, seg.windowScale);
+    if (optionsLen > 0) encodeTcpOptions(frame, tcpAt + TCP_HEADER_LEN, seg);
     if (seg.textLen > 0) seg.text?.copy(seg.textAt, seg.textLen, frame, tcpAt + tcpLen);
     const gsoSize = seg.textLen > seg.segmentLen ? seg.segmentLen : 0;
     this.#finish(tuple, protocol.TCP, tcpLen + seg.textLen, TCP_CHECKSUM_OFFSET, ipLen + tcpLen, gsoSize);

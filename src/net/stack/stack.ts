@@ -10,6 +10,7 @@ import {
   IP6_HEADER_LEN,
   type IpPacket,
   isIntact,
+  NO_OPTIONS,
   protocol,
   RST,
   SYN,
@@ -26,7 +27,7 @@ import { AddressInUseError, ConnectionRefusedError, ConnectTimeoutError, StackCl
 import { type Flow, FlowTable, makeTuple, type Tuple, tupleOf, versionOf } from "./flow-table.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import type { Flushable, Host } from "./host.ts";
-import { isnGenerator } from "./isn.ts";
+import { type InitialNumbers, isnGenerator } from "./isn.ts";
 import { ATTEMPTS, CHALLENGE_ACKS_PER_SECOND, CONNECTIONS, TIME_WAITS } from "./limits.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { TimeWait } from "./time-wait.ts";
@@ -39,7 +40,7 @@ export class Stack {
   readonly #flows: FlowTable;
   readonly #datagrams: Datagrams;
   readonly #challenges = new RateLimit(CHALLENGE_ACKS_PER_SECOND);
-  readonly #isn: (tuple: Tuple, now: number) => number;
+  readonly #isn: (tuple: Tuple, now: number) => InitialNumbers;
   readonly #maxConnections: number;
   readonly #host: Host;
   /** Those with something to send at the end of the burst. */
@@ -269,8 +270,7 @@ export class Stack {
       ack: hasAck ? 0 : (seg.seq + segLen) >>> 0,
       flags: hasAck ? RST : RST | ACK,
       wnd: 0,
-      mss: 0,
-      windowScale: undefined,
+      ...NO_OPTIONS,
       text: undefined,
       textAt: 0,
       textLen: 0,
@@ -285,7 +285,7 @@ export class Stack {
     const now = this.#o.clock.now();
     return {
       ipVersion: version,
-      iss: this.#isn(tuple, now),
+      ...this.#isn(tuple, now),
       mssLocal,
       frameRoom: this.#o.offload.tso ? limits.MAX_PACKET_LEN - headers : 0,
       now,

@@ -1,6 +1,6 @@
 import type { Chunk } from "../../base/mod.ts";
-import { bareSeq, limits, seq, type Tcb } from "../tcp/mod.ts";
-import { ACK, FIN, RST, SYN, type TcpSegment } from "../wire/mod.ts";
+import { bareSeq, limits, seq, type Tcb, type Timestamps, tsValue } from "../tcp/mod.ts";
+import { ACK, FIN, NO_OPTIONS, RST, SYN, type TcpSegment } from "../wire/mod.ts";
 import type { Due } from "./deadlines.ts";
 import type { Flow, Tuple } from "./flow-table.ts";
 import type { Host } from "./host.ts";
@@ -11,6 +11,7 @@ export class TimeWait implements Flow, Due {
   readonly #host: Host;
   readonly #sndNxt: number;
   readonly #rcvNxt: number;
+  readonly #ts: Timestamps | undefined;
   nextFlow: Flow | undefined;
   dueMs = 0;
   heap: Due["heap"];
@@ -20,6 +21,7 @@ export class TimeWait implements Flow, Due {
     this.tuple = tuple;
     this.#sndNxt = bareSeq(tcb);
     this.#rcvNxt = tcb.rcv.nxt;
+    this.#ts = tcb.ts;
     host.deadlines.set(this, now + 2 * limits.MSL_MS);
   }
 
@@ -36,8 +38,9 @@ export class TimeWait implements Flow, Due {
       ack: this.#rcvNxt,
       flags: ACK,
       wnd: 0,
-      mss: 0,
-      windowScale: undefined,
+      ...NO_OPTIONS,
+      tsVal: this.#ts === undefined ? -1 : tsValue(this.#ts, now),
+      tsEcr: this.#ts?.recent ?? 0,
       text: undefined,
       textAt: 0,
       textLen: 0,
@@ -46,9 +49,17 @@ export class TimeWait implements Flow, Due {
     if (seg.flags & FIN) this.#host.deadlines.set(this, now + 2 * limits.MSL_MS);
   }
 
-  /** A SYN that can only be a new connection's: it begins behind all that was received (RFC 6191 §2). */
-  makesWayFor(seg: TcpSegment): boolean {
-    return (seg.flags & (SYN | ACK | RST)) === SYN && seq.gt(seg.seq, this.#rcvNxt);
+  /**
+   * A SYN that can only be a new connection's: its timestamp is later than the
+   * last one, or without timestamps on either side, or with the same one, it
+   * begins behind all that was received (RFC 6191 §2).
+   */
+  makesWayFor(segment: TcpSegment): boolean {
+    if ((segment.flags & (SYN | ACK | RST)) !== SYN) return false;
+    const behind = seq.gt(segment.seq, this.#rcvNxt);
+    if (this.#ts === undefined || segment.tsVal < 0) return behind;
+    const later = seq.diff(segment.tsVal, this.#ts.recent);
+    return later > 0 || (later === 0 && behind);
   }
 
   expired(): void {

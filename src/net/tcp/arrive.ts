@@ -4,9 +4,12 @@ import { narrow } from "./chunks.ts";
 import { onDupAck, onNewAck } from "./congestion.ts";
 import { RTO_AFTER_SYN_LOSS_MS } from "./limits.ts";
 import { keep, takeRun } from "./reassembly.ts";
+import { takeSack } from "./recovery.ts";
 import { currentRtoMs, sampleAck } from "./rto.ts";
+import { noteArrival } from "./sack.ts";
 import * as seq from "./seq.ts";
 import { flight, type Synchronized, stateAfterClose, stateAfterFin, type Tcb, takeOffer } from "./tcb.ts";
+import { echoAgeMs, isOld, takeTimestamp } from "./timestamps.ts";
 import { rightEdge } from "./window.ts";
 
 /** What a segment did, for the owner of the TCB to act upon: a set of bits. */
@@ -31,9 +34,11 @@ export const arrival = {
   LOST: 128,
   /** Text came out of order: a duplicate ACK of its own, so that the peer can count them (RFC 5681 §4.2). */
   GAP: 256,
+  /** Dropped: it lacks the timestamp that was agreed upon. */
+  STRAY: 512,
 } as const;
 
-type Segment = Pick<TcpSegment, "seq" | "ack" | "flags" | "wnd" | "mss" | "windowScale">;
+type Segment = Omit<TcpSegment, "srcPort" | "dstPort" | "textAt" | "textLen">;
 
 /**
  * A segment for this connection (RFC 9293 §3.10.7). Takes `text` over; absent
@@ -67,7 +72,7 @@ function arriveSynSent(tcb: Tcb, seg: Segment, now: number): Arrival {
     return arrival.RESET;
   }
   if ((seg.flags & SYN) === 0) return 0;
-  takeOffer(tcb, seg);
+  takeOffer(tcb, seg, now);
   tcb.rcv.ack = "now";
   if (!hasAck) {
     // Simultaneous open: our SYN is sent again, as SYN-ACK.
@@ -86,17 +91,29 @@ function establish(tcb: Tcb, seg: Segment, now: number): Arrival {
   snd.nxt = seq.max(snd.nxt, snd.una);
   snd.wl1 = seg.seq;
   snd.wl2 = seg.ack;
-  sampleAck(rtt, seg.ack, now);
-  if (tcb.synLost) rtt.rtoMs = RTO_AFTER_SYN_LOSS_MS; // RFC 6298 §5.7
+  sampleAck(rtt, seg.ack, now, echoAge(tcb, seg, now));
+  if (tcb.synLost && rtt.srttMs < 0) rtt.rtoMs = RTO_AFTER_SYN_LOSS_MS; // RFC 6298 §5.7
   tcb.timer.atMs = 0;
   tcb.timer.stalledSinceMs = now;
   return arrival.ESTABLISHED;
+}
+
+function echoAge(tcb: Tcb, seg: Segment, now: number): number {
+  return tcb.ts === undefined || seg.tsVal < 0 ? -1 : echoAgeMs(tcb.ts, seg.tsEcr, now);
 }
 
 /** RFC 9293 §3.10.7.4: the eight checks in their order (the third, security, and the sixth, URG, are empty here). */
 function arriveSynchronized(tcb: Tcb, seg: Segment, text: Chunk | undefined, now: number): Arrival {
   const textLen = text === undefined ? 0 : text.bytes.length;
   const edge = rightEdge(tcb);
+  if (tcb.ts !== undefined && !(seg.flags & RST)) {
+    // RFC 7323 §3.2: without the option it is none of this connection's. §5.3 R1: an old one is answered.
+    if (seg.tsVal < 0 || isOld(tcb.ts, seg.tsVal, now)) {
+      text?.release();
+      return seg.tsVal < 0 ? arrival.STRAY : outdated(tcb, textLen);
+    }
+    if (acceptable(tcb, seg, textLen, edge)) takeTimestamp(tcb.ts, seg.tsVal, seg.seq, tcb.rcv.lastAck, now);
+  }
   if (!acceptable(tcb, seg, textLen, edge)) {
     text?.release();
     return unacceptable(tcb, seg, textLen, now);
@@ -137,6 +154,13 @@ function acceptable(tcb: Tcb, seg: Segment, textLen: number, edge: number): bool
   return seq.lt(seg.seq, edge) && seq.gt(seq.add(seg.seq, textLen), nxt);
 }
 
+/** PAWS: answered as any segment outside of the window. */
+function outdated(tcb: Tcb, textLen: number): Arrival {
+  if (textLen === 0) return arrival.CHALLENGE;
+  tcb.rcv.ack = "now";
+  return 0;
+}
+
 /** An unacceptable segment is answered by an ACK and dropped; but what it says of our data may hold (§3.10.7.4). */
 function unacceptable(tcb: Tcb, seg: Segment, textLen: number, now: number): Arrival {
   if (seg.flags & RST) return 0;
@@ -160,7 +184,7 @@ function unacceptable(tcb: Tcb, seg: Segment, textLen: number, now: number): Arr
 
 /** Fifth check: the ACK field. */
 function acknowledge(tcb: Tcb, seg: Segment, textLen: number, now: number): Arrival {
-  const { snd } = tcb;
+  const { snd, timer } = tcb;
   let result = 0;
   if (tcb.state === "SYN-RECEIVED") {
     if (seq.le(seg.ack, snd.una) || seq.gt(seg.ack, snd.max)) return arrival.REPLY_RST;
@@ -170,8 +194,12 @@ function acknowledge(tcb: Tcb, seg: Segment, textLen: number, now: number): Arri
   }
   // RFC 5961 §5.2: neither of the future nor older than any window.
   if (seq.gt(seg.ack, snd.max) || seq.lt(seg.ack, seq.add(snd.una, -snd.wndMax))) return arrival.CHALLENGE;
-  if (seq.gt(seg.ack, snd.una)) result |= newAck(tcb, seg.ack, now);
-  else if (isDuplicate(tcb, seg, textLen)) {
+  const isNew = seq.gt(seg.ack, snd.una);
+  if (snd.board !== undefined && !timer.persist) {
+    if (takeSack(tcb, snd.board, seg.ack, seg.sack, now, echoAge(tcb, seg, now))) result |= arrival.LOST;
+  }
+  if (isNew) result |= newAck(tcb, seg, now);
+  else if (snd.board === undefined && isDuplicate(tcb, seg, textLen)) {
     if (onDupAck(tcb.cc, snd.una, snd.max, snd.mss, flight(snd))) result |= arrival.LOST;
   }
   updateWindow(tcb, seg, now);
@@ -192,8 +220,9 @@ function isDuplicate(tcb: Tcb, seg: Segment, textLen: number): boolean {
   );
 }
 
-function newAck(tcb: Tcb, ack: number, now: number): Arrival {
+function newAck(tcb: Tcb, seg: Segment, now: number): Arrival {
   const { snd, timer } = tcb;
+  const { ack } = seg;
   const acked = seq.diff(ack, snd.una);
   const textAcked = Math.min(acked, snd.queue.octets);
   snd.queue.drop(textAcked);
@@ -202,8 +231,8 @@ function newAck(tcb: Tcb, ack: number, now: number): Arrival {
   snd.una = ack;
   snd.nxt = seq.max(snd.nxt, ack);
   const left = flight(snd);
-  const lost = onNewAck(tcb.cc, acked, ack, snd.mss, left);
-  sampleAck(tcb.rtt, ack, now);
+  const lost = snd.board === undefined && onNewAck(tcb.cc, acked, ack, snd.mss, left);
+  sampleAck(tcb.rtt, ack, now, echoAge(tcb, seg, now));
   timer.stalledSinceMs = now;
   timer.persist = false;
   timer.atMs = left === 0 ? 0 : now + currentRtoMs(tcb.rtt); // RFC 6298 §5.2, §5.3
@@ -252,7 +281,7 @@ function takeText(tcb: Tcb, start: number, text: Chunk, edge: number): Arrival {
     return arrival.TEXT;
   }
   rcv.ack = "now";
-  keep(rcv.outOfOrder, rcv.nxt, at, wanted);
+  if (keep(rcv.outOfOrder, rcv.nxt, at, wanted) && tcb.snd.board !== undefined) noteArrival(rcv.recent, at);
   let run = takeRun(rcv.outOfOrder, rcv.nxt);
   if (run === undefined) return arrival.GAP;
   for (; run !== undefined; run = takeRun(rcv.outOfOrder, rcv.nxt)) append(tcb, run);

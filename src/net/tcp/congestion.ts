@@ -1,6 +1,6 @@
 import * as seq from "./seq.ts";
 
-/** NewReno: RFC 5681 with the recovery of RFC 6582. Windows in octets. */
+/** NewReno: RFC 5681 with the recovery of RFC 6582, or where the peer sends SACK that of `recovery.ts`. Windows in octets. */
 export interface Congestion {
   cwnd: number;
   ssthresh: number;
@@ -39,6 +39,14 @@ export function onNewAck(cc: Congestion, acked: number, ack: number, mss: number
     cc.cwnd = Math.max(mss, cc.cwnd - acked + (acked >= mss ? mss : 0));
     return true;
   }
+  grow(cc, acked, ack, mss);
+  return false;
+}
+
+/** `acked` octets were acknowledged by `ack` outside of recovery (RFC 5681 §3.1). */
+export function grow(cc: Congestion, acked: number, ack: number, mss: number): void {
+  // A number that stayed behind for 2^31 octets would seem to lie ahead.
+  if (seq.gt(ack, cc.recover)) cc.recover = seq.add(ack, -1);
   if (cc.cwnd < cc.ssthresh) {
     // Slow start by octets (RFC 3465) without its limit of 2 segments per ACK:
     // one ACK of a super-segment stands for dozens.
@@ -46,7 +54,14 @@ export function onNewAck(cc: Congestion, acked: number, ack: number, mss: number
   } else {
     cc.cwnd += Math.max(1, Math.floor((mss * Math.min(acked, cc.cwnd)) / cc.cwnd));
   }
-  return false;
+}
+
+/** A loss was found by SACK: `sent` is SND.MAX, `flight` what is outstanding. */
+export function enterRecovery(cc: Congestion, sent: number, mss: number, flight: number): void {
+  cc.inRecovery = true;
+  cc.recover = sent;
+  cc.dupAcks = 0;
+  cc.ssthresh = Math.max(Math.floor(flight / 2), 2 * mss);
 }
 
 /** A duplicate acknowledgement. True: the third, the first unacknowledged segment is to be sent again now. */

@@ -56,3 +56,15 @@ export const MIN_MSS = 48;
 
 /** Longest IP packet that a frame carries. */
 export const MAX_PACKET_LEN = 65_535;
+
+/** Runs of sent text that the scoreboard tells apart; 1 MiB in segments of 1,460 octets makes 719. A full one sends and splits no more. */
+export const SCOREBOARD_RUNS = 4_096;
+
+/** Quarters of a round trip that a reordered segment is waited for at most (RFC 8985 §6.2 step 4; one round trip caps it too). */
+export const REORDERING_PATIENCE = 16;
+
+/** Least wait for a tail-loss probe; RFC 8985 §7.2 takes 2 round trips, but here those are less than a time slice of the peer. */
+export const MIN_PROBE_MS = 10;
+
+/** Added to it for a lone segment: the peer may delay its ACK (RFC 8985 §7.2, TLP.max_ack_delay; Linux's delay). */
+export const PROBE_ACK_DELAY_MS = 40;

@@ -4,14 +4,15 @@
  *
  * `arrive` takes a segment, `output` sends what may be sent, `deadline` and
  * `expire` are the timer. Deliberately absent: sockets, demultiplexing, LISTEN,
- * SACK, timestamps, urgent data, ECN, Nagle's delay.
+ * urgent data, ECN, Nagle's delay.
  */
 export { type Arrival, arrival, arrive } from "./arrive.ts";
 export { ChunkQueue } from "./chunk-queue.ts";
 export { narrow, split } from "./chunks.ts";
 export * as limits from "./limits.ts";
-export { bareSeq, deadline, expire, output, resendFirst, type SegmentSink, sendAck } from "./output.ts";
+export { bareSeq, deadline, expire, output, resendFirst, sendAck } from "./output.ts";
 export { keep, type OutOfOrder, releaseRuns, takeRun } from "./reassembly.ts";
+export { sackEdges } from "./sack.ts";
 export * as seq from "./seq.ts";
 export {
   close,
@@ -19,6 +20,7 @@ export {
   isOver,
   openActive,
   openPassive,
+  type SegmentSink,
   type State,
   type SynOffer,
   stateAfterClose,
@@ -26,4 +28,5 @@ export {
   type Tcb,
   type TcbOptions,
 } from "./tcb.ts";
+export { type Timestamps, tsValue } from "./timestamps.ts";
 export { afterCredit, allowedWindow, announce } from "./window.ts";

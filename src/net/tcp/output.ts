@@ -1,15 +1,12 @@
 import { ACK, FIN, PSH, SYN } from "../wire/mod.ts";
 import { onIdle, onTimeout } from "./congestion.ts";
-import { SYN_TIMEOUT_MS, USER_TIMEOUT_MS } from "./limits.ts";
+import { SCOREBOARD_RUNS, SYN_TIMEOUT_MS, USER_TIMEOUT_MS } from "./limits.ts";
+import { armProbe, giveUpWaiting, inPipe, probeTail, resendLost } from "./recovery.ts";
 import { backOff, currentRtoMs, startTiming } from "./rto.ts";
+import { addRun, markAllLost } from "./scoreboard.ts";
 import * as seq from "./seq.ts";
-import { flight, type Tcb } from "./tcb.ts";
+import { flight, type SegmentSink, type Tcb } from "./tcb.ts";
 import { announce } from "./window.ts";
-
-/** Puts a segment on the wire. `textAt` counts from the start of `snd.queue`. */
-export interface SegmentSink {
-  send(tcb: Tcb, seqno: number, flags: number, wnd: number, textAt: number, textLen: number): void;
-}
 
 /**
  * Sends what may be sent now: SYN, text, FIN, or else the ACK that is owed
@@ -54,12 +51,16 @@ function outputSyn(tcb: Tcb, now: number, sink: SegmentSink): void {
 
 function outputText(tcb: Tcb, now: number, sink: SegmentSink): void {
   const { snd } = tcb;
+  const { board } = snd;
+  if (board !== undefined && board.lostOctets > 0) resendLost(tcb, board, now, sink);
   if (flight(snd) === 0 && now - snd.lastSentMs > currentRtoMs(tcb.rtt)) onIdle(tcb.cc, snd.mss);
   for (;;) {
     const sent = seq.diff(snd.nxt, snd.una);
     const available = snd.queue.octets - sent;
     if (available < 0 || snd.finAcked) break; // the FIN is out
-    const usable = Math.min(snd.wnd, tcb.cc.cwnd) - sent;
+    // New text waits for what is lost, and for room to keep an account of it.
+    if (board !== undefined && (board.lostOctets > 0 || board.runs.length >= SCOREBOARD_RUNS)) break;
+    const usable = Math.min(snd.wnd - sent, tcb.cc.cwnd - inPipe(tcb));
     const textLen = sendableText(tcb, available, usable);
     const fin = snd.finQueued && textLen === available && usable > textLen;
     if (textLen === 0 && !fin) break;
@@ -67,6 +68,7 @@ function outputText(tcb: Tcb, now: number, sink: SegmentSink): void {
   }
   const waiting = snd.queue.octets > 0 || (snd.finQueued && !snd.finAcked);
   if (waiting && snd.nxt === snd.una) startProbing(tcb, now);
+  if (board !== undefined) armProbe(tcb, board, now);
 }
 
 /** How much text the next frame carries: whole segments, or all there is (§3.8.6.2.1 against silly windows). */
@@ -87,6 +89,10 @@ function sendText(tcb: Tcb, now: number, sink: SegmentSink, textAt: number, text
   snd.nxt = seq.add(start, textLen + (fin ? 1 : 0));
   snd.max = seq.max(snd.max, snd.nxt);
   snd.lastSentMs = now;
+  if (snd.board !== undefined) {
+    addRun(snd.board, start, snd.nxt, now);
+    if (tcb.cc.inRecovery) snd.board.prrOut += textLen;
+  }
   if (isNew) startTiming(tcb.rtt, snd.nxt, now);
   if (timer.persist) tcb.rtt.backoff = 0; // those were probes
   if (timer.atMs === 0 || timer.persist) timer.atMs = now + currentRtoMs(tcb.rtt); // RFC 6298 §5.1
@@ -119,7 +125,10 @@ function startProbing(tcb: Tcb, now: number): void {
 export function deadline(tcb: Tcb): number | undefined {
   const { timer } = tcb;
   if (timer.atMs === 0 || tcb.state === "CLOSED" || tcb.state === "TIME-WAIT") return undefined;
-  return Math.min(timer.atMs, timer.stalledSinceMs + patience(tcb));
+  let at = Math.min(timer.atMs, timer.stalledSinceMs + patience(tcb));
+  if (timer.tailAtMs > 0) at = Math.min(at, timer.tailAtMs);
+  if (timer.reorderAtMs > 0) at = Math.min(at, timer.reorderAtMs);
+  return at;
 }
 
 function patience(tcb: Tcb): number {
@@ -137,7 +146,13 @@ export function expire(tcb: Tcb, now: number, sink: SegmentSink): "alive" | "dea
     tcb.state = "CLOSED";
     return "dead";
   }
-  if (now < timer.atMs) return "alive";
+  if (now < timer.atMs) {
+    const { board } = tcb.snd;
+    if (board === undefined) return "alive";
+    if (timer.reorderAtMs > 0 && now >= timer.reorderAtMs) giveUpWaiting(tcb, board, now);
+    if (timer.tailAtMs > 0 && now >= timer.tailAtMs) probeTail(tcb, board, now, sink);
+    return "alive";
+  }
   if (timer.persist) probe(tcb, now, sink);
   else retransmit(tcb, now, sink);
   return "alive";
@@ -150,7 +165,10 @@ function retransmit(tcb: Tcb, now: number, sink: SegmentSink): void {
   backOff(rtt);
   if (snd.una === snd.iss) tcb.synLost = true;
   else onTimeout(tcb.cc, snd.max, snd.mss, flight(snd), again);
-  snd.nxt = snd.una;
+  timer.tailAtMs = 0;
+  timer.reorderAtMs = 0;
+  if (snd.board !== undefined && snd.una !== snd.iss) markAllLost(snd.board, again);
+  else snd.nxt = snd.una;
   timer.atMs = now + currentRtoMs(rtt);
   output(tcb, now, sink);
 }

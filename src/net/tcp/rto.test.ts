@@ -8,24 +8,24 @@ test("the estimate follows RFC 6298 §2", () => {
   assert.equal(currentRtoMs(rtt), 1000);
   startTiming(rtt, 100, 0);
   startTiming(rtt, 200, 5); // one at a time
-  sampleAck(rtt, 50, 10);
+  sampleAck(rtt, 50, 10, -1);
   assert.ok(rtt.timing);
-  sampleAck(rtt, 100, 400);
+  sampleAck(rtt, 100, 400, -1);
   assert.deepEqual([rtt.srttMs, rtt.rttvarMs, rtt.rtoMs], [400, 200, 1200]);
   startTiming(rtt, 300, 1000);
-  sampleAck(rtt, 300, 1200); // 200 ms
+  sampleAck(rtt, 300, 1200, -1); // 200 ms
   assert.deepEqual([rtt.srttMs, rtt.rttvarMs, rtt.rtoMs], [375, 200, 1175]);
 });
 
 test("the timer has a floor and a ceiling; a retransmitted segment is no sample (Karn)", () => {
   const rtt = newRttEstimate();
   startTiming(rtt, 100, 0);
-  sampleAck(rtt, 100, 0.05);
+  sampleAck(rtt, 100, 0.05, -1);
   assert.equal(currentRtoMs(rtt), 200);
   startTiming(rtt, 200, 1);
   for (let i = 0; i < 12; i++) backOff(rtt);
   assert.equal(currentRtoMs(rtt), 60_000);
-  sampleAck(rtt, 200, 30_000);
+  sampleAck(rtt, 200, 30_000, -1);
   assert.equal(currentRtoMs(rtt), 200);
 });
 

@@ -1,7 +1,10 @@
 import { INITIAL_RTO_MS, MAX_RTO_MS, MIN_RTO_MS } from "./limits.ts";
 import * as seq from "./seq.ts";
 
-/** RFC 6298. One segment is timed at once; what was sent twice is never timed (Karn, §3). */
+/**
+ * RFC 6298. One segment is timed at once; what was sent twice is never timed
+ * (Karn, §3), but the echo of a timestamp tells which copy arrived.
+ */
 export interface RttEstimate {
   /** Below 0 until the first sample. */
   srttMs: number;
@@ -32,12 +35,22 @@ export function startTiming(rtt: RttEstimate, end: number, now: number): void {
   rtt.timedAtMs = now;
 }
 
-/** New data was acknowledged: takes the sample if there is one and forgets the backing off. */
-export function sampleAck(rtt: RttEstimate, ack: number, now: number): void {
+/**
+ * New data was acknowledged: takes the sample if there is one and forgets the
+ * backing off. `echoAgeMs`: from the segment's timestamp, -1 without (RFC 7323 §4).
+ */
+export function sampleAck(rtt: RttEstimate, ack: number, now: number, echoAgeMs: number): void {
   rtt.backoff = 0;
-  if (!rtt.timing || seq.lt(ack, rtt.timedSeq)) return;
-  rtt.timing = false;
-  const sampleMs = now - rtt.timedAtMs;
+  if (rtt.timing) {
+    if (seq.lt(ack, rtt.timedSeq)) return;
+    rtt.timing = false;
+    takeSample(rtt, now - rtt.timedAtMs);
+  } else if (echoAgeMs >= 0) {
+    takeSample(rtt, echoAgeMs);
+  }
+}
+
+function takeSample(rtt: RttEstimate, sampleMs: number): void {
   if (rtt.srttMs < 0) {
     rtt.srttMs = sampleMs; // §2.2
     rtt.rttvarMs = sampleMs / 2;

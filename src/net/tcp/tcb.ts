@@ -1,10 +1,13 @@
 import { assert, unreachable } from "../../base/mod.ts";
+import { TIMESTAMPS_LEN } from "../wire/mod.ts";
 import { ChunkQueue } from "./chunk-queue.ts";
 import { type Congestion, newCongestion } from "./congestion.ts";
 import { DEFAULT_MSS, INITIAL_RECEIVE_WINDOW, MIN_MSS, RECEIVE_WINDOW_SCALE } from "./limits.ts";
 import type { OutOfOrder } from "./reassembly.ts";
 import { newRttEstimate, type RttEstimate } from "./rto.ts";
+import { newScoreboard, type Scoreboard } from "./scoreboard.ts";
 import * as seq from "./seq.ts";
+import type { Timestamps } from "./timestamps.ts";
 
 /** RFC 9293 §3.3.2. LISTEN is the stack's: a held SYN has no TCB yet. */
 export type State = "SYN-SENT" | Synchronized | "CLOSED";
@@ -23,7 +26,7 @@ export type Synchronized =
 export interface SendSpace {
   readonly iss: number;
   una: number;
-  /** Falls back to `una` when all is to be sent again. */
+  /** Without a scoreboard it falls back to `una` when all is to be sent again. */
   nxt: number;
   /** The highest `nxt` so far: what the peer may acknowledge. */
   max: number;
@@ -37,10 +40,14 @@ export interface SendSpace {
   scale: number;
   /** Effective send MSS (§3.7.1). */
   mss: number;
+  /** Room for options and text in a frame that the device will segment; 0 where it does not. */
+  readonly frameRoom: number;
   /** Longest text of one frame: a multiple of `mss` where the device segments, else `mss`. */
   frameTextMax: number;
   /** Text from `una` on, sent or not. */
   readonly queue: ChunkQueue;
+  /** Where the peer sends SACK. */
+  board: Scoreboard | undefined;
   finQueued: boolean;
   finAcked: boolean;
   lastSentMs: number;
@@ -53,8 +60,11 @@ export interface ReceiveSpace {
   /** Right edge of the window as announced; it never moves back (§3.8.6.2.2). */
   adv: number;
   scale: number;
-  /** Whether our SYN carries the window scale option. */
+  /** Which options our SYN carries. */
   offerScale: boolean;
+  offerSack: boolean;
+  /** RCV.NXT as last acknowledged: Last.ACK.sent of RFC 7323 §4.3. */
+  lastAck: number;
   /** What the consumer still allows beyond what it was given. */
   credit: number;
   /** The largest window that the credit ever allowed: the receive buffer of §3.8.6.2.2. */
@@ -62,6 +72,8 @@ export interface ReceiveSpace {
   /** In order, not yet given to the consumer. */
   readonly queue: ChunkQueue;
   readonly outOfOrder: OutOfOrder;
+  /** Numbers in it that came lately, the last one first: what SACK reports. */
+  readonly recent: number[];
   /** The number of the peer's FIN that came ahead of text. */
   finSeq: number | undefined;
   finTaken: boolean;
@@ -70,10 +82,14 @@ export interface ReceiveSpace {
   ack: "none" | "owed" | "now";
 }
 
-/** The timer is for retransmission, or for probing a closed window (§3.8.6.1). */
+/** Moments to act; 0 when off. */
 export interface RetransmissionTimer {
-  /** 0 when off. */
+  /** For retransmission, or for probing a closed window (§3.8.6.1). */
   atMs: number;
+  /** For a tail-loss probe (RFC 8985 §7). */
+  tailAtMs: number;
+  /** When reordering has been waited for long enough (RFC 8985 §6.3). */
+  reorderAtMs: number;
   persist: boolean;
   /** Since when the peer has made no progress. */
   stalledSinceMs: number;
@@ -91,8 +107,15 @@ export interface Tcb {
   readonly cc: Congestion;
   readonly rtt: RttEstimate;
   readonly timer: RetransmissionTimer;
+  /** Our SYN offers them (or the peer's did) until it is clear that both sides have them. */
+  ts: Timestamps | undefined;
   /** The SYN had to be sent again (RFC 6298 §5.7). */
   synLost: boolean;
+}
+
+/** Puts a segment on the wire. `textAt` counts from the start of `snd.queue`. */
+export interface SegmentSink {
+  send(tcb: Tcb, seqno: number, flags: number, wnd: number, textAt: number, textLen: number): void;
 }
 
 /** What a SYN says about its sender. */
@@ -101,11 +124,16 @@ export interface SynOffer {
   readonly wnd: number;
   readonly mss: number | undefined;
   readonly windowScale: number | undefined;
+  readonly sackPermitted: boolean;
+  /** -1 without the option. */
+  readonly tsVal: number;
 }
 
 export interface TcbOptions {
   ipVersion: 4 | 6;
   iss: number;
+  /** Where our timestamps begin. */
+  tsOffset: number;
   /** The device's MTU less the headers of this IP version. */
   mssLocal: number;
   /** Longest text of one frame that the device will segment; 0 where it does not: one segment then. */
@@ -115,17 +143,27 @@ export interface TcbOptions {
 
 /** Active open: the SYN is not sent yet (`output` does). */
 export function openActive(o: TcbOptions): Tcb {
-  return newTcb(o, "SYN-SENT", true);
+  return newTcb(o, "SYN-SENT", { scale: true, sack: true, timestamps: true });
 }
 
 /** Passive open: `offer` is the SYN that was held. */
 export function openPassive(o: TcbOptions, offer: SynOffer): Tcb {
-  const tcb = newTcb(o, "SYN-RECEIVED", offer.windowScale !== undefined);
-  takeOffer(tcb, offer);
+  const tcb = newTcb(o, "SYN-RECEIVED", {
+    scale: offer.windowScale !== undefined,
+    sack: offer.sackPermitted,
+    timestamps: offer.tsVal >= 0,
+  });
+  takeOffer(tcb, offer, o.now);
   return tcb;
 }
 
-function newTcb(o: TcbOptions, state: State, offerScale: boolean): Tcb {
+interface Offering {
+  scale: boolean;
+  sack: boolean;
+  timestamps: boolean;
+}
+
+function newTcb(o: TcbOptions, state: State, offering: Offering): Tcb {
   const mss = DEFAULT_MSS[o.ipVersion];
   return {
     state,
@@ -143,8 +181,10 @@ function newTcb(o: TcbOptions, state: State, offerScale: boolean): Tcb {
       wndMax: 0,
       scale: 0,
       mss,
-      frameTextMax: o.frameRoom,
+      frameRoom: o.frameRoom,
+      frameTextMax: mss,
       queue: new ChunkQueue(),
+      board: undefined,
       finQueued: false,
       finAcked: false,
       lastSentMs: o.now,
@@ -154,11 +194,14 @@ function newTcb(o: TcbOptions, state: State, offerScale: boolean): Tcb {
       nxt: 0,
       adv: 0,
       scale: 0,
-      offerScale,
+      offerScale: offering.scale,
+      offerSack: offering.sack,
+      lastAck: 0,
       credit: 0,
       allowedMax: 0,
       queue: new ChunkQueue(),
       outOfOrder: [],
+      recent: [],
       finSeq: undefined,
       finTaken: false,
       unacked: 0,
@@ -166,16 +209,22 @@ function newTcb(o: TcbOptions, state: State, offerScale: boolean): Tcb {
     },
     cc: newCongestion(mss, o.iss),
     rtt: newRttEstimate(),
-    timer: { atMs: 0, persist: false, stalledSinceMs: o.now },
+    timer: { atMs: 0, tailAtMs: 0, reorderAtMs: 0, persist: false, stalledSinceMs: o.now },
+    ts: offering.timestamps ? { offset: o.tsOffset, recent: 0, recentAtMs: o.now } : undefined,
     synLost: false,
   };
 }
 
 /** Takes the peer's numbers and options from its SYN. */
-export function takeOffer(tcb: Tcb, offer: SynOffer): void {
+export function takeOffer(tcb: Tcb, offer: SynOffer, now: number): void {
   const { snd, rcv } = tcb;
   rcv.irs = offer.seq;
   rcv.nxt = seq.add(offer.seq, 1);
+  rcv.lastAck = rcv.nxt;
+  rcv.offerSack &&= offer.sackPermitted;
+  if (rcv.offerSack) snd.board = newScoreboard(snd.iss);
+  if (offer.tsVal < 0) tcb.ts = undefined;
+  else if (tcb.ts !== undefined) Object.assign(tcb.ts, { recent: offer.tsVal, recentAtMs: now });
   rcv.adv = seq.add(rcv.nxt, INITIAL_RECEIVE_WINDOW);
   const scaled = rcv.offerScale && offer.windowScale !== undefined;
   rcv.scale = scaled ? RECEIVE_WINDOW_SCALE : 0;
@@ -185,10 +234,17 @@ export function takeOffer(tcb: Tcb, offer: SynOffer): void {
   snd.wl1 = offer.seq;
   snd.wl2 = snd.iss;
   const peerMss = Math.max(MIN_MSS, offer.mss ?? DEFAULT_MSS[tcb.ipVersion]);
-  snd.mss = Math.min(peerMss, tcb.rcvMss);
-  // Whole segments only, so that none but the last is short.
-  snd.frameTextMax = Math.max(1, Math.floor(snd.frameTextMax / snd.mss)) * snd.mss;
+  setMss(tcb, Math.min(peerMss, tcb.rcvMss));
   Object.assign(tcb.cc, newCongestion(snd.mss, snd.iss));
+}
+
+/** `mss`: octets of TCP header options and text together (RFC 6691). */
+export function setMss(tcb: Tcb, mss: number): void {
+  const { snd } = tcb;
+  const options = tcb.ts === undefined ? 0 : TIMESTAMPS_LEN;
+  snd.mss = Math.max(MIN_MSS, mss) - options;
+  // Whole segments only, so that none but the last is short.
+  snd.frameTextMax = Math.max(1, Math.floor((snd.frameRoom - options) / snd.mss)) * snd.mss;
 }
 
 /** Octets between SND.UNA and SND.MAX: sent and not acknowledged. */

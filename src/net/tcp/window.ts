@@ -25,6 +25,7 @@ export function announce(tcb: Tcb): number {
   const field = Math.min(MAX_FIELD, Math.ceil(seq.diff(rightEdge(tcb), rcv.nxt) / unit));
   rcv.adv = seq.max(rcv.adv, seq.add(rcv.nxt, field * unit));
   rcv.ack = "none";
+  rcv.lastAck = rcv.nxt;
   rcv.unacked = 0;
   return field;
 }

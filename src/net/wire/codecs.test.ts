@@ -7,7 +7,8 @@ import { decodeIp } from "./ip.ts";
 import { encodeIp4 } from "./ip4.ts";
 import { encodeIp6 } from "./ip6.ts";
 import { put16, u16 } from "./octets.ts";
-import { decodeTcp, encodeSynOptions, encodeTcp, SYN } from "./tcp.ts";
+import { ACK, decodeTcp, encodeTcp, SYN } from "./tcp.ts";
+import { encodeTcpOptions, NO_OPTIONS, tcpOptionsLen } from "./tcp-options.ts";
 import { decodeUdp } from "./udp.ts";
 import { decodeVirtio, encodeVirtio } from "./virtio.ts";
 
@@ -148,6 +149,10 @@ test("TCP headers and SYN options, good and bad", () => {
     wnd: 65_535,
     mss: 1460,
     windowScale: 7,
+    sackPermitted: true,
+    tsVal: 0x9b3ac1ef,
+    tsEcr: 0,
+    sack: undefined,
     textAt: 40,
     textLen: 2,
   });
@@ -156,8 +161,15 @@ test("TCP headers and SYN options, good and bad", () => {
   assert.equal(big.windowScale, 14, "RFC 7323 §2.3");
   const ended = decode(segment("00 ffffff"));
   assert.ok(!isMalformed(ended));
-  const notSyn = decode(segment("02ff0000", 0x10));
-  assert.ok(!isMalformed(notSyn), "options of other segments are not looked at");
+  const notSyn = decode(segment("020405b4 01 030307 0402 0000", ACK));
+  assert.ok(!isMalformed(notSyn));
+  assert.deepEqual([notSyn.mss, notSyn.windowScale, notSyn.sackPermitted], [undefined, undefined, false]);
+  const sack = decode(segment("01 01 05 0a 00000005 ffffffff 01 01", ACK));
+  assert.ok(!isMalformed(sack));
+  assert.deepEqual(sack.sack, [5, 0xffffffff]);
+  const odd = decode(segment("05 08 00000005 ffff", ACK));
+  assert.ok(!isMalformed(odd));
+  assert.equal(odd.sack, undefined);
 
   assert.deepEqual(decode(segment("02ff 0000")), { malformed: "tcp.option-length" });
   assert.deepEqual(decode(segment("0200 0000")), { malformed: "tcp.option-length" });
@@ -171,14 +183,26 @@ test("TCP headers and SYN options, good and bad", () => {
   assert.deepEqual(decodeTcp(segment(""), 0, 23), { malformed: "tcp.truncated" }, "beyond the buffer");
 });
 
-test("our SYN options are what their decoder reads", () => {
-  for (const windowScale of [undefined, 0, 8]) {
-    const bytes = new Uint8Array(20 + (windowScale === undefined ? 4 : 8));
-    encodeTcp(bytes, 0, { srcPort: 1, dstPort: 2, seq: 0, ack: 0, flags: SYN, wnd: 1 }, bytes.length);
-    encodeSynOptions(bytes, 20, 1440, windowScale);
+test("our options are what their decoder reads", () => {
+  for (const options of [
+    NO_OPTIONS,
+    { ...NO_OPTIONS, mss: 1440 },
+    { ...NO_OPTIONS, mss: 1440, windowScale: 8 },
+    { mss: 65_495, windowScale: 0, sackPermitted: true, tsVal: 0xfffffffe, tsEcr: 0x80000001, sack: undefined },
+    { ...NO_OPTIONS, tsVal: 0, tsEcr: 5 },
+    { ...NO_OPTIONS, tsVal: 1, tsEcr: 5, sack: [1, 2, 3, 4, 0xfffffff0, 6] },
+    { ...NO_OPTIONS, sack: [1, 2, 3, 4, 5, 6, 7, 8] },
+  ]) {
+    const bytes = new Uint8Array(20 + tcpOptionsLen(options));
+    assert.ok(bytes.length <= 60);
+    const flags = options.mss === undefined ? ACK : SYN;
+    encodeTcp(bytes, 0, { srcPort: 1, dstPort: 2, seq: 0, ack: 0, flags, wnd: 1 }, bytes.length);
+    encodeTcpOptions(bytes, 20, options);
     const decoded = decodeTcp(bytes, 0, bytes.length);
     assert.ok(!isMalformed(decoded));
-    assert.deepEqual([decoded.mss, decoded.windowScale, decoded.textLen], [1440, windowScale, 0]);
+    const { mss, windowScale, sackPermitted, tsVal, tsEcr, sack, textLen } = decoded;
+    assert.deepEqual({ mss, windowScale, sackPermitted, tsVal, tsEcr, sack }, options);
+    assert.equal(textLen, 0);
   }
 });
 

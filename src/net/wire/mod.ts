@@ -4,8 +4,8 @@
  * they give positions instead of copies. Encoders write into the caller's
  * buffer, which is large enough.
  *
- * Deliberately absent: fragments and their reassembly, IPv4 options (skipped),
- * TCP options other than MSS and window scale.
+ * Deliberately absent: IPv4 options (skipped), TCP options other than MSS,
+ * window scale, SACK and timestamps, the urgent pointer.
  */
 export { addWords, checksumOf, fold, isIntact, pseudoHeaderSum } from "./checksum.ts";
 export {
@@ -26,18 +26,24 @@ export { put16, put32, u16, u32 } from "./octets.ts";
 export {
   ACK,
   decodeTcp,
-  encodeSynOptions,
   encodeTcp,
   FIN,
   PSH,
   RST,
   SYN,
-  synOptionsLen,
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER_LEN,
   type TcpHeader,
   type TcpSegment,
-  WINDOW_SCALE_MAX,
 } from "./tcp.ts";
+export {
+  encodeTcpOptions,
+  NO_OPTIONS,
+  SACK_BLOCKS_MAX,
+  type TcpOptions,
+  TIMESTAMPS_LEN,
+  tcpOptionsLen,
+  WINDOW_SCALE_MAX,
+} from "./tcp-options.ts";
 export { decodeUdp, encodeUdp, UDP_CHECKSUM_OFFSET, UDP_HEADER_LEN, type UdpHeader } from "./udp.ts";
 export { decodeVirtio, encodeVirtio, gsoType, VIRTIO_HEADER_LEN, type VirtioHeader, virtioFlag } from "./virtio.ts";
