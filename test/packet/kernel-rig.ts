@@ -1,0 +1,106 @@
+import { execFileSync } from "node:child_process";
+import { Counters, isMalformed, parseIp, systemClock, systemRandom } from "../../src/base/mod.ts";
+import { Stack, type StackOptions } from "../../src/net/stack/mod.ts";
+import { openTun } from "../../src/tun/mod.ts";
+import { Impairment, type Profile } from "./impairment.ts";
+
+export interface KernelRigOptions {
+  mtu?: number;
+  /** Of our frames; the kernel's always use what the device offers, unless `kernelSegments`. */
+  offload?: boolean;
+  /** The kernel makes segments of its own: no super-segments towards us. */
+  kernelSegments?: boolean;
+  /** Chooses the addresses, so that several rigs may live in one namespace. */
+  subnet?: number;
+  profile?: Profile;
+  seed?: number;
+  maxConnections?: number;
+  handlers: StackOptions["handlers"];
+}
+
+export interface KernelRig {
+  readonly stack: Stack;
+  readonly counters: Counters;
+  readonly impairment: Impairment | undefined;
+  /** The stack's addresses. */
+  readonly far4: string;
+  readonly far6: string;
+  close(): void;
+}
+
+/** The kernel's TCP, a real TUN, perhaps a bad network, and the stack. For a network namespace of its own. */
+export function kernelRig(o: KernelRigOptions): KernelRig {
+  const mtu = o.mtu ?? 1500;
+  const subnet = o.subnet ?? 0;
+  const tun = openTun({ mtu });
+  const [near4, far4] = [`10.90.${subnet}.1`, `10.90.${subnet}.2`];
+  const [near6, far6] = [`fd90:${subnet}::1`, `fd90:${subnet}::2`];
+  execFileSync("ip", ["-batch", "-"], {
+    input: `
+      link set ${tun.name} mtu ${mtu} txqueuelen 5000 addrgenmode none
+      ${o.kernelSegments ? `link set ${tun.name} gso_max_segs 1` : ""}
+      link set ${tun.name} up
+      address add ${near4} peer ${far4} dev ${tun.name}
+      address add ${near6} peer ${far6} dev ${tun.name} nodad
+    `,
+  });
+  const near = addresses(near4, near6);
+  const far = addresses(far4, far6);
+  const counters = new Counters();
+  const offload = o.offload ?? true;
+  const stack: Stack = new Stack({
+    clock: systemClock,
+    random: systemRandom,
+    counters,
+    mtu,
+    offload: offload ? tun.offload : { checksum: false, tso: false },
+    ...(o.maxConnections === undefined ? {} : { maxConnections: o.maxConnections }),
+    emit: (frame) => {
+      if (impairment === undefined) tun.write(frame);
+      else impairment.fromStack(frame);
+    },
+    isLocal: (address) => far.some((known) => known.equals(address)),
+    mayTalk: (address) => near.some((known) => known.equals(address)),
+    handlers: o.handlers,
+  });
+  const impairment =
+    o.profile === undefined
+      ? undefined
+      : new Impairment({
+          profile: o.profile,
+          seed: o.seed ?? 1,
+          toStack: (frame) => stack.input(frame),
+          drained: () => stack.drained(),
+          toKernel: (frame) => tun.write(frame),
+        });
+  tun.start({
+    receive: (frame) => {
+      if (impairment === undefined) stack.input(frame);
+      else impairment.fromKernel(frame);
+    },
+    drained: () => stack.drained(),
+    failed: (error) => {
+      throw error;
+    },
+  });
+  return {
+    stack,
+    counters,
+    impairment,
+    far4,
+    far6,
+    close() {
+      impairment?.close();
+      stack.close();
+      tun.close();
+    },
+  };
+}
+
+function addresses(...texts: string[]): Buffer[] {
+  return texts.map((text) => {
+    const parsed = parseIp(text);
+    if (isMalformed(parsed)) throw new Error(text);
+    return Buffer.from(parsed);
+  });
+}
