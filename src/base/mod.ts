@@ -17,11 +17,13 @@ export {
   parseCidr,
   parseIp,
 } from "./ip.ts";
+export { type Lease, leasedChunk, UNPOOLED } from "./lease.ts";
 export { Lifetime } from "./lifetime.ts";
 export { createLogger, type Logger, type LogLevel, type LogOptions, silentLogger } from "./log.ts";
 export { Counters } from "./metrics.ts";
 export { raced } from "./raced.ts";
 export { type Random, randomUint32, seededRandom, systemRandom } from "./random.ts";
+export { Repeats } from "./repeats.ts";
 export {
   type ByteStream,
   type Chunk,

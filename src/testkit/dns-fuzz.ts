@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import packet from "dns-packet";
-import { Counters, type IpAddress, isMalformed, silentLogger } from "../base/mod.ts";
+import { Counters, type IpAddress, isMalformed, silentLogger, systemClock } from "../base/mod.ts";
 import { DnsServer, isAnswerTo } from "../dns/mod.ts";
 import {
   addressOfReverse,
@@ -147,6 +147,7 @@ class DnsFuzz {
       upstream: { close() {}, exchange: (query) => Promise.resolve(this.#upstreamAnswer(query)) },
       forbidden,
       maxUdpLen: MAX_UDP_LEN,
+      clock: systemClock,
       counters: new Counters(),
       log: silentLogger,
     });

@@ -2,7 +2,7 @@ import type { TestContext } from "node:test";
 import packet from "dns-packet";
 import { type Clock, createLogger, seededRandom, systemClock } from "../base/mod.ts";
 import { memoryTunPair, VNET_HEADER_LEN } from "../tun/mod.ts";
-import { planAddresses, VNet } from "../vnet/mod.ts";
+import { type AddressStore, planAddresses, VNet } from "../vnet/mod.ts";
 import { type FakeDial, FakeDirectory } from "./fake-directory.ts";
 import { VirtualHost } from "./virtual-host.ts";
 
@@ -29,6 +29,9 @@ export interface VirtualVnetOptions {
   /** Chance that a frame is lost. */
   loss?: number;
   ipv6?: boolean;
+  store?: AddressStore;
+  /** Of its choice of addresses. */
+  seed?: number;
 }
 
 /**
@@ -73,7 +76,8 @@ export function startVirtualVnet(t: TestContext, options: VirtualVnetOptions = {
     addresses,
     upstreams,
     clock: options.clock ?? systemClock,
-    random: seededRandom(2),
+    random: seededRandom(options.seed ?? 2),
+    ...(options.store && { store: options.store }),
     log,
   });
   const { tunV4, tunV6, dnsV4, dnsV6 } = addresses;

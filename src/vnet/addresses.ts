@@ -26,14 +26,13 @@ export interface VnetAddresses {
 }
 
 /**
- * Addresses for one run: IPv4 from the first usable range, IPv6 from a random
- * unique local /64 (RFC 4193 §3.2.2; subnet 0). They stay as they are while VNet
- * runs; `ranges` follows the clusters (`rangesOf`).
+ * Addresses for one run: IPv4 from the first usable range, IPv6 from the /64 of
+ * `v6`, an address of earlier runs, else from a random unique local one (RFC 4193
+ * §3.2.2; subnet 0). They stay as they are while VNet runs; `ranges` follows the
+ * clusters (`rangesOf`).
  */
-export function planAddresses(clusters: readonly ClusterView[], random: Random): VnetAddresses {
-  const prefix = new Uint8Array(16);
-  prefix[0] = 0xfd;
-  prefix.set(random(5), 1);
+export function planAddresses(clusters: readonly ClusterView[], random: Random, v6?: string): VnetAddresses {
+  const prefix = v6 === undefined ? randomPrefix(random) : prefixOf(v6);
   const base = usableRanges(clusters)[0]!.base;
   return {
     tunV4: formatIp(addTo(base, 1)),
@@ -50,8 +49,7 @@ export function planAddresses(clusters: readonly ClusterView[], random: Random):
  * VNet runs, and so do the TUN and the DNS server.
  */
 export function rangesOf(clusters: readonly ClusterView[], v6: string, before: readonly string[] = []): string[] {
-  const prefix = parseCidr(`${v6}/64`);
-  assert(!isMalformed(prefix), "VNet's own IPv6 prefix");
+  const prefix = { base: prefixOf(v6), prefixLen: 64 };
   return [...usableRanges(clusters, before), prefix].map(formatCidr);
 }
 
@@ -78,6 +76,19 @@ export function parseRange(text: string): Cidr | undefined {
   const range = parseCidr(text);
   if (isMalformed(range) || range.base.length !== 4 || range.prefixLen > MAX_IPV4_PREFIX_LEN) return undefined;
   return range;
+}
+
+function randomPrefix(random: Random): IpAddress {
+  const prefix = new Uint8Array(16);
+  prefix[0] = 0xfd;
+  prefix.set(random(5), 1);
+  return prefix;
+}
+
+function prefixOf(v6: string): IpAddress {
+  const cidr = parseCidr(`${v6}/64`);
+  assert(!isMalformed(cidr), `VNet's own IPv6 prefix ${v6}`);
+  return cidr.base;
 }
 
 /** `base` plus a small number that fits its last octet's zeros. */

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cidrContains, formatIp, type IpAddress, isMalformed, parseIp, seededRandom } from "../base/mod.ts";
+import { virtualClock } from "../testkit/mod.ts";
 import { parseRange, planAddresses, rangesOf } from "./addresses.ts";
-import { Assignments } from "./assignments.ts";
+import { Assignments, type AssignmentsOptions } from "./assignments.ts";
 import type { ClusterView } from "./directory.ts";
+import { ASSIGNMENT_FORGOTTEN_MS, ASSIGNMENT_QUARANTINE_MS } from "./limits.ts";
 import { OwnAddresses } from "./own-addresses.ts";
 
 const ip = (text: string): IpAddress => {
@@ -13,11 +15,13 @@ const ip = (text: string): IpAddress => {
 };
 const range = (text: string) => parseRange(text)!;
 
-function table(seed = 1): Assignments {
+function table(seed = 1, more: Partial<AssignmentsOptions> = {}): Assignments {
   return new Assignments({
     v6Prefix: ip("fd01:203:405::1"),
     reserved: ["100.64.0.1", "100.64.0.2"].map(ip),
     random: seededRandom(seed),
+    clock: virtualClock(),
+    ...more,
   });
 }
 
@@ -58,12 +62,75 @@ test("overlapping ranges share one table, and the DNS server's address is nobody
     v6Prefix: ip("fd01::1"),
     reserved: [ip("10.0.0.33"), ip("10.0.0.34")],
     random: seededRandom(7),
+    clock: virtualClock(),
   });
   const given = Array.from({ length: 28 }, (_, i) => assignments.assign(`${i}.a.test`, range("10.0.0.32/27")));
   for (let i = 0; i < 64; i++) given.push(assignments.assign(`${i}.b.test`, range("10.0.0.0/26")));
   const last = given.flatMap((one) => (one ? [one.v4[3]!] : [])).toSorted((x, y) => x - y);
   const expected = Array.from({ length: 63 }, (_, i) => i).filter((i) => i > 2 && i !== 33 && i !== 34);
   assert.deepEqual(last, expected);
+});
+
+test("a name without an app keeps its addresses until the range is full and a day has passed", () => {
+  const clock = virtualClock();
+  const assignments = table(1, { clock });
+  const small = range("100.64.0.0/27");
+  const given = Array.from({ length: 28 }, (_, i) => assignments.assign(`${i}.test`, small)!.v4);
+  assignments.retain((host) => host !== "5.test");
+  clock.advance(60_000);
+  assignments.retain((host) => host !== "5.test" && host !== "6.test");
+  clock.advance(ASSIGNMENT_QUARANTINE_MS - 60_001);
+  assert.equal(assignments.assign("new.test", small), undefined, "in quarantine");
+  assert.equal(assignments.list().length, 26);
+  clock.advance(1);
+  assert.deepEqual(assignments.assign("new.test", small)!.v4, given[5], "the one released for longest");
+  assert.equal(assignments.hostAt(given[5]!), "new.test");
+  assert.equal(assignments.assign("5.test", small), undefined);
+  assert.deepEqual(assignments.assign("6.test", small)!.v4, given[6], "its own is still there");
+  clock.advance(2 * ASSIGNMENT_QUARANTINE_MS);
+  assert.equal(assignments.assign("new2.test", small), undefined, "6.test is in use again");
+});
+
+test("a released address is the last to be given to another", () => {
+  const clock = virtualClock();
+  const assignments = table(1, { clock });
+  const small = range("100.64.0.0/27");
+  const first = assignments.assign("first.test", small)!.v4;
+  assignments.retain(() => false);
+  clock.advance(2 * ASSIGNMENT_QUARANTINE_MS);
+  for (let i = 0; i < 27; i++) assert.notDeepEqual(assignments.assign(`${i}.test`, small)!.v4, first);
+  assert.deepEqual(assignments.assign("last.test", small)!.v4, first);
+});
+
+test("another run gives the same addresses, unless the range or the reserved ones have changed", () => {
+  const clock = virtualClock();
+  let changes = 0;
+  const before = table(1, { clock, changed: () => changes++ });
+  for (const host of ["a.test", "b.test", "c.test"]) before.assign(host, range("100.64.0.0/10"));
+  before.assign("a.test", range("100.64.0.0/10"));
+  assert.equal(changes, 3);
+  before.retain((host) => host !== "c.test");
+  assert.equal(changes, 4);
+  const saved = before.save();
+  const again = (more: Partial<AssignmentsOptions> = {}) => table(2, { clock, saved, ...more });
+  const same = again();
+  assert.deepEqual(same.save(), saved);
+  for (const { host, v4 } of saved) assert.equal(formatIp(same.assign(host, range("100.64.0.0/10"))!.v4), v4);
+  assert.match(formatIp(again().assign("a.test", range("10.0.0.0/24"))!.v4), /^10\.0\.0\./);
+  const reserved = again({ reserved: [ip(saved[0]!.v4)] });
+  assert.notEqual(formatIp(reserved.assign("a.test", range("100.64.0.0/10"))!.v4), saved[0]!.v4);
+  clock.advance(ASSIGNMENT_FORGOTTEN_MS);
+  assert.deepEqual(
+    again()
+      .save()
+      .map(({ host }) => host),
+    ["a.test", "b.test"],
+  );
+  const twice = table(3, {
+    clock,
+    saved: [...saved, { host: "d.test", v4: saved[0]!.v4 }, { host: "e.test", v4: "x" }],
+  });
+  assert.equal(twice.save().length, 2);
 });
 
 test("addresses start anywhere in the range", () => {
@@ -114,6 +181,8 @@ test("the plan takes the first usable range, names each range once, and a random
     "fd01:203:405::/64",
   ]);
   assert.equal(planAddresses([], seededRandom(1)).dnsV4, "100.64.0.2");
+  const again = planAddresses([], seededRandom(1), plan.dnsV6);
+  assert.deepEqual([again.tunV6, again.ranges[1]], [plan.tunV6, "fd01:203:405::/64"]);
 });
 
 test("own addresses agree with the slow reference for any range", () => {

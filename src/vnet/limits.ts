@@ -7,8 +7,20 @@ export const DIAL_TIMEOUT_MS = 30_000;
  */
 export const MAX_DIALS_PER_NAME = 512;
 
-/** Names that have addresses. They keep them for the life of VNet; more get SERVFAIL. */
+/** Names that have addresses. They keep them from run to run; more get SERVFAIL. */
 export const MAX_ASSIGNMENTS = 65_536;
+
+/**
+ * The addresses of a name whose app is gone become no other's for so long. Programs remember addresses far beyond
+ * the 10 s that DNS says; a day outlives their caches and a cluster's outage.
+ */
+export const ASSIGNMENT_QUARANTINE_MS = 24 * 3_600_000;
+
+/** After so long without its app a name is forgotten at the next start. */
+export const ASSIGNMENT_FORGOTTEN_MS = 30 * 24 * 3_600_000;
+
+/** New addresses are on disk after so long: one write for a page that asks for twenty names. */
+export const ADDRESS_FILE_DELAY_MS = 200;
 
 /** DNS connections over TCP; more are refused. Each buffers one query and sixteen answers. */
 export const MAX_DNS_STREAMS = 64;

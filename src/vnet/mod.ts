@@ -6,7 +6,9 @@
  * Knows nothing of logins, certificates or links: a `Directory` is given. Does
  * not configure the host: `planAddresses` and `zonesOf` say what it needs.
  */
+export { AddressFile, type AddressStore } from "./address-file.ts";
 export { DEFAULT_IPV4_CIDR, planAddresses, rangesOf, type VnetAddresses } from "./addresses.ts";
+export type { SavedName } from "./assignments.ts";
 export type { AppView, ClusterView, Directory } from "./directory.ts";
 export { DialTimeoutError } from "./errors.ts";
 export { DIAL_TIMEOUT_MS } from "./limits.ts";

@@ -12,6 +12,7 @@ import {
   systemClock,
 } from "../base/mod.ts";
 import { appView, type FakeDial, ROOT_VIEW, StreamUser, startVirtualVnet, streamPair } from "../testkit/mod.ts";
+import type { SavedName } from "./assignments.ts";
 import { DIAL_TIMEOUT_MS, LOG_REPEAT_MS, MAX_DIALS_PER_NAME, MAX_DNS_STREAMS } from "./limits.ts";
 import { RefusalLog } from "./refusals.ts";
 
@@ -105,6 +106,31 @@ test("an address without a name, and a DNS address's other ports, are refused at
   await assert.rejects(host.connect("192.168.2.2", 80));
   assert.ok(performance.now() - started < 500);
   assert.deepEqual(directory.dialled, []);
+});
+
+test("a full range is SERVFAIL with one line; names that have addresses are still answered", async (t) => {
+  const { host, directory, lines } = startVirtualVnet(t);
+  const apps = Array.from({ length: 30 }, (_, i) => appView(`app${i}.company.test`));
+  directory.change([{ ...ROOT_VIEW, ipv4Cidr: "10.9.0.0/27", apps }]);
+  const rcodes = await Promise.all(apps.map(async (app) => (await host.lookup(app.publicAddr)).rcode));
+  assert.deepEqual(rcodes, [...Array(28).fill("NOERROR"), "SERVFAIL", "SERVFAIL"]);
+  assert.equal((await host.lookup("app3.company.test")).rcode, "NOERROR");
+  assert.deepEqual(lines, ["the name app28.company.test cannot be resolved: every address of 10.9.0.0/27 is taken"]);
+});
+
+test("the next run gives a name the same addresses", async (t) => {
+  let saved: readonly SavedName[] = [];
+  const store = () => ({
+    names: saved,
+    changed: (names: () => readonly SavedName[]) => {
+      saved = names();
+    },
+  });
+  const first = await startVirtualVnet(t, { store: store() }).host.lookup("echo.company.test");
+  const again = startVirtualVnet(t, { store: store(), seed: 77 });
+  assert.deepEqual(await again.host.lookup("echo.company.test"), first);
+  again.directory.change([]);
+  assert.equal(saved[0]!.released !== undefined, true);
 });
 
 test("UDP to anything but DNS is answered as unreachable", async (t) => {

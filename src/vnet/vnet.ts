@@ -13,6 +13,7 @@ import {
 import { type Answer, DnsServer, type Forwarder, serveDnsStream } from "../dns/mod.ts";
 import { Stack, type TcpAttempt, type UdpDatagram } from "../net/stack/mod.ts";
 import type { TunDevice } from "../tun/mod.ts";
+import type { AddressStore } from "./address-file.ts";
 import { parseRange, usableRanges, type VnetAddresses } from "./addresses.ts";
 import { Assignments } from "./assignments.ts";
 import { dialWithin } from "./dialing.ts";
@@ -39,6 +40,8 @@ export interface VNetOptions {
   random: Random;
   log: Logger;
   counters?: Counters;
+  /** Where addresses are kept from run to run. */
+  store?: AddressStore;
   /** `false` where the host has no IPv6: names get IPv4 addresses only. */
   ipv6?: boolean;
 }
@@ -92,7 +95,15 @@ export class VNet {
     this.#own = new OwnAddresses(options.addresses);
     this.#ranges = options.addresses.ranges;
     const { tunV4, tunV6, dnsV4 } = this.#own;
-    this.#assignments = new Assignments({ v6Prefix: tunV6, reserved: [tunV4, dnsV4], random });
+    const { store } = options;
+    this.#assignments = new Assignments({
+      v6Prefix: tunV6,
+      reserved: [tunV4, dnsV4],
+      random,
+      clock,
+      saved: store?.names ?? [],
+      changed: () => store?.changed(() => this.#assignments.save()),
+    });
     this.#refusals = new RefusalLog(log, clock);
     this.#dns = new DnsServer({
       resolve: (host) => this.#resolve(host),
@@ -100,6 +111,7 @@ export class VNet {
       upstream: options.upstreams,
       forbidden: (address) => this.#isOurs(address),
       maxUdpLen: tun.mtu - DATAGRAM_OVERHEAD,
+      clock,
       counters: this.counters,
       log,
     });
@@ -190,6 +202,7 @@ export class VNet {
     this.#names = tableOf(clusters);
     this.#ranges = ranges.map(formatCidr);
     this.#own.setRanges(ranges);
+    this.#assignments.retain((host) => this.#names(host) !== undefined);
   }
 
   #resolve(host: string): Answer {
@@ -198,7 +211,7 @@ export class VNet {
     const range = parseRange(target.cluster.ipv4Cidr);
     if (!range) return { kind: "fail", reason: `${target.cluster.ipv4Cidr} is not an IPv4 range that VNet can use` };
     const assignment = this.#assignments.assign(host, range);
-    if (!assignment) return { kind: "fail", reason: `no address of ${target.cluster.ipv4Cidr} is free` };
+    if (!assignment) return { kind: "fail", reason: `every address of ${target.cluster.ipv4Cidr} is taken` };
     return this.#options.ipv6 === false
       ? { kind: "addresses", v4: assignment.v4 }
       : { kind: "addresses", ...assignment };

@@ -1,9 +1,10 @@
+import { join } from "node:path";
 import { Counters, messageOf, systemClock, systemRandom } from "../../base/mod.ts";
 import { ClusterDirectory, expired, isExpired, NotLoggedInError } from "../../client/mod.ts";
 import { Upstreams, withoutServers } from "../../dns/mod.ts";
 import { type AttachedLauncher, attachLauncher, runInNamespace, upstreamServers } from "../../host/mod.ts";
 import { TUN_MTU, type TunDevice } from "../../tun/mod.ts";
-import { planAddresses, VNet, type VnetAddresses } from "../../vnet/mod.ts";
+import { AddressFile, planAddresses, VNet, type VnetAddresses } from "../../vnet/mod.ts";
 import { aborted, ExitWith, exitCodeOf, interruption, print, say } from "../cli/program.ts";
 import { HostSide, tunAddresses } from "./host-side.ts";
 import type { Tsh } from "./session.ts";
@@ -26,7 +27,21 @@ async function openDirectory(tsh: Tsh, stop?: AbortSignal): Promise<ClusterDirec
   return directory;
 }
 
-function newVnet(tsh: Tsh, tun: TunDevice, directory: ClusterDirectory, addresses: VnetAddresses): VNet {
+/** Where names keep their addresses, and the addresses of this run. */
+function openAddresses(tsh: Tsh, directory: ClusterDirectory): { file: AddressFile; addresses: VnetAddresses } {
+  const file = new AddressFile(join(tsh.env.home, "vnet", "addresses.json"), { clock: systemClock, log: tsh.log });
+  const addresses = planAddresses(directory.clusters(), systemRandom, file.v6Prefix);
+  file.setPrefix(addresses.tunV6);
+  return { file, addresses };
+}
+
+function newVnet(
+  tsh: Tsh,
+  tun: TunDevice,
+  directory: ClusterDirectory,
+  addresses: VnetAddresses,
+  store: AddressFile,
+): VNet {
   const counters = new Counters();
   const own = [addresses.dnsV4, addresses.dnsV6];
   const upstreams = new Upstreams({
@@ -39,6 +54,7 @@ function newVnet(tsh: Tsh, tun: TunDevice, directory: ClusterDirectory, addresse
     tun,
     directory,
     addresses,
+    store,
     upstreams,
     counters,
     clock: systemClock,
@@ -49,7 +65,8 @@ function newVnet(tsh: Tsh, tun: TunDevice, directory: ClusterDirectory, addresse
 
 export async function runCommand(tsh: Tsh, command: readonly string[]): Promise<void> {
   await using directory = await openDirectory(tsh);
-  const addresses = planAddresses(directory.clusters(), systemRandom);
+  const { file, addresses } = openAddresses(tsh, directory);
+  await using store = file;
   const run = await runInNamespace({
     command,
     addresses: tunAddresses(addresses),
@@ -58,7 +75,7 @@ export async function runCommand(tsh: Tsh, command: readonly string[]): Promise<
     mtu: TUN_MTU,
     env: process.env,
   });
-  const vnet = newVnet(tsh, run.tun, directory, addresses);
+  const vnet = newVnet(tsh, run.tun, directory, addresses, store);
   const served = vnet.run().catch((error: unknown) => {
     say(`VNet ended: ${messageOf(error)}\n`);
     run.kill("SIGTERM");
@@ -92,8 +109,9 @@ async function serve(
   directory: ClusterDirectory,
   stop: AbortSignal,
 ): Promise<void> {
-  const addresses = planAddresses(directory.clusters(), systemRandom);
-  const vnet = newVnet(tsh, launcher.tun, directory, addresses);
+  const { file, addresses } = openAddresses(tsh, directory);
+  await using store = file;
+  const vnet = newVnet(tsh, launcher.tun, directory, addresses, store);
   const served = vnet.run(stop);
   const host = new HostSide(launcher, directory, addresses);
   // A device that vanishes meanwhile is told now, not when the launcher's time is up.

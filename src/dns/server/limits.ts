@@ -28,6 +28,12 @@ export const MAX_FORWARDS = 256;
 /** Names being looked up at once, each once. More get SERVFAIL. */
 export const MAX_RESOLVING = 1_024;
 
+/** The same reason for which names cannot be resolved is told to the log once in this time. */
+export const FAILURE_LOG_MS = 60_000;
+
+/** Reasons remembered for that. */
+export const MAX_FAILURE_KEYS = 64;
+
 /** Longest query taken over TCP: a question, an OPT and a signature fit many times. */
 export const MAX_STREAM_QUERY_LEN = 4_096;
 

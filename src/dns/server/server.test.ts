@@ -4,7 +4,7 @@ import { createSocket } from "node:dgram";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import packet from "dns-packet";
-import { Counters, equal, fromHex, silentLogger } from "../../base/mod.ts";
+import { Counters, createLogger, equal, fromHex, type Logger, silentLogger, systemClock } from "../../base/mod.ts";
 import { needs } from "../../testkit/mod.ts";
 import { MAX_FORWARDS } from "./limits.ts";
 import { type Answer, DnsServer, type Resolve } from "./server.ts";
@@ -28,6 +28,7 @@ function fixture(
   resolve: Resolve = serveApp,
   exchange?: (query: Uint8Array) => Promise<Uint8Array>,
   maxUdpLen = 1452,
+  log: Logger = silentLogger,
 ): Fixture {
   const counters = new Counters();
   const forwarded: Fixture["forwarded"] = [];
@@ -42,7 +43,7 @@ function fixture(
   const hostAt = (address: Uint8Array) =>
     [APP.v4, APP.v6].some((own) => equal(own!, address)) ? "app.company.test" : undefined;
   return {
-    server: new DnsServer({ resolve, upstream, forbidden, hostAt, maxUdpLen, counters, log: silentLogger }),
+    server: new DnsServer({ resolve, upstream, forbidden, hostAt, maxUdpLen, clock: systemClock, counters, log }),
     counters,
     forwarded,
   };
@@ -191,6 +192,19 @@ test("failure of search or upstream is SERVFAIL, never silence", async () => {
   const update = encodeQuery("a.test", "A");
   update[2] = 0x28;
   assert.equal(rcode(await server.handle(update)), 2);
+});
+
+test("a reason for which names cannot be resolved is told once, not once per query", async () => {
+  const lines: string[] = [];
+  const log = createLogger({ level: "info", format: "json", write: (line) => void lines.push(JSON.parse(line).msg) });
+  const resolve: Resolve = (host) => ({ kind: "fail", reason: host.startsWith("a") ? "range full" : "bad range" });
+  const { server, counters } = fixture(resolve, undefined, 1452, log);
+  for (const name of ["a1.test", "a2.test", "a1.test", "b.test"]) await server.handle(encodeQuery(name, "A"));
+  assert.deepEqual(lines, [
+    "the name a1.test cannot be resolved: range full",
+    "the name b.test cannot be resolved: bad range",
+  ]);
+  assert.equal(counters.get("dns.resolve-failed"), 4);
 });
 
 test("addresses of ours are taken out of a stranger's answer", async () => {

@@ -1,4 +1,12 @@
-import { type Counters, type IpAddress, isMalformed, type Logger, messageOf } from "../../base/mod.ts";
+import {
+  type Clock,
+  type Counters,
+  type IpAddress,
+  isMalformed,
+  type Logger,
+  messageOf,
+  Repeats,
+} from "../../base/mod.ts";
 import {
   addressOfReverse,
   addressReply,
@@ -20,7 +28,15 @@ import {
   truncateReply,
   withoutAddresses,
 } from "../wire/mod.ts";
-import { ANSWER_TTL_S, MAX_FORWARDS, MAX_MESSAGE_LEN, MAX_RESOLVING, MIN_UDP_LEN } from "./limits.ts";
+import {
+  ANSWER_TTL_S,
+  FAILURE_LOG_MS,
+  MAX_FAILURE_KEYS,
+  MAX_FORWARDS,
+  MAX_MESSAGE_LEN,
+  MAX_RESOLVING,
+  MIN_UDP_LEN,
+} from "./limits.ts";
 import type { Transport } from "./sockets.ts";
 import type { Forwarder } from "./upstreams.ts";
 
@@ -42,6 +58,7 @@ export interface DnsServerOptions {
   forbidden?: (address: IpAddress) => boolean;
   /** Octets of reply that one datagram to the client carries; longer ones are cut and marked TC. */
   maxUdpLen: number;
+  clock: Clock;
   counters: Counters;
   log: Logger;
 }
@@ -53,10 +70,12 @@ export interface DnsServerOptions {
 export class DnsServer {
   readonly #options: DnsServerOptions;
   readonly #resolving = new Map<string, Promise<Answer>>();
+  readonly #failures: Repeats;
   #forwards = 0;
 
   constructor(options: DnsServerOptions) {
     this.#options = options;
+    this.#failures = new Repeats(options.clock, FAILURE_LOG_MS, MAX_FAILURE_KEYS);
   }
 
   /**
@@ -96,7 +115,8 @@ export class DnsServer {
     if (answer.kind === "forward") return undefined;
     if (answer.kind === "fail") {
       this.#options.counters.count("dns.resolve-failed");
-      this.#options.log.warn({ host, reason: answer.reason }, `the name ${host} cannot be resolved: ${answer.reason}`);
+      const line = `the name ${host} cannot be resolved: ${answer.reason}`;
+      if (this.#failures.due(answer.reason)) this.#options.log.warn({ host }, line);
       return errorReply(query, Rcode.SERVFAIL);
     }
     this.#options.counters.count("dns.answered");
