@@ -29,6 +29,8 @@ export interface LoopbackOptions {
   readonly publicAddr?: string;
   /** Besides `echo`. */
   readonly apps?: readonly AppSpec[];
+  /** For `teleport` with Auth and Proxy. */
+  readonly env?: Record<string, string>;
 }
 
 export interface Said {
@@ -151,7 +153,10 @@ export class LoopbackCluster implements AsyncDisposable {
   }
 
   async startTeleport(): Promise<void> {
-    this.teleport = this.spawn("teleport", ["start", "-c", "teleport.yaml"], { input: "" });
+    this.teleport = this.spawn("teleport", ["start", "-c", "teleport.yaml"], {
+      input: "",
+      env: this.#options.env ?? {},
+    });
     await this.teleport.waitFor(/The Teleport services are ready/, READY_MS);
   }
 
