@@ -69,6 +69,8 @@ export interface PeerOptions {
   irs?: number;
   sackPermitted?: boolean;
   tsVal?: number;
+  /** Between SYN-ACK and its ACK. */
+  rttMs?: number;
 }
 
 /** One segment that the stack has sent, as read from the frame. */
@@ -190,6 +192,7 @@ export class Rig {
     });
     const stream = this.attempts.shift()!.accept();
     const { tsVal } = this.expect({ flags: "SA", seq: 0, ack: (irs + 1) >>> 0 });
+    this.clock.advance(o.rttMs ?? 0);
     const stamp = o.tsVal === undefined ? {} : { tsVal: o.tsVal, tsEcr: tsVal };
     this.send({ flags: "A", seq: (irs + 1) >>> 0, ack: 1, wnd: o.wnd ?? 65_535, ...stamp });
     this.expectNothing();

@@ -1,8 +1,8 @@
 import type { OutOfOrder } from "./reassembly.ts";
 import * as seq from "./seq.ts";
 
-/** Blocks remembered for repetition. */
-const REMEMBERED = 4;
+/** Blocks remembered for repetition: a segment may join several of them to one. */
+const REMEMBERED = 8;
 
 /** A segment ahead of a gap has come: its block is reported first (RFC 2018 §4). */
 export function noteArrival(recent: number[], at: number): void {
