@@ -19,4 +19,6 @@ export interface ClusterView {
   readonly zones: readonly string[];
   readonly ipv4Cidr: string;
   readonly apps: readonly AppView[];
+  /** The login has expired: this is how the cluster was last seen. */
+  readonly loginExpired?: true;
 }

@@ -1,53 +1,85 @@
-import {
-  type AppServer,
-  type AppView,
-  appProtocol,
-  type ClusterView,
-  ipv4CidrOf,
-  VNET_CONFIG_NAME,
-} from "../api/mod.ts";
-import { type ByteStream, type Logger, messageOf, sleep } from "../base/mod.ts";
-import { CachedView, type RpcClient } from "../rpc/mod.ts";
-import { AppConnections } from "./app-connections.ts";
-import { connectCluster, isExpired } from "./cluster.ts";
-import { AppNotFoundError } from "./errors.ts";
-import type { Profile } from "./profile.ts";
-import { splitHostPort } from "./web.ts";
+import type { AppView, ClusterView } from "../api/mod.ts";
+import { type ByteStream, type Logger, messageOf, Repeats, sleep, systemClock } from "../base/mod.ts";
+import { expired, identityOfProfile } from "./cluster.ts";
+import { ClusterAccess, emptyView } from "./cluster-access.ts";
+import { AppNotFoundError, LoginExpiredError } from "./errors.ts";
+import { loadLastView, saveLastView } from "./last-view.ts";
+import { FIRST_VIEW_MS, LOGIN_REMINDER_MS, LOGIN_WAIT_MS, MAX_FORMER_LOGINS, MAX_REMINDERS } from "./limits.ts";
+import type { Profile, ProfileStore } from "./profile.ts";
+import { ProfileWatch } from "./profile-watch.ts";
 
-/** How long VNet's start waits for the first look at each cluster; a slow one follows later. */
-const FIRST_VIEW_MS = 5_000;
+export interface ClusterDirectoryOptions {
+  readonly store: ProfileStore;
+  readonly log: Logger;
+  /** Tells the person at the terminal one line. */
+  readonly tell: (line: string) => void;
+  readonly loginWaitMs?: number;
+}
 
-type Kinds = "vnet_config" | "app_server" | "proxy";
+/** One saved login: in use, or expired and waiting for the next one. */
+interface Login {
+  readonly profile: Profile;
+  /** Milliseconds since 1970. */
+  readonly expires: number;
+  access?: ClusterAccess;
+  summary: ClusterView;
+}
 
-/** What the user may reach in the clusters they are logged in to, kept up to date, and the way there. */
+/**
+ * What the user may reach in the clusters they have logged in to, kept up to date,
+ * and the way there. Follows logins and logouts of other programs. While a login
+ * is expired its cluster stays as it was last seen.
+ */
 export class ClusterDirectory implements AsyncDisposable {
-  readonly #clusters: ClusterAccess[];
+  readonly #options: ClusterDirectoryOptions;
   readonly #listeners = new Set<() => void>();
+  readonly #reminders = new Repeats(systemClock, LOGIN_REMINDER_MS, MAX_REMINDERS);
+  /** Of logins that are over, while their connections go on. */
+  #former: { profile: string; access: ClusterAccess }[] = [];
+  readonly #watch: ProfileWatch;
+  #logins: readonly Login[] = [];
+  #work: Promise<void> = Promise.resolve();
+  #closed = false;
 
-  constructor(profiles: readonly Profile[], log: Logger) {
-    this.#clusters = profiles
-      .filter((profile) => !isExpired(profile))
-      .map((profile) => new ClusterAccess(profile, log, () => this.#changed()));
+  private constructor(options: ClusterDirectoryOptions) {
+    this.#options = options;
+    this.#watch = new ProfileWatch(options.store.home, {
+      changed: () => this.#queue(() => this.#reload()),
+      tick: () => this.#expire(),
+    });
+  }
+
+  /** With the logins that are saved now; says which of them have expired. */
+  static async open(options: ClusterDirectoryOptions): Promise<ClusterDirectory> {
+    const directory = new ClusterDirectory(options);
+    const first = options.store.all().then((profiles) => directory.#replace(profiles));
+    directory.#work = first.catch(() => {}); // What is changed meanwhile comes after.
+    try {
+      await first;
+      return directory;
+    } catch (error) {
+      await directory.close();
+      throw error;
+    }
   }
 
   /** Resolves when every cluster has been seen once, or has had its time. */
   async ready(): Promise<void> {
-    const seen = Promise.all(this.#clusters.map((cluster) => cluster.view.ready));
+    const seen = Promise.all(this.#logins.flatMap(({ access }) => access?.view.ready ?? []));
     await Promise.race([seen, sleep(FIRST_VIEW_MS)]);
   }
 
   /** Clusters whose first look failed, with the reason. */
   unreachable(): { profile: string; reason: string }[] {
-    return this.#clusters
-      .filter((cluster) => cluster.view.staleSince !== undefined)
-      .map(({ profile, view }) => ({
-        profile: profile.name,
-        reason: messageOf(view.lastError ?? "no answer yet"),
-      }));
+    return this.#logins.flatMap(({ profile, access }) =>
+      access?.view.staleSince === undefined
+        ? []
+        : [{ profile: profile.name, reason: messageOf(access.view.lastError ?? "no answer yet") }],
+    );
   }
 
   clusters(): readonly ClusterView[] {
-    return this.#clusters.map((cluster) => cluster.summary);
+    return this.#logins.map(({ summary }) => summary);
   }
 
   onChange(listener: () => void): () => void {
@@ -55,101 +87,171 @@ export class ClusterDirectory implements AsyncDisposable {
     return () => this.#listeners.delete(listener);
   }
 
-  dial(cluster: ClusterView, app: AppView, port: number, signal: AbortSignal): Promise<ByteStream> {
-    const access = this.#clusters.find(
-      ({ profile }) => profile.name === cluster.profile && profile.cluster === cluster.cluster,
-    );
-    if (access === undefined) throw new AppNotFoundError(`not logged in to the cluster ${cluster.cluster} any more`);
+  /** Where the login has expired, waits for the next one. */
+  async dial(cluster: ClusterView, app: AppView, port: number, signal: AbortSignal): Promise<ByteStream> {
+    this.#expire();
+    const access = this.#loginTo(cluster).access ?? (await this.#nextLogin(cluster, signal));
     return access.connections.dial(app.name, port, signal);
   }
 
+  /** Tells the person what to type, once a minute. */
+  needsLogin(cluster: ClusterView): void {
+    const login = this.#logins.find(({ summary }) => isOf(summary, cluster));
+    if (login && !login.access && this.#reminders.due(login.profile.name)) this.#tellExpired(login);
+  }
+
   async close(): Promise<void> {
-    await Promise.all(this.#clusters.map((cluster) => cluster.close()));
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#watch[Symbol.dispose]();
+    }
+    await this.#work;
+    const all = [...this.#logins.flatMap(({ access }) => access ?? []), ...this.#former.map(({ access }) => access)];
+    this.#logins = [];
+    await Promise.all(all.map((access) => access.close()));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #changed(): void {
-    for (const listener of this.#listeners) listener();
-  }
-}
-
-class ClusterAccess {
-  readonly profile: Profile;
-  readonly view: CachedView<Kinds>;
-  readonly connections: AppConnections;
-  readonly #rpc: RpcClient;
-  summary: ClusterView;
-  #told: string;
-  #scheduled = false;
-
-  constructor(profile: Profile, log: Logger, changed: () => void) {
-    this.profile = profile;
-    this.#rpc = connectCluster(profile, log);
-    this.view = new CachedView(this.#rpc, ["vnet_config", "app_server", "proxy"], { log });
-    this.connections = new AppConnections({ rpc: this.#rpc, proxyAddress: profile.proxyAddress, log });
-    this.summary = summarize(profile, this.view);
-    this.#told = JSON.stringify(this.summary);
-    this.view.onChange(() => this.#later(changed));
-    this.view.ready.then(
-      () => this.#later(changed),
-      () => {},
-    );
+  #loginTo(cluster: ClusterView): Login {
+    const login = this.#logins.find(({ summary }) => isOf(summary, cluster));
+    if (login) return login;
+    throw new AppNotFoundError(`not logged in to the cluster ${cluster.cluster} any more`);
   }
 
-  async close(): Promise<void> {
-    await this.connections.close();
-    await this.view.close();
-    await this.#rpc.close();
-  }
-
-  /** A burst of changes is told once; a heartbeat that changes nothing is not told. */
-  #later(changed: () => void): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      const next = summarize(this.profile, this.view);
-      const text = JSON.stringify(next);
-      if (text === this.#told) return;
-      this.#told = text;
-      this.summary = next;
-      changed();
+  /** @throws {LoginExpiredError} when nobody logs in in time, {AppNotFoundError} after a logout */
+  #nextLogin(cluster: ClusterView, signal: AbortSignal): Promise<ClusterAccess> {
+    this.needsLogin(cluster);
+    const { profile } = this.#loginTo(cluster);
+    const waitMs = this.#options.loginWaitMs ?? LOGIN_WAIT_MS;
+    return new Promise((resolve, reject) => {
+      const finish = (settle: () => void) => {
+        timer.cancel();
+        stop();
+        signal.removeEventListener("abort", onAbort);
+        settle();
+      };
+      const onAbort = () => finish(() => reject(signal.reason));
+      const timer = systemClock.after(waitMs, () => {
+        const { message } = expired(profile);
+        finish(() => reject(new LoginExpiredError(`${message} (waited ${waitMs / 1000} s for it)`)));
+      });
+      const stop = this.onChange(() => {
+        try {
+          const { access } = this.#loginTo(cluster);
+          if (access) finish(() => resolve(access));
+        } catch (error) {
+          finish(() => reject(error));
+        }
+      });
+      signal.addEventListener("abort", onAbort);
+      if (signal.aborted) onAbort();
     });
   }
-}
 
-function summarize(profile: Profile, view: CachedView<Kinds>): ClusterView {
-  const config = view.get("vnet_config", VNET_CONFIG_NAME);
-  const announced = view.list("proxy").flatMap((proxy) => proxy.spec.public_addrs);
-  const proxyHosts = new Set([profile.name, ...announced.map((address) => splitHostPort(address).host)]);
-  return {
-    profile: profile.name,
-    cluster: profile.cluster,
-    proxyHosts: [...proxyHosts],
-    zones: (config?.spec.custom_dns_zones ?? []).map((zone) => zone.suffix),
-    ipv4Cidr: ipv4CidrOf(config),
-    apps: summarizeApps(view.list("app_server")),
-  };
-}
-
-/** One entry for each (name, public_addr): several agents may serve an app. */
-export function summarizeApps(servers: readonly AppServer[]): AppView[] {
-  const apps = new Map<string, AppView>();
-  for (const { spec } of servers) {
-    const { app } = spec;
-    const summary: AppView = {
-      name: app.metadata.name,
-      publicAddr: app.spec.public_addr ?? "",
-      protocol: appProtocol(app),
-      tcpPorts: (app.spec.tcp_ports ?? []).map((range) => ({
-        port: range.port,
-        ...(range.end_port ? { endPort: range.end_port } : {}),
-      })),
-    };
-    apps.set(`${summary.name}\0${summary.publicAddr}`, summary);
+  #queue(work: () => Promise<void>): void {
+    this.#work = this.#work
+      .then(() => (this.#closed ? undefined : work()))
+      .catch((error: unknown) => this.#options.log.error({ error: messageOf(error) }, "following the logins failed"));
   }
-  return [...apps.values()].sort((a, b) => a.name.localeCompare(b.name));
+
+  async #reload(): Promise<void> {
+    try {
+      await this.#replace(await this.#options.store.all());
+    } catch (error) {
+      // Perhaps only half written yet: what was known stays.
+      this.#options.log.warn({}, `the saved logins cannot be read: ${messageOf(error)}`);
+    }
+  }
+
+  /** Takes over the logins that are `profiles` now; those that are the same stay untouched. */
+  async #replace(profiles: readonly Profile[]): Promise<void> {
+    const before = this.#logins;
+    const next = await Promise.all(
+      profiles.map(async (profile) => before.find((login) => isSame(login.profile, profile)) ?? this.#login(profile)),
+    );
+    this.#logins = next;
+    for (const login of before.filter((each) => !next.includes(each))) {
+      const loggedInAgain = next.some(({ profile }) => profile.name === login.profile.name);
+      if (loggedInAgain) this.#retire(login);
+      else this.#drop(login); // A logout ends everything.
+    }
+    if (next.length !== before.length || next.some((login, i) => login !== before[i])) this.#changed();
+  }
+
+  async #login(profile: Profile): Promise<Login> {
+    const { store, log } = this.#options;
+    const { expires } = identityOfProfile(profile);
+    const known = (await loadLastView(store, profile)) ?? emptyView(profile);
+    const login: Login = { profile, expires, summary: known };
+    if (expires <= Date.now()) {
+      login.summary = { ...known, loginExpired: true };
+      if (this.#reminders.due(profile.name)) this.#tellExpired(login);
+      return login;
+    }
+    login.access = new ClusterAccess(profile, log, (summary) => {
+      if (JSON.stringify(summary) === JSON.stringify(login.summary)) return;
+      login.summary = summary;
+      this.#changed();
+      this.#queue(() => saveLastView(store, profile, summary, log));
+    });
+    return login;
+  }
+
+  /** Marks the logins that have expired since; their connections go on, new ones wait. */
+  #expire(): void {
+    const now = Date.now();
+    const over = this.#logins.filter(({ access, expires }) => access && expires <= now);
+    for (const login of over) {
+      this.#retire(login);
+      login.summary = { ...login.summary, loginExpired: true };
+      if (this.#reminders.due(login.profile.name)) this.#tellExpired(login);
+    }
+    if (over.length > 0) this.#changed();
+  }
+
+  #retire(login: Login): void {
+    const { access } = login;
+    if (!access) return;
+    delete login.access;
+    this.#former.push({ profile: login.profile.name, access });
+    const oldest = this.#former.length > MAX_FORMER_LOGINS ? this.#former.shift() : undefined;
+    this.#queue(async () => {
+      await access.retire();
+      await oldest?.access.close();
+    });
+  }
+
+  #drop(login: Login): void {
+    this.#retire(login);
+    const over = this.#former.filter(({ profile }) => profile === login.profile.name);
+    this.#queue(async () => {
+      await Promise.all(over.map(({ access }) => access.close()));
+      this.#former = this.#former.filter((each) => !over.includes(each));
+    });
+  }
+
+  #tellExpired({ profile }: Login): void {
+    this.#options.tell(expired(profile).message);
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+function isOf(view: ClusterView, cluster: ClusterView): boolean {
+  return view.profile === cluster.profile && view.cluster === cluster.cluster;
+}
+
+function isSame(a: Profile, b: Profile): boolean {
+  return (
+    a.name === b.name &&
+    a.proxyAddress === b.proxyAddress &&
+    a.certPem === b.certPem &&
+    a.keyPem === b.keyPem &&
+    a.hostCas.join() === b.hostCas.join()
+  );
 }

@@ -5,8 +5,9 @@
  */
 export { AppConnections, type AppConnectionsOptions } from "./app-connections.ts";
 export { connectCluster, expired, identityOfProfile, isExpired } from "./cluster.ts";
+export { summarizeApps } from "./cluster-access.ts";
 export { dialProxy } from "./dial.ts";
-export { ClusterDirectory, summarizeApps } from "./directory.ts";
+export { ClusterDirectory, type ClusterDirectoryOptions } from "./directory.ts";
 export {
   AppNotFoundError,
   LoginExpiredError,

@@ -121,6 +121,11 @@ export class ProfileStore {
     return files;
   }
 
+  /** Where what was last seen of the profile's cluster is kept; gone with the keys after a logout. */
+  lastViewFile(profile: Profile): string {
+    return path.join(this.#keysDir(profile.name), `${fileStem(profile.user)}-vnet.json`);
+  }
+
   #profileFile(name: string): string {
     return path.join(this.home, `${fileStem(name)}.yaml`);
   }
@@ -149,7 +154,7 @@ async function readOptional(file: string): Promise<string | undefined> {
 }
 
 /** Readers see the old file or the new one, never a part. */
-async function replaceFile(file: string, text: string): Promise<void> {
+export async function replaceFile(file: string, text: string): Promise<void> {
   const temporary = `${file}.${process.pid}.new`;
   await writeFile(temporary, text, { mode: 0o600 });
   await rename(temporary, file);

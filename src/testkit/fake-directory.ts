@@ -43,6 +43,8 @@ export type FakeDial = (port: number, signal: AbortSignal, app: AppView) => Prom
 export class FakeDirectory implements Directory {
   view: readonly ClusterView[] = [ROOT_VIEW, LEAF_VIEW];
   readonly dialled: string[] = [];
+  /** Clusters that needed a login, once for each question. */
+  readonly needed: string[] = [];
   /** The apps' ends of all connections. */
   readonly servers: StreamUser[] = [];
   readonly #dial: FakeDial;
@@ -72,6 +74,11 @@ export class FakeDirectory implements Directory {
     this.dialled.push(`${cluster.cluster}/${to.publicAddr}:${port}`);
     return this.#dial(port, signal, to);
   }
+
+  needsLogin(cluster: ClusterView) {
+    this.needed.push(cluster.cluster);
+  }
+
   /** One end of a stream whose other end echoes; that is kept in `servers`. */
   serve(): ByteStream {
     const [near, server] = echoStream();

@@ -11,7 +11,15 @@ import {
   parseIp,
   systemClock,
 } from "../base/mod.ts";
-import { appView, type FakeDial, ROOT_VIEW, StreamUser, startVirtualVnet, streamPair } from "../testkit/mod.ts";
+import {
+  appView,
+  type FakeDial,
+  LEAF_VIEW,
+  ROOT_VIEW,
+  StreamUser,
+  startVirtualVnet,
+  streamPair,
+} from "../testkit/mod.ts";
 import type { SavedName } from "./assignments.ts";
 import { DIAL_TIMEOUT_MS, LOG_REPEAT_MS, MAX_DIALS_PER_NAME, MAX_DNS_STREAMS } from "./limits.ts";
 import { RefusalLog } from "./refusals.ts";
@@ -131,6 +139,20 @@ test("the next run gives a name the same addresses", async (t) => {
   assert.deepEqual(await again.host.lookup("echo.company.test"), first);
   again.directory.change([]);
   assert.equal(saved[0]!.released !== undefined, true);
+});
+
+test("an app of an expired login is still ours; whoever asks below its zones is told, and goes upstream", async (t) => {
+  const { host, directory, forwarded } = startVirtualVnet(t);
+  directory.change([{ ...ROOT_VIEW, loginExpired: true }, LEAF_VIEW]);
+  assert.equal((await host.lookup("echo.company.test")).addresses.length, 1);
+  assert.deepEqual([directory.needed, forwarded.length], [["teleport.example.com"], 0]);
+  assert.equal((await host.lookup("other.company.test")).rcode, "NXDOMAIN");
+  assert.deepEqual([directory.needed.length, forwarded.length], [2, 1]);
+  for (const name of ["teleport.example.com", "example.org", "echo.leaf.example.org"]) await host.lookup(name);
+  assert.equal(directory.needed.length, 2);
+  const user = await host.dial("echo.company.test", 80); // the directory's affair
+  user.send(Uint8Array.of(1));
+  await user.until(1);
 });
 
 test("UDP to anything but DNS is answered as unreachable", async (t) => {
@@ -348,7 +370,8 @@ test("an app that hangs cannot take all attempts: beyond its share it refuses, o
   const { addresses } = await host.lookup("deep.er.company.test");
   const hanging = Array.from({ length: MAX_DIALS_PER_NAME }, () => host.connect(addresses[0]!, 80));
   for (const one of hanging) one.catch(() => {});
-  await settle();
+  const until = performance.now() + 2_000;
+  while (vnet.stats().connections.dialing < MAX_DIALS_PER_NAME && performance.now() < until) await settle();
   assert.equal(vnet.stats().connections.dialing, MAX_DIALS_PER_NAME);
   await assert.rejects(host.connect(addresses[0]!, 80));
   assert.match(lines[0]!, /512 connections to it are being set up already/);

@@ -17,12 +17,12 @@ import type { AddressStore } from "./address-file.ts";
 import { parseRange, usableRanges, type VnetAddresses } from "./addresses.ts";
 import { Assignments } from "./assignments.ts";
 import { dialWithin } from "./dialing.ts";
-import type { Directory } from "./directory.ts";
+import type { ClusterView, Directory } from "./directory.ts";
 import { MAX_DIALS_PER_NAME, MAX_DNS_STREAMS } from "./limits.ts";
 import { OwnAddresses } from "./own-addresses.ts";
 import { describePorts, offersPort } from "./ports.ts";
 import { RefusalLog } from "./refusals.ts";
-import { type NameTable, type Target, tableOf } from "./zones.ts";
+import { expiredOf, type NameTable, type Target, tableOf } from "./zones.ts";
 
 const DNS_PORT = 53;
 
@@ -85,6 +85,7 @@ export class VNet {
   readonly #ended = { total: 0, refused: 0, toApps: 0, fromApps: 0 };
   readonly #unsubscribe: () => void;
   #names: NameTable = () => undefined;
+  #expired: (host: string) => ClusterView | undefined = () => undefined;
   #ranges: readonly string[];
   #fail: (error: Error) => void = () => {};
 
@@ -200,6 +201,7 @@ export class VNet {
     const clusters = this.#options.directory.clusters();
     const ranges = usableRanges(clusters, this.#ranges);
     this.#names = tableOf(clusters);
+    this.#expired = expiredOf(clusters);
     this.#ranges = ranges.map(formatCidr);
     this.#own.setRanges(ranges);
     this.#assignments.retain((host) => this.#names(host) !== undefined);
@@ -207,6 +209,8 @@ export class VNet {
 
   #resolve(host: string): Answer {
     const target = this.#names(host);
+    const expired = target ? target.cluster.loginExpired && target.cluster : this.#expired(host);
+    if (expired) this.#options.directory.needsLogin?.(expired);
     if (!target) return { kind: "forward" };
     const range = parseRange(target.cluster.ipv4Cidr);
     if (!range) return { kind: "fail", reason: `${target.cluster.ipv4Cidr} is not an IPv4 range that VNet can use` };

@@ -41,6 +41,21 @@ export function tableOf(clusters: readonly ClusterView[]): NameTable {
   };
 }
 
+/**
+ * Finds the cluster whose login has expired and whose app a normalized host name may
+ * be: it has the app or, as last seen, the zone. Never for a proxy's own host.
+ */
+export function expiredOf(clusters: readonly ClusterView[]): (host: string) => ClusterView | undefined {
+  const proxyHosts = new Set(
+    clusters.flatMap((cluster) => [cluster.profile, ...cluster.proxyHosts]).map(normalizeHost),
+  );
+  const zones = clusters
+    .filter((cluster) => cluster.loginExpired)
+    .flatMap((cluster) => zonesOf([cluster]).map((zone) => ({ zone, cluster })));
+  return (host) =>
+    proxyHosts.has(host) ? undefined : zones.find(({ zone }) => host === zone || isBelow(host, zone))?.cluster;
+}
+
 /** The zones whose queries the host sends to VNet: custom ones and the proxies' hosts, each once. */
 export function zonesOf(clusters: readonly ClusterView[]): string[] {
   const zones = clusters.flatMap((cluster) => [...cluster.zones, ...cluster.proxyHosts]);

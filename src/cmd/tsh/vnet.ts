@@ -9,16 +9,13 @@ import { aborted, ExitWith, exitCodeOf, interruption, print, say } from "../cli/
 import { HostSide, tunAddresses } from "./host-side.ts";
 import type { Tsh } from "./session.ts";
 
-/** The clusters with a usable login; says which saved logins are not. */
+/** The clusters of all saved logins; says which of these have expired. */
 async function openDirectory(tsh: Tsh, stop?: AbortSignal): Promise<ClusterDirectory> {
   const profiles = await tsh.store.all();
   if (profiles.length === 0) {
     throw new NotLoggedInError('not logged in; log in with "tsh login --proxy=PROXY_HOST --user=NAME" first');
   }
-  const usable = profiles.filter((profile) => !isExpired(profile));
-  if (usable.length === 0) throw expired(profiles[0]!);
-  for (const profile of profiles) if (isExpired(profile)) say(`${expired(profile).message}\n`);
-  const directory = new ClusterDirectory(usable, tsh.log);
+  const directory = await ClusterDirectory.open({ store: tsh.store, log: tsh.log, tell: (line) => say(`${line}\n`) });
   await Promise.race([directory.ready(), ...(stop ? [aborted(stop)] : [])]);
   if (stop?.aborted) return directory;
   for (const { profile, reason } of directory.unreachable()) {
@@ -64,6 +61,9 @@ function newVnet(
 }
 
 export async function runCommand(tsh: Tsh, command: readonly string[]): Promise<void> {
+  const profiles = await tsh.store.all();
+  // The command would meet refusals only; a VNet of the host may wait for the next login.
+  if (profiles.length > 0 && profiles.every((profile) => isExpired(profile))) throw expired(profiles[0]!);
   await using directory = await openDirectory(tsh);
   const { file, addresses } = openAddresses(tsh, directory);
   await using store = file;
