@@ -15,6 +15,8 @@ export interface KernelRigOptions {
   profile?: Profile;
   seed?: number;
   maxConnections?: number;
+  /** Sees every frame from the kernel; borrowed. */
+  tap?: (frame: Uint8Array) => void;
   handlers: StackOptions["handlers"];
 }
 
@@ -75,6 +77,7 @@ export function kernelRig(o: KernelRigOptions): KernelRig {
         });
   tun.start({
     receive: (frame) => {
+      o.tap?.(frame.bytes);
       if (impairment === undefined) stack.input(frame);
       else impairment.fromKernel(frame);
     },
