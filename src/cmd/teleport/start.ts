@@ -69,7 +69,7 @@ async function openAuth(config: TeleportConfig, log: Logger, life: Lifetime): Pr
   const { auth } = config;
   if (auth === undefined) throw new Error("unreachable");
   await mkdir(path.dirname(auth.storagePath), { recursive: true, mode: 0o700 });
-  const backend = life.use(await openSqlite(auth.storagePath, { clock: systemClock }));
+  const backend = life.use(openSqlite(auth.storagePath, { clock: systemClock }));
   const audit = life.use(await openAuditLog({ dir: auth.auditDir, clock: systemClock }));
   const service = await startAuth({
     config: {
