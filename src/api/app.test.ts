@@ -52,6 +52,18 @@ test("public_addr", () => {
   }
 });
 
+test("http_host_check", () => {
+  const cases: [object, string][] = [
+    [{}, ""],
+    [{ mode: "off" }, ""],
+    [{ allow: ["intranet", "Web.Company.test", "web.company.test."] }, ""],
+    [{ mode: "no" }, "spec.http_host_check.mode: expected on or off"],
+    [{ allow: ["web:80"] }, "spec.http_host_check.allow[0]: expected a host name without a port"],
+    [{ allow: ["*"] }, "spec.http_host_check.allow[0]: expected a host name without a port"],
+  ];
+  for (const [value, message] of cases) assert.equal(problem(app({ http_host_check: value })), message);
+});
+
 test("uri and tcp_ports", () => {
   const cases: [object, string][] = [
     [{ uri: "tcp://[::1]:5432" }, ""],

@@ -68,11 +68,26 @@ const httpFeatures = {
   tls: z.unknown().optional(),
 };
 
+/** A TCP app's protection against DNS rebinding, where it speaks plain HTTP. */
+const httpHostCheck = z.strictObject({
+  mode: z.enum(["on", "off"], { error: "expected on or off" }).optional(),
+  /** Host names besides `public_addr`. */
+  allow: z
+    .array(z.string().refine(isHostName, { error: "expected a host name without a port" }))
+    .max(MAX_ENTRIES)
+    .optional(),
+});
+
+function isHostName(text: string): boolean {
+  return isDnsSubdomain1123(text.toLowerCase().replace(/\.$/, ""));
+}
+
 export const appSpecSchema = z
   .strictObject({
     uri: z.string({ error: "an app needs a uri such as tcp://localhost:5432" }),
     public_addr: appPublicAddr.optional(),
     tcp_ports: z.array(tcpPort).max(MAX_ENTRIES).optional(),
+    http_host_check: httpHostCheck.optional(),
     dynamic_labels: z
       .union([z.record(text, command), z.array(command.extend({ name: text }))], {
         error: "expected a map from label name to {command, period}",

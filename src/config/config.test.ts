@@ -201,6 +201,7 @@ app_service:
   - name: a
     uri: tcp://x:1
     tcp_ports: [{port: 5}]
+    http_host_check: {mode: off, allow: [intranet]}
     public_address: a.test
   - {name: b, uri: "tcp://x:1", labels: {env: 5}}
   - {name: c, uri: "tcp://x:1"}
@@ -210,8 +211,8 @@ app_service:
 t.yaml:6:10: app_service.apps[0].uri: a tcp:// URI needs a port, as in tcp://localhost:5432
 t.yaml:7:18: app_service.apps[0].public_addr: public_addr "10.0.0.1" must not be an IP address; VNet and TLS need a name
 t.yaml:9:10: app_service.apps[1].uri: must not contain a port when tcp_ports is given
-t.yaml:11:5: app_service.apps[1]: unknown key "public_address"; did you mean "public_addr"?
-t.yaml:12:47: app_service.apps[2].labels.env: expected string`,
+t.yaml:12:5: app_service.apps[1]: unknown key "public_address"; did you mean "public_addr"?
+t.yaml:13:47: app_service.apps[2].labels.env: expected string`,
   ],
   [
     "two apps of one name",

@@ -13,6 +13,7 @@ const fields = z.strictObject({
   labels: z.record(z.string(), z.unknown()).optional(),
   commands: z.unknown().optional(),
   tcp_ports: z.unknown().optional(),
+  http_host_check: z.unknown().optional(),
   insecure_skip_verify: flag.optional(),
   rewrite: z.unknown().optional(),
   cloud: z.unknown().optional(),
