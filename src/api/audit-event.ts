@@ -102,7 +102,7 @@ export const auditEventSchema = z.discriminatedUnion("event", [
   /** The agent ended a connection: a lock, idleness, the end of the login. */
   event("client.disconnect", { ...app, stream_id: text.optional(), reason: text }),
   /** A connection that would have been one too many for the user. */
-  event("session.rejected", { ...app, reason: text, maximum: octets.optional() }),
+  event("session.rejected", { ...app, stream_id: text.optional(), reason: text, maximum: octets.optional() }),
   event("join_token.create", { ...resource, roles: texts, join_method: text }),
   event("join_token.update", { ...resource, roles: texts, join_method: text }),
   event("join_token.delete", { ...resource, roles: texts.optional(), join_method: text.optional() }),

@@ -1,11 +1,15 @@
 import { z } from "zod";
 import { appPublicAddr } from "./app.ts";
-import { durationText, literal, metadata, text, texts, timestamp, unenforced } from "./common.ts";
+import { durationText, literal, metadata, text, texts, timestamp, unenforced, yesOrNo } from "./common.ts";
 
 export const AUTH_PREFERENCE_NAME = "cluster-auth-preference";
 
 export const SECOND_FACTORS = ["otp", "webauthn", "sso"] as const;
 export type SecondFactor = (typeof SECOND_FACTORS)[number];
+
+/** What an agent does with an old view of the locks: refuses everybody, or goes by it. */
+export const LOCKING_MODES = ["best_effort", "strict"] as const;
+export type LockingMode = (typeof LOCKING_MODES)[number];
 
 export const clusterAuthPreferenceSchema = z.strictObject({
   kind: literal("kind", "cluster_auth_preference"),
@@ -19,8 +23,8 @@ export const clusterAuthPreferenceSchema = z.strictObject({
     message_of_the_day: text.optional(),
     webauthn: z.strictObject({ rp_id: text }).optional(),
     require_session_mfa: unenforced(false, "off", "no"),
-    disconnect_expired_cert: unenforced(false, "no"),
-    locking_mode: unenforced("", "best_effort"),
+    disconnect_expired_cert: yesOrNo.optional(),
+    locking_mode: z.enum(["", ...LOCKING_MODES]).optional(),
     allow_passwordless: z.boolean().optional(),
     allow_headless: z.boolean().optional(),
     signature_algorithm_suite: text.optional(),

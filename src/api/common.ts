@@ -19,6 +19,9 @@ export const durationText = z
   .string()
   .refine((value) => parseDuration(value) !== undefined, { error: "expected a duration such as 12h or 30m" });
 
+/** Go's and YAML's ways to say it. */
+export const yesOrNo = z.union([z.boolean(), z.enum(["yes", "no"])], { error: "expected yes or no" });
+
 export const port = z
   .int({ error: "expected a port number, 1 to 65535" })
   .min(1, "expected a port number, 1 to 65535")

@@ -33,6 +33,8 @@ export {
   type ClusterAuthPreference,
   certAuthoritySchema,
   clusterAuthPreferenceSchema,
+  LOCKING_MODES,
+  type LockingMode,
   type Proxy,
   proxySchema,
   SECOND_FACTORS,

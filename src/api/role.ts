@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { durationText, literal, metadata, resourceName, text, texts, unenforced } from "./common.ts";
+import { durationText, literal, metadata, resourceName, text, texts, unenforced, yesOrNo } from "./common.ts";
 import { MAX_ENTRIES } from "./limits.ts";
 
 export const VERBS = ["list", "create", "read", "readnosecrets", "update", "delete", "use"] as const;
@@ -121,12 +121,17 @@ const otherOptions = Object.fromEntries(
 const options = z.strictObject({
   max_session_ttl: durationText.optional(),
   require_session_mfa: unenforced(false, "off", "no"),
-  client_idle_timeout: unenforced("0", "0s", "never", 0),
-  disconnect_expired_cert: unenforced(false, "no"),
+  /** Absent, 0 and `never` mean no bound. */
+  client_idle_timeout: z
+    .union([durationText, z.literal("never"), z.literal(0)], { error: "expected a duration such as 30m, or never" })
+    .optional(),
+  /** Connections never outlive the login: this says so by name, and costs nothing. */
+  disconnect_expired_cert: yesOrNo.optional(),
   device_trust_mode: unenforced("", "off", "optional"),
   pin_source_ip: unenforced(false),
-  max_connections: unenforced(0),
-  lock: unenforced("", "best_effort"),
+  /** Of one user at one agent; 0 means no bound. */
+  max_connections: z.int().min(0).optional(),
+  lock: z.enum(["", "best_effort", "strict"]).optional(),
   ...otherOptions,
 });
 

@@ -1,12 +1,14 @@
 import { join } from "node:path";
-import { type App, type AuditEvent, parseHostPort } from "../api/mod.ts";
+import { sessionControls } from "../access/mod.ts";
+import { type App, AUTH_PREFERENCE_NAME, type AuditEvent, parseHostPort } from "../api/mod.ts";
 import { openSpool, type Spool } from "../audit/mod.ts";
 import { type Clock, Counters, Lifetime, type Logger, sleep, systemRandom } from "../base/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
 import { authorityCerts, CachedView, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
 import { AgentTunnel, AppLinkServer, type LinkContext, type LinkRefusal } from "../tunnel/mod.ts";
-import { authorize, type Denial } from "./authorize.ts";
+import { authorize, type Denial, type Knowledge, standing } from "./authorize.ts";
 import { Connections } from "./connection.ts";
+import { Enforcement } from "./enforcement.ts";
 import { DRAIN_MS, SPOOL_FLUSH_MS } from "./limits.ts";
 import { ProxyConnections, tunnelAddresses } from "./proxies.ts";
 import type { AgentDescription } from "./registration.ts";
@@ -53,6 +55,7 @@ class Agent implements AppService {
   readonly #sessions: Sessions;
   readonly #registrations: Registrations;
   readonly #connections: Connections;
+  readonly #enforcement: Enforcement;
   readonly #links: AppLinkServer;
   readonly #proxies: ProxyConnections;
   readonly #isReady = Promise.withResolvers<void>();
@@ -89,9 +92,18 @@ class Agent implements AppService {
       userCas: () => this.#authorities("user", identity.userCas),
       authorize: (context) => this.#admit(context),
       onOpen: (request, context) => void this.#open(request, context),
-      onLink: (link, { identity: client }) => this.#sessions.addLink(client.route.sessionId, link.closed),
+      onLink: (link, context) => {
+        this.#sessions.addLink(context.identity.route.sessionId, link.closed);
+        this.#enforcement.addLink(link, context);
+      },
     });
-    this.#sessions = new Sessions(this.#view, clock, (id, message) => this.#links.endSession(id, message));
+    this.#sessions = new Sessions(this.#view, clock, (id, message) => this.#endSession(id, message));
+    this.#enforcement = new Enforcement({
+      view: this.#view,
+      clock,
+      connections: this.#connections,
+      standing: (client) => standing(client, this.#knowledge()),
+    });
     this.#proxies = new ProxyConnections(
       (address) =>
         new AgentTunnel({
@@ -121,6 +133,7 @@ class Agent implements AppService {
     this.#life.defer(() => this.#view.close());
     this.#life.defer(() => this.#registrations.stop());
     this.#life.defer(() => this.#sessions.close());
+    this.#life.defer(() => this.#enforcement.close());
     this.#life.defer(() => this.#proxies.close());
     this.#life.defer(() => this.#links.close(0));
     this.#serve().then(this.#isReady.resolve, (error: unknown) => {
@@ -174,21 +187,45 @@ class Agent implements AppService {
   }
 
   async #open(request: OpenRequest, context: LinkContext): Promise<void> {
-    const refusal = this.#decide(context.identity);
-    const app = this.#registrations.app(context.identity.route.app);
-    if (refusal === undefined && app !== undefined) return this.#connections.serve(request, context, app);
+    const { identity } = context;
+    const refusal = this.#decide(identity);
+    const app = this.#registrations.app(identity.route.app);
+    if (refusal === undefined && app !== undefined) {
+      return this.#connections.serve(request, { context, app, controls: this.#controls(identity) });
+    }
     const code = refusal?.code === "session-ended" ? "session-ended" : "access-denied";
     request.refuse(code, refusal?.message ?? "this agent does not serve the app");
   }
 
   #decide(identity: LinkContext["identity"]): Denial | undefined {
-    return authorize(identity, {
-      cluster: this.#options.identity.cluster,
-      now: this.#options.clock.wallMs(),
+    return authorize(identity, this.#knowledge());
+  }
+
+  #knowledge(): Knowledge {
+    const { identity, clock } = this.#options;
+    const now = clock.wallMs();
+    const { staleSince } = this.#view;
+    return {
+      cluster: identity.cluster,
+      hostId: identity.hostId,
+      now,
+      staleMs: staleSince === undefined ? 0 : now - staleSince,
+      locks: this.#view.list("lock"),
+      preference: this.#view.get("cluster_auth_preference", AUTH_PREFERENCE_NAME),
       app: (name) => this.#registrations.app(name),
       role: (name) => this.#view.get("role", name),
       session: (id) => this.#sessions.get(id),
-    });
+    };
+  }
+
+  #controls(identity: LinkContext["identity"]) {
+    const roles = identity.roles.map((name) => this.#view.get("role", name)).filter((role) => role !== undefined);
+    return sessionControls(roles, this.#view.get("cluster_auth_preference", AUTH_PREFERENCE_NAME));
+  }
+
+  #endSession(sessionId: string, message: string): void {
+    this.#connections.enforce(({ identity }) => (identity.route.sessionId === sessionId ? message : undefined));
+    this.#links.endSession(sessionId, message);
   }
 
   #audit(event: AuditEvent): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { App, AppSession, Role } from "../api/mod.ts";
+import type { App, AppSession, ClusterAuthPreference, Lock, Role } from "../api/mod.ts";
 import type { AppIdentity } from "../pki/mod.ts";
 import { authorize, type Knowledge } from "./authorize.ts";
 
@@ -23,6 +23,17 @@ const IDENTITY: AppIdentity = {
   expires: NOW + 60_000,
   route: { app: "tcp-app", publicAddr: "tcp-app.company.test", cluster: "example.com", sessionId: SESSION },
 };
+
+const STRICT: ClusterAuthPreference = {
+  kind: "cluster_auth_preference",
+  version: "v2",
+  metadata: { name: "cluster-auth-preference" },
+  spec: { locking_mode: "strict" },
+};
+
+function lock(target: Lock["spec"]["target"]): Lock {
+  return { kind: "lock", version: "v2", metadata: { name: "l" }, spec: { target, message: "why" } };
+}
 
 function session(spec: Partial<AppSession["spec"]> = {}): AppSession {
   return {
@@ -50,12 +61,24 @@ function role(name: string, appLabels: Record<string, string>, deny: Record<stri
 }
 
 function decide(
-  o: { identity?: Partial<AppIdentity>; app?: App | null; roles?: Role[]; session?: AppSession | null } = {},
+  o: {
+    identity?: Partial<AppIdentity>;
+    app?: App | null;
+    roles?: Role[];
+    session?: AppSession | null;
+    locks?: Lock[];
+    staleMs?: number;
+    strict?: boolean;
+  } = {},
 ) {
   const roles = o.roles ?? [role("access", { "*": "*" })];
   const known: Knowledge = {
     cluster: "example.com",
+    hostId: "h1",
     now: NOW,
+    locks: o.locks ?? [],
+    preference: o.strict ? STRICT : undefined,
+    staleMs: o.staleMs ?? 0,
     app: (name) => (name === "tcp-app" && o.app !== null ? (o.app ?? APP) : undefined),
     role: (name) => roles.find(({ metadata }) => metadata.name === name),
     session: (id) => (id === SESSION && o.session !== null ? (o.session ?? session()) : undefined),
@@ -100,4 +123,22 @@ test("everything that does not fit is refused, with its reason", () => {
     assert.equal(refusal?.code, code, name);
     assert.match(refusal?.message ?? "", message, name);
   }
+});
+
+test("a lock on the user, a role, the app or this agent refuses, and says why", () => {
+  for (const target of [{ user: "alice" }, { role: "access" }, { app: "tcp-app" }, { server_id: "h1" }]) {
+    const denial = decide({ locks: [lock(target)] });
+    assert.equal(denial?.code, "access-denied", JSON.stringify(target));
+    assert.match(denial?.message ?? "", /^lock targeting .* is in force: why$/);
+  }
+  assert.equal(decide({ locks: [lock({ user: "bob" }), lock({ server_id: "h2" })] }), undefined);
+});
+
+test("with an old view, strict lets nobody in and best_effort goes by what it knows", () => {
+  const strictRole = role("access", { "*": "*" });
+  const roles = [{ ...strictRole, spec: { ...strictRole.spec, options: { lock: "strict" as const } } }];
+  assert.equal(decide({ staleMs: 3_600_000 }), undefined);
+  assert.match(decide({ staleMs: 60_001, strict: true })?.message ?? "", /strict/);
+  assert.match(decide({ staleMs: 60_001, roles })?.message ?? "", /strict/);
+  assert.equal(decide({ staleMs: 60_000, strict: true }), undefined, "a minute's grace");
 });

@@ -1,12 +1,26 @@
-import { mayAccessApp } from "../access/mod.ts";
-import { type App, type AppSession, appProtocol, type Role } from "../api/mod.ts";
+import { lockInForce, lockMessage, mayAccessApp, sessionControls } from "../access/mod.ts";
+import {
+  type App,
+  type AppSession,
+  appProtocol,
+  type ClusterAuthPreference,
+  type Lock,
+  type Role,
+} from "../api/mod.ts";
 import type { AppIdentity } from "../pki/mod.ts";
 import type { LinkRefusal } from "../tunnel/mod.ts";
+import { STRICT_STALE_MS } from "./limits.ts";
 
 /** What the agent knows when it decides. */
 export interface Knowledge {
   readonly cluster: string;
   readonly now: number;
+  /** This agent's own. */
+  readonly hostId: string;
+  readonly locks: readonly Lock[];
+  readonly preference: ClusterAuthPreference | undefined;
+  /** How long nothing has been heard of Auth; 0 while the feed is up. */
+  readonly staleMs: number;
   app(name: string): App | undefined;
   role(name: string): Role | undefined;
   session(id: string): AppSession | undefined;
@@ -27,6 +41,8 @@ export function authorize(identity: AppIdentity, known: Knowledge): Denial | und
   if (identity.cluster !== known.cluster || route.cluster !== known.cluster) {
     return denied(`this agent belongs to cluster ${known.cluster}`);
   }
+  const fallen = standing(identity, known);
+  if (fallen !== undefined) return fallen;
   const session = known.session(route.sessionId);
   if (session === undefined || Date.parse(session.spec.expires) <= known.now) {
     const message = "the app session has ended";
@@ -44,6 +60,18 @@ export function authorize(identity: AppIdentity, known: Knowledge): Denial | und
     return denied(`${route.app} is a web app, and web apps are not served yet: give it a tcp:// URI`);
   }
   return checkRoles(identity, app, known);
+}
+
+/** Whether this identity may be connected at all, also when it is already: locks, and how fresh they are. */
+export function standing(identity: AppIdentity, known: Omit<Knowledge, "app" | "session">): Denial | undefined {
+  const { user, roles, route } = identity;
+  const subject = { user, roles, app: route.app, serverId: known.hostId };
+  const lock = lockInForce(known.locks, subject, known.now);
+  if (lock !== undefined) return denied(lockMessage(lock, subject));
+  if (known.staleMs <= STRICT_STALE_MS) return undefined;
+  const present = roles.map((name) => known.role(name)).filter((role) => role !== undefined);
+  if (!sessionControls(present, known.preference).strictLocks) return undefined;
+  return denied("the agent has not heard from the Auth Service lately, and locking_mode is strict");
 }
 
 /** Only the roles inside the certificate count; one that was deleted since grants nothing. */

@@ -1,16 +1,15 @@
-import { randomUUID } from "node:crypto";
+import type { SessionControls } from "../access/mod.ts";
 import { type App, type AuditEvent, tcpTarget } from "../api/mod.ts";
-import { type AuditFields, auditEvent } from "../audit/mod.ts";
-import { type Clock, type Counters, type Logger, type SpliceTotals, splice, VERSION } from "../base/mod.ts";
+import { type ByteStream, type Counters, type Logger, type SpliceTotals, splice } from "../base/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
 import { type LinkContext, socketStream } from "../tunnel/mod.ts";
 import { dialApp } from "./dial.ts";
+import { hostNames } from "./host-check.ts";
+import { hostGuarded } from "./host-guard.ts";
 import { DIAL_TIMEOUT_MS, MAX_APP_CONNECTIONS } from "./limits.ts";
+import { type RecordingHost, StreamRecord } from "./stream-record.ts";
 
-export interface ConnectionsOptions {
-  readonly hostId: string;
-  readonly hostname: string;
-  readonly clock: Clock;
+export interface ConnectionsOptions extends RecordingHost {
   readonly counters: Counters;
   readonly log: Logger;
   /** Must not block and not throw. */
@@ -18,9 +17,19 @@ export interface ConnectionsOptions {
   readonly dialTimeoutMs?: number;
 }
 
+/** One client's way to one app, as it was allowed. */
+interface Admission {
+  readonly context: LinkContext;
+  readonly app: App;
+  readonly controls: SessionControls;
+}
+
 /** The connections that this agent has to apps. */
 export class Connections {
   readonly #options: ConnectionsOptions;
+  readonly #streams = new Set<OpenStream>();
+  /** By user, dials included. */
+  readonly #ofUser = new Map<string, number>();
   #open = 0;
 
   constructor(options: ConnectionsOptions) {
@@ -32,8 +41,9 @@ export class Connections {
     return this.#open;
   }
 
-  /** Serves one OPEN of a client that may reach `app`: dial first, then accept. */
-  async serve(request: OpenRequest, context: LinkContext, app: App): Promise<void> {
+  /** Serves one OPEN of a client that may reach the app: dial first, then accept. */
+  async serve(request: OpenRequest, admission: Admission): Promise<void> {
+    const { context, app } = admission;
     const target = tcpTarget(app.spec, request.port);
     if (target === undefined) {
       this.#options.counters.count("app.port-refused");
@@ -45,17 +55,59 @@ export class Connections {
       request.refuse("limit", `this agent has ${MAX_APP_CONNECTIONS} connections open`);
       return;
     }
-    this.#open++;
+    const record = new StreamRecord(this.#options, context, app, target.port);
+    if (this.#refuseOneTooMany(request, admission, record)) return;
+    this.#count(record.user, 1);
     try {
-      await this.#connect(request, target, new StreamRecord(this.#options, context, app, target.port));
+      await this.#connect(request, target, record, admission);
     } finally {
-      this.#open--;
+      this.#count(record.user, -1);
     }
   }
 
+  /** Ends every connection that `verdict` says a reason against, and those that were idle for too long. */
+  enforce(verdict: (context: LinkContext) => string | undefined): void {
+    const now = this.#options.clock.now();
+    for (const stream of this.#streams) {
+      const reason = verdict(stream.admission.context) ?? stream.idleReason(now);
+      if (reason !== undefined) this.#disconnect(stream, reason);
+    }
+  }
+
+  #disconnect(stream: OpenStream, reason: string): void {
+    this.#streams.delete(stream);
+    this.#options.counters.count("app.disconnected");
+    this.#options.log.info({ app: stream.record.app, user: stream.record.user, reason }, "a connection was ended");
+    this.#options.audit(stream.record.disconnected(reason));
+    stream.cut(reason);
+  }
+
+  #refuseOneTooMany(request: OpenRequest, { controls }: Admission, record: StreamRecord): boolean {
+    const { maxConnections } = controls;
+    if (maxConnections === undefined || (this.#ofUser.get(record.user) ?? 0) < maxConnections) return false;
+    const message = `your roles allow ${maxConnections} connections at once (max_connections)`;
+    this.#options.counters.count("app.too-many-of-user");
+    this.#options.audit(record.rejected(message, maxConnections));
+    request.refuse("limit", message);
+    return true;
+  }
+
+  #count(user: string, by: 1 | -1): void {
+    this.#open += by;
+    const now = (this.#ofUser.get(user) ?? 0) + by;
+    if (now === 0) this.#ofUser.delete(user);
+    else this.#ofUser.set(user, now);
+  }
+
   /** Resolves when the connection has ended. */
-  async #connect(request: OpenRequest, target: { host: string; port: number }, record: StreamRecord): Promise<void> {
+  async #connect(
+    request: OpenRequest,
+    target: { host: string; port: number },
+    record: StreamRecord,
+    admission: Admission,
+  ): Promise<void> {
     const { clock, counters, log, audit, dialTimeoutMs } = this.#options;
+    const { app } = admission;
     const dialled = await dialApp(target, {
       signal: request.aborted,
       timeoutMs: dialTimeoutMs ?? DIAL_TIMEOUT_MS,
@@ -70,67 +122,72 @@ export class Connections {
     }
     counters.count("app.connections");
     audit(record.started());
-    const { promise, resolve } = Promise.withResolvers<SpliceTotals>();
-    splice(request.accept(), socketStream(dialled), resolve);
-    audit(record.ended(await promise));
+    const stream = new OpenStream(this.#guarded(request.accept(), record, app), socketStream(dialled), {
+      record,
+      admission,
+      now: clock.now(),
+    });
+    this.#streams.add(stream);
+    const { totals, cutReason } = await stream.ended;
+    this.#streams.delete(stream);
+    audit(record.ended(totals, cutReason));
+  }
+
+  /** Plain HTTP that asks for another name is answered here, and not by the app (PROTOCOL section 6). */
+  #guarded(client: ByteStream, record: StreamRecord, app: App): ByteStream {
+    const allowed = hostNames(app.spec);
+    if (allowed === undefined) return client;
+    const { clock, counters, log, audit } = this.#options;
+    const refused = (detail: string) => {
+      counters.count("app.host-refused");
+      log.warn({ app: record.app, user: record.user, detail }, "a request with a foreign Host was refused");
+      audit(record.disconnected(`http_host_check: ${detail}`));
+    };
+    return hostGuarded(client, { allowed, clock, refused });
   }
 }
 
-/** The audit events of one stream. Field names are Teleport's. */
-class StreamRecord {
-  readonly app: string;
-  readonly user: string;
-  readonly #clock: Clock;
-  readonly #common: AuditFields<"app.session.start">;
-  #startMs = 0;
-
-  constructor(host: ConnectionsOptions, { identity, route }: LinkContext, app: App, targetPort: number) {
-    this.app = app.metadata.name;
-    this.user = identity.user;
-    this.#clock = host.clock;
-    this.#common = {
-      cluster_name: identity.cluster,
-      user: identity.user,
-      user_roles: [...identity.roles],
-      user_kind: "human",
-      "addr.remote": route.clientAddress,
-      proto: "tcp",
-      server_id: host.hostId,
-      server_hostname: host.hostname,
-      server_version: VERSION,
-      sid: identity.route.sessionId,
-      stream_id: randomUUID(),
-      app_name: app.metadata.name,
-      app_uri: app.spec.uri,
-      app_target_port: targetPort,
-      ...(app.spec.public_addr && { app_public_addr: app.spec.public_addr }),
-      ...(app.metadata.labels && { app_labels: app.metadata.labels }),
-    };
-  }
-
-  started(): AuditEvent {
-    this.#startMs = this.#clock.wallMs();
-    return auditEvent("app.session.start", { ...this.#common, success: true }, this.#clock);
-  }
-
-  failed(error: string): AuditEvent {
-    return auditEvent("app.session.start", { ...this.#common, success: false, error }, this.#clock);
-  }
-
-  ended(totals: SpliceTotals): AuditEvent {
-    const fields: AuditFields<"app.session.end"> = {
-      ...this.#common,
-      bytes_in: totals.aToB,
-      bytes_out: totals.bToA,
-      session_start: new Date(this.#startMs).toISOString(),
-      session_stop: new Date(this.#clock.wallMs()).toISOString(),
-      ...(totals.reset && { reason: endReason(totals.reset) }),
-    };
-    return auditEvent("app.session.end", fields, this.#clock);
-  }
+interface StreamEnd {
+  readonly totals: SpliceTotals;
+  /** Set where the agent ended the stream. */
+  readonly cutReason?: string;
 }
 
-function endReason(reset: NonNullable<SpliceTotals["reset"]>): string {
-  if (reset.reason !== "peer") return reset.reason;
-  return reset.from === "a" ? "reset by the client" : "reset by the app";
+/** A connection that is joined with the app's. */
+class OpenStream {
+  readonly record: StreamRecord;
+  readonly admission: Admission;
+  readonly ended: Promise<StreamEnd>;
+  readonly #ends: readonly [ByteStream, ByteStream];
+  readonly #totals: SpliceTotals;
+  readonly #end: (end: StreamEnd) => void;
+  /** Octets at the last look, and when they last changed (monotonic). */
+  #seen = 0;
+  #activeAt: number;
+
+  constructor(client: ByteStream, app: ByteStream, o: { record: StreamRecord; admission: Admission; now: number }) {
+    const { promise, resolve } = Promise.withResolvers<StreamEnd>();
+    this.record = o.record;
+    this.admission = o.admission;
+    this.ended = promise;
+    this.#ends = [client, app];
+    this.#end = resolve;
+    this.#activeAt = o.now;
+    this.#totals = splice(client, app, (totals) => resolve({ totals }));
+  }
+
+  /** Looks at the counters only: what flows pays nothing for this. Exact to the interval of the looks. */
+  idleReason(now: number): string | undefined {
+    const octets = this.#totals.aToB + this.#totals.bToA;
+    if (octets !== this.#seen) this.#activeAt = now;
+    this.#seen = octets;
+    const { idleTimeoutMs } = this.admission.controls;
+    if (idleTimeoutMs === undefined || now - this.#activeAt < idleTimeoutMs) return undefined;
+    return `idle for longer than ${idleTimeoutMs / 1000} s (client_idle_timeout)`;
+  }
+
+  cut(cutReason: string): void {
+    for (const end of this.#ends) end.reset("session-ended");
+    this.#end({ totals: this.#totals, cutReason });
+  }
 }

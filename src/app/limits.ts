@@ -20,6 +20,8 @@ export const DRAIN_MS = 30_000;
 export const SPOOL_FLUSH_MS = 2_000;
 /** At a graceful end, Auth's answer to each withdrawn announcement is waited for so long. */
 export const WITHDRAW_MS = 2_000;
+/** With `strict` locks, a view older than this lets nobody in and cuts off who is in (PROTOCOL section 2). */
+export const STRICT_STALE_MS = 60_000;
 /** Octets of a plain HTTP request's header that are held back until its Host is known; web servers allow 8 to 64 KiB. */
 export const MAX_HOST_CHECK_LEN = 64 * 1024;
 /** After the answer to a request with a foreign Host, its client has so long to end. */

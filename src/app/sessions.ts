@@ -4,7 +4,15 @@ import { awaitEntry, type CachedView } from "../rpc/mod.ts";
 import { SESSION_SWEEP_MS, UNKNOWN_SESSION_WAIT_MS } from "./limits.ts";
 
 /** The kinds of resource that an agent follows. */
-export const AGENT_KINDS = ["app_session", "app_server", "role", "cert_authority", "proxy"] as const satisfies Kind[];
+export const AGENT_KINDS = [
+  "app_session",
+  "app_server",
+  "role",
+  "cert_authority",
+  "proxy",
+  "lock",
+  "cluster_auth_preference",
+] as const satisfies Kind[];
 export type AgentView = CachedView<(typeof AGENT_KINDS)[number]>;
 type ReadView = Pick<AgentView, "get" | "onChange">;
 

@@ -6,6 +6,7 @@ import {
   type ClusterAuthPreference,
   formatDuration,
   isDnsSubdomain1123,
+  type LockingMode,
   type SecondFactor,
 } from "../api/mod.ts";
 import type { Logger } from "../base/mod.ts";
@@ -56,6 +57,7 @@ export interface AuthenticationConfig {
   readonly webauthnRpId?: string | undefined;
   readonly defaultSessionTtlMs?: number | undefined;
   readonly messageOfTheDay?: string | undefined;
+  readonly lockingMode?: LockingMode | undefined;
   /** The configuration file sets it, so it counts at every start. */
   readonly fromFile?: boolean | undefined;
 }
@@ -69,7 +71,7 @@ export async function settleAuthPreference(store: ResourceStore, config: Authent
 }
 
 function preferenceOf(config: AuthenticationConfig): ClusterAuthPreference {
-  const { webauthnRpId, defaultSessionTtlMs, messageOfTheDay } = config;
+  const { webauthnRpId, defaultSessionTtlMs, messageOfTheDay, lockingMode } = config;
   return {
     kind: "cluster_auth_preference",
     version: "v2",
@@ -82,6 +84,7 @@ function preferenceOf(config: AuthenticationConfig): ClusterAuthPreference {
       second_factors: [...config.secondFactors],
       ...(webauthnRpId !== undefined && { webauthn: { rp_id: webauthnRpId } }),
       ...(defaultSessionTtlMs !== undefined && { default_session_ttl: formatDuration(defaultSessionTtlMs) }),
+      ...(lockingMode !== undefined && { locking_mode: lockingMode }),
       ...(messageOfTheDay && { message_of_the_day: messageOfTheDay }),
     },
   };

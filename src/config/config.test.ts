@@ -49,6 +49,7 @@ test("almost nothing is needed: Auth and Proxy on, the App Service off", () => {
         secondFactors: ["otp"],
         webauthnRpId: undefined,
         defaultSessionTtlMs: 43_200_000,
+        lockingMode: undefined,
         fromFile: false,
       },
       staticTokens: [],

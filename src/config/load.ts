@@ -85,6 +85,7 @@ function authConfig({ teleport, auth_service: auth = {} }: ConfigFile, document:
       secondFactors: authentication?.second_factors ?? authentication?.second_factor ?? ["otp"],
       webauthnRpId: authentication?.webauthn?.rp_id,
       defaultSessionTtlMs: authentication?.default_session_ttl || DEFAULT_SESSION_TTL_MS,
+      lockingMode: authentication?.locking_mode,
       fromFile: authentication !== undefined,
     },
     staticTokens: (auth.tokens ?? []).map(({ roles, token }, i) => ({

@@ -52,7 +52,6 @@ export const NOT_OURS: readonly string[] = [
     "authentication.headless",
     "authentication.connector_name",
     "authentication.require_session_mfa",
-    "authentication.locking_mode",
     "authentication.device_trust",
     "authentication.u2f",
     "authentication.webauthn.attestation_allowed_cas",

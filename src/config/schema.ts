@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { isDnsSubdomain1123, SECOND_FACTORS, type SecondFactor, type TokenRole, tokenRoles } from "../api/mod.ts";
+import {
+  isDnsSubdomain1123,
+  LOCKING_MODES,
+  SECOND_FACTORS,
+  type SecondFactor,
+  type TokenRole,
+  tokenRoles,
+} from "../api/mod.ts";
 import { durationMs, flag, listenAddr, oneOrMore, publicAddr, serverAddr } from "./fields.ts";
 import { fileApp } from "./file-app.ts";
 import { type ValueSource, valueSource } from "./value-source.ts";
@@ -99,6 +106,7 @@ const authentication = z
       .optional(),
     webauthn: z.strictObject({ rp_id: z.string() }).optional(),
     default_session_ttl: durationMs.optional(),
+    locking_mode: z.enum(LOCKING_MODES).optional(),
   })
   .superRefine((section, context) => {
     if (section.second_factor !== undefined && section.second_factors !== undefined) {

@@ -1,4 +1,4 @@
-import type { App, SecondFactor, TokenRole } from "../api/mod.ts";
+import type { App, LockingMode, SecondFactor, TokenRole } from "../api/mod.ts";
 import type { LogLevel } from "../base/mod.ts";
 import type { ValueSource } from "./value-source.ts";
 
@@ -39,6 +39,7 @@ export interface AuthConfig {
     readonly secondFactors: readonly SecondFactor[];
     readonly webauthnRpId: string | undefined;
     readonly defaultSessionTtlMs: number;
+    readonly lockingMode: LockingMode | undefined;
     /** The file sets it, so `cluster_auth_preference` has the origin `config-file`. */
     readonly fromFile: boolean;
   };

@@ -102,7 +102,10 @@ class RunningProxy implements ProxyService {
       log,
     });
     this.#api = new AuthRelay(addressOf(authAddress), tools);
-    const routes = new Routes(this.#view, tools, (sessionId) => this.#tunnel.cutSession(sessionId));
+    const routes = new Routes(this.#view, tools, {
+      session: (sessionId) => this.#tunnel.cutSession(sessionId),
+      host: (hostId) => this.#tunnel.cutHost(hostId),
+    });
     this.#tunnel = new ProxyTunnel({
       ...tools,
       credentials: () => this.#credentials(),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type { AppServer, AppSession } from "../api/mod.ts";
+import type { AppServer, AppSession, Lock } from "../api/mod.ts";
 import { Counters, sleep, systemClock } from "../base/mod.ts";
 import { FakeView } from "../testkit/mod.ts";
 import { MAX_WAITING_HELLOS } from "./limits.ts";
@@ -44,9 +44,14 @@ function setup(t: TestContext) {
   const view = new FakeView<(typeof PROXY_KINDS)[number]>();
   const cut: string[] = [];
   const counters = new Counters();
-  const routes = new Routes(view, { clock: systemClock, counters }, (id) => cut.push(id));
+  const cutHosts: string[] = [];
+  const routes = new Routes(
+    view,
+    { clock: systemClock, counters },
+    { session: (id) => cut.push(id), host: (id) => cutHosts.push(id) },
+  );
   t.after(() => routes.close());
-  return { view, cut, counters, routes };
+  return { view, cut, cutHosts, counters, routes };
 }
 
 test("a session is found with its key, also when its news is late", async (t) => {
@@ -66,7 +71,7 @@ test("a session is found with its key, also when its news is late", async (t) =>
 test("nothing is routed for a session that is unknown, over, or of which the key is not known", async (t) => {
   const { view, routes } = setup(t);
   const impatient = { ...systemClock, after: (_ms: number, run: () => void) => systemClock.after(1, run) };
-  const quick = new Routes(view, { clock: impatient, counters: new Counters() }, () => {});
+  const quick = new Routes(view, { clock: impatient, counters: new Counters() }, { session: () => {}, host: () => {} });
   t.after(() => quick.close());
   assert.equal(await quick.session(ID, never), undefined);
   view.put(session(ID, { livesMs: -1 }));
@@ -114,4 +119,24 @@ test("the end of a session cuts its relays: by deletion at once, by expiry withi
   view.put(session(short, { livesMs: 300 }));
   await sleep(1_300);
   assert.equal(cut[1], short);
+});
+
+test("a locked host is cut at once and again when it returns, and nothing is routed to it", async (t) => {
+  const { view, cut, cutHosts, routes } = setup(t);
+  for (const host of ["a", "b"]) view.put(server(host, "db", "db.test"));
+  view.put(session(ID));
+  const found = await routes.session(ID, never);
+  assert.ok(found);
+  const lock = (name: string, spec: Lock["spec"]): Lock => ({ kind: "lock", version: "v2", metadata: { name }, spec });
+  view.put(lock("user", { target: { user: "alice" } }));
+  view.put(lock("over", { target: { server_id: "b" }, expires: "2020-01-01T00:00:00Z" }));
+  assert.deepEqual(cutHosts, []);
+  view.put(lock("l", { target: { server_id: "a" } }));
+  assert.deepEqual(cutHosts, ["a"]);
+  assert.deepEqual(routes.agents(found), ["b"]);
+  await sleep(1_200);
+  assert.deepEqual(cutHosts, ["a", "a"]);
+  assert.deepEqual(cut, []);
+  view.delete("lock", "l");
+  assert.deepEqual([...routes.agents(found)].sort(), ["a", "b"]);
 });

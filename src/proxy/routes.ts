@@ -10,9 +10,16 @@ export const PROXY_KINDS = [
   "app_server",
   "cluster_auth_preference",
   "cert_authority",
+  "lock",
 ] as const satisfies Kind[];
 export type ProxyView = CachedView<(typeof PROXY_KINDS)[number]>;
 type ReadView = Pick<ProxyView, "get" | "list" | "onChange">;
+
+/** Ends the relays of a session; ends a host's control connections, and by them all that it serves. */
+export interface Cut {
+  session(sessionId: string): void;
+  host(hostId: string): void;
+}
 
 /** What the proxy's view says about routes: sessions, the agents for each, and sessions' ends. */
 export class Routes {
@@ -20,20 +27,20 @@ export class Routes {
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #unsubscribe: () => void;
-  readonly #cut: (sessionId: string) => void;
+  readonly #cut: Cut;
   /** Sessions that ended lately, oldest first: nobody waits for them. */
   readonly #past = new Set<string>();
   #waiting = 0;
   #sweep: Timer;
 
-  /** `cut` ends the relays of a session. */
-  constructor(view: ReadView, tools: { clock: Clock; counters: Counters }, cut: (sessionId: string) => void) {
+  constructor(view: ReadView, tools: { clock: Clock; counters: Counters }, cut: Cut) {
     this.#view = view;
     this.#clock = tools.clock;
     this.#counters = tools.counters;
     this.#cut = cut;
     this.#unsubscribe = view.onChange((change) => {
       if (change.kind === "app_session" && change.type === "delete") this.#ended(change.name);
+      if (change.kind === "lock" && change.type === "put") this.#cutLocked();
     });
     this.#sweep = this.#schedule();
   }
@@ -50,9 +57,13 @@ export class Routes {
   /** Host ids of the agents that announce the session's app at the session's address, in random order. */
   agents({ sessionId, app }: RouteSession): readonly string[] {
     const address = this.#view.get("app_session", sessionId)?.spec.public_addr;
+    const locked = this.#lockedHosts();
     const hosts = this.#view
       .list("app_server")
-      .filter(({ spec }) => spec.app.metadata.name === app && spec.app.spec.public_addr === address)
+      .filter(
+        ({ spec }) =>
+          !locked.has(spec.host_id) && spec.app.metadata.name === app && spec.app.spec.public_addr === address,
+      )
       .map(({ spec }) => spec.host_id);
     return shuffled(hosts);
   }
@@ -65,7 +76,7 @@ export class Routes {
   #ended(sessionId: string): void {
     this.#past.add(sessionId);
     if (this.#past.size > MAX_PAST_SESSIONS) this.#past.delete(this.#past.values().next().value ?? "");
-    this.#cut(sessionId);
+    this.#cut.session(sessionId);
   }
 
   async #await(sessionId: string, signal: AbortSignal): Promise<AppSession | undefined> {
@@ -86,6 +97,17 @@ export class Routes {
     }
   }
 
+  /** A locked host may not obey: its connections end here, whatever it does. Locks on users are the agents' affair. */
+  #cutLocked(): void {
+    for (const hostId of this.#lockedHosts()) this.#cut.host(hostId);
+  }
+
+  #lockedHosts(): Set<string> {
+    const now = this.#clock.wallMs();
+    const live = this.#view.list("lock").filter(({ spec }) => !spec.expires || Date.parse(spec.expires) > now);
+    return new Set(live.map(({ spec }) => spec.target.server_id).filter((hostId) => hostId !== undefined));
+  }
+
   #expired({ spec }: AppSession): boolean {
     return Date.parse(spec.expires) <= this.#clock.wallMs();
   }
@@ -94,8 +116,9 @@ export class Routes {
   #schedule(): Timer {
     return this.#clock.after(SESSION_SWEEP_MS, () => {
       for (const session of this.#view.list("app_session")) {
-        if (this.#expired(session)) this.#cut(session.metadata.name);
+        if (this.#expired(session)) this.#cut.session(session.metadata.name);
       }
+      this.#cutLocked(); // It may have come back.
       this.#sweep = this.#schedule();
     });
   }

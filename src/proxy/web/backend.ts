@@ -1,13 +1,14 @@
 import { type AppServer, AUTH_PREFERENCE_NAME, appProtocol, parseDuration } from "../../api/mod.ts";
 import { messageOf, OperationError } from "../../base/mod.ts";
-import type { CachedView, RpcClient } from "../../rpc/mod.ts";
+import type { RpcClient } from "../../rpc/mod.ts";
+import type { ProxyView } from "../routes.ts";
 import type { PublicFacts } from "./find.ts";
 import { hostName, type WebBackend, WebProblem } from "./site.ts";
 
 const DEFAULT_SESSION_TTL_MS = 12 * 3_600_000;
 
 export interface ClusterBackendOptions {
-  readonly view: CachedView<"app_server" | "cluster_auth_preference" | "app_session" | "cert_authority">;
+  readonly view: ProxyView;
   /** Calls with no certificate: the pages speak for whoever opened them, never for the proxy. */
   readonly anonymous: RpcClient;
   facts(): PublicFacts;

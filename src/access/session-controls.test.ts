@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type ClusterAuthPreference, parseValue, type Role, roleSchema } from "../api/mod.ts";
+import { sessionControls } from "./mod.ts";
+
+function role(options: Record<string, unknown>): Role {
+  return parseValue(roleSchema, { kind: "role", version: "v7", metadata: { name: "r" }, spec: { options } });
+}
+
+const STRICT: ClusterAuthPreference = {
+  kind: "cluster_auth_preference",
+  version: "v2",
+  metadata: { name: "cluster-auth-preference" },
+  spec: { locking_mode: "strict" },
+};
+
+test("of several roles the strictest word counts; nothing said is no bound", () => {
+  for (const [options, expected] of [
+    [[], {}],
+    [[{}], {}],
+    [[{ client_idle_timeout: "30m" }, { client_idle_timeout: "5m" }, {}], { idleTimeoutMs: 300_000 }],
+    [[{ client_idle_timeout: "never" }, { client_idle_timeout: 0 }, { client_idle_timeout: "0s" }], {}],
+    [[{ client_idle_timeout: "never" }, { client_idle_timeout: "1h" }], { idleTimeoutMs: 3_600_000 }],
+    [[{ max_connections: 0 }, { max_connections: 7 }, { max_connections: 3 }], { maxConnections: 3 }],
+    [[{ lock: "best_effort" }, { lock: "strict" }], { strictLocks: true }],
+    [[{ lock: "best_effort", disconnect_expired_cert: "yes" }], {}],
+  ] as const) {
+    const controls = sessionControls(options.map(role), undefined);
+    assert.deepEqual(controls, { strictLocks: false, ...expected }, JSON.stringify(options));
+  }
+});
+
+test("strict for the cluster is strict for every role", () => {
+  assert.equal(sessionControls([role({ lock: "best_effort" })], STRICT).strictLocks, true);
+  assert.equal(sessionControls([], STRICT).strictLocks, true);
+});
+
+test("what is not a bound is refused", () => {
+  assert.throws(() => role({ client_idle_timeout: "soon" }), /expected a duration/);
+  assert.throws(() => role({ max_connections: -1 }));
+  assert.throws(() => role({ lock: "never" }));
+});

@@ -1,0 +1,33 @@
+import { type ClusterAuthPreference, parseDuration, type Role } from "../api/mod.ts";
+
+/** What bounds a user's connections, besides whether they may be made at all. */
+export interface SessionControls {
+  /** A connection without an octet in either direction for so long is ended. */
+  readonly idleTimeoutMs?: number;
+  /** Connections of one user at one agent. */
+  readonly maxConnections?: number;
+  /** With an old view of the locks nobody is let in, and who is in is cut off. */
+  readonly strictLocks: boolean;
+}
+
+/** Of several roles the strictest word counts. */
+export function sessionControls(
+  roles: readonly Role[],
+  preference: ClusterAuthPreference | undefined,
+): SessionControls {
+  const options = roles.map((role) => role.spec.options ?? {});
+  const idle = least(options.map((each) => parseDuration(String(each.client_idle_timeout ?? ""))));
+  const most = least(options.map((each) => each.max_connections));
+  const strict = options.some((each) => each.lock === "strict") || preference?.spec.locking_mode === "strict";
+  return {
+    ...(idle !== undefined && { idleTimeoutMs: idle }),
+    ...(most !== undefined && { maxConnections: most }),
+    strictLocks: strict,
+  };
+}
+
+/** Absent and 0 mean no bound. */
+function least(values: readonly (number | undefined)[]): number | undefined {
+  const bounds = values.filter((value): value is number => value !== undefined && value > 0);
+  return bounds.length === 0 ? undefined : Math.min(...bounds);
+}

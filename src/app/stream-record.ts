@@ -1,0 +1,83 @@
+import { randomUUID } from "node:crypto";
+import type { App, AuditEvent } from "../api/mod.ts";
+import { type AuditFields, auditEvent } from "../audit/mod.ts";
+import { type Clock, type SpliceTotals, VERSION } from "../base/mod.ts";
+import type { LinkContext } from "../tunnel/mod.ts";
+
+/** The agent as its audit events name it. */
+export interface RecordingHost {
+  readonly hostId: string;
+  readonly hostname: string;
+  readonly clock: Clock;
+}
+
+/** The audit events of one stream. Field names are Teleport's. */
+export class StreamRecord {
+  readonly app: string;
+  readonly user: string;
+  readonly #clock: Clock;
+  readonly #common: AuditFields<"app.session.start">;
+  #startMs = 0;
+
+  constructor(host: RecordingHost, { identity, route }: LinkContext, app: App, targetPort: number) {
+    this.app = app.metadata.name;
+    this.user = identity.user;
+    this.#clock = host.clock;
+    this.#common = {
+      cluster_name: identity.cluster,
+      user: identity.user,
+      user_roles: [...identity.roles],
+      user_kind: "human",
+      "addr.remote": route.clientAddress,
+      proto: "tcp",
+      server_id: host.hostId,
+      server_hostname: host.hostname,
+      server_version: VERSION,
+      sid: identity.route.sessionId,
+      stream_id: randomUUID(),
+      app_name: app.metadata.name,
+      app_uri: app.spec.uri,
+      app_target_port: targetPort,
+      ...(app.spec.public_addr && { app_public_addr: app.spec.public_addr }),
+      ...(app.metadata.labels && { app_labels: app.metadata.labels }),
+    };
+  }
+
+  started(): AuditEvent {
+    this.#startMs = this.#clock.wallMs();
+    return auditEvent("app.session.start", { ...this.#common, success: true }, this.#clock);
+  }
+
+  failed(error: string): AuditEvent {
+    return auditEvent("app.session.start", { ...this.#common, success: false, error }, this.#clock);
+  }
+
+  /** The user has `maximum` connections already. */
+  rejected(reason: string, maximum: number): AuditEvent {
+    return auditEvent("session.rejected", { ...this.#common, success: false, reason, maximum }, this.#clock);
+  }
+
+  /** The agent itself ends the stream; `ended` follows. */
+  disconnected(reason: string): AuditEvent {
+    return auditEvent("client.disconnect", { ...this.#common, reason }, this.#clock);
+  }
+
+  /** `cutReason`: what `disconnected` said. */
+  ended(totals: SpliceTotals, cutReason?: string): AuditEvent {
+    const reason = cutReason ?? (totals.reset && endReason(totals.reset));
+    const fields: AuditFields<"app.session.end"> = {
+      ...this.#common,
+      bytes_in: totals.aToB,
+      bytes_out: totals.bToA,
+      session_start: new Date(this.#startMs).toISOString(),
+      session_stop: new Date(this.#clock.wallMs()).toISOString(),
+      ...(reason !== undefined && { reason }),
+    };
+    return auditEvent("app.session.end", fields, this.#clock);
+  }
+}
+
+function endReason(reset: NonNullable<SpliceTotals["reset"]>): string {
+  if (reset.reason !== "peer") return reset.reason;
+  return reset.from === "a" ? "reset by the client" : "reset by the app";
+}
