@@ -121,29 +121,14 @@ test("strangers and other addresses are counted and get no answer", () => {
   assert.equal(rig.attempts.length, 1);
 });
 
-test("fragments are refused and counted; a whole packet with a fragment header is not one (RFC 6946)", () => {
-  const rig = new Rig();
-  const first = rig.frame({ flags: "S", seq: 1 });
-  first[16] = 0x20; // MF
-  first.set([0, 0], 20);
-  const sum = addWords(0, first, 10, 30);
-  const checksum = ~((sum & 0xffff) + (sum >>> 16)) & 0xffff;
-  first.set([checksum >> 8, checksum & 0xff], 20);
-  rig.input(first);
-  assert.equal(rig.counters.get("ip4.fragment"), 1);
-
-  const rig6 = new Rig({ v6: true });
-  const syn = rig6.frame({ flags: "S", seq: 1 });
-  const withHeader = (fragment: string) => {
-    const frame = concat(syn.slice(0, 50), fromHex(fragment), syn.slice(50));
-    frame[15] = syn[15]! + 8;
-    frame[16] = 44;
-    return frame;
-  };
-  rig6.input(withHeader("06 00 0001 00000001"));
-  assert.equal(rig6.counters.get("ip6.fragment"), 1);
-  rig6.input(withHeader("06 00 0000 00000001"));
-  assert.equal(rig6.attempts.length, 1);
+test("a whole packet with a fragment header is taken as such (RFC 6946)", () => {
+  const rig = new Rig({ v6: true });
+  const syn = rig.frame({ flags: "S", seq: 1 });
+  const frame = concat(syn.slice(0, 50), fromHex("06 00 0000 00000001"), syn.slice(50));
+  frame[15] = syn[15]! + 8;
+  frame[16] = 44;
+  rig.input(frame);
+  assert.equal(rig.attempts.length, 1);
 });
 
 test("a datagram longer than an IP packet is dropped and counted", () => {

@@ -5,7 +5,7 @@ import { cpus, release, totalmem } from "node:os";
 export function circumstances(seed: number | string | undefined): string {
   const git = (...args: string[]) => execFileSync("git", args, { encoding: "utf8" }).trim();
   const changed =
-    git("status", "--porcelain", "src/net", "src/tun", "src/base") === "" ? "" : ", with changes not committed";
+    git("status", "--porcelain", "-uno", "src/net", "src/tun", "src/base") === "" ? "" : ", with changes not committed";
   return [
     `Date: ${new Date().toISOString().slice(0, 16)}Z`,
     `Commit: ${git("rev-parse", "--short", "HEAD")}${changed}`,

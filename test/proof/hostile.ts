@@ -2,11 +2,15 @@
  * `npm run proof -- hostile [--frames N] [--seed N]`: 20 million hostile frames,
  * half of them in each of two threads, each with a stack of its own; afterwards
  * 1,000 connections through each stack move 64 KiB there and back, and the heap
- * after a forced collection is within 8 MiB of before. Prints Markdown.
+ * after a forced collection is within 8 MiB of before. Where nmap is installed
+ * it scans the stack too, over a real TUN. Prints Markdown.
  */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { type HostileResult, hostileRun } from "../packet/hostile-run.ts";
+import type { ScanResult } from "../packet/scan-run.ts";
 import { circumstances } from "./circumstances.ts";
 
 const THREADS = 2;
@@ -50,7 +54,27 @@ async function main(): Promise<void> {
   console.log(
     `\nCounters of the first thread:\n\n\`\`\`json\n${JSON.stringify(results[0]?.counters, null, 1)}\n\`\`\``,
   );
-  process.exitCode = results.every(good) ? 0 : 1;
+  process.exitCode = results.every(good) && scan() ? 0 : 1;
+}
+
+/** False when the stack was harmed. */
+function scan(): boolean {
+  console.log("\n## nmap\n");
+  if (spawnSync("nmap", ["--version"]).error !== undefined) {
+    console.log("nmap is not installed: not run.");
+    return true;
+  }
+  const run = fileURLToPath(new URL("../packet/scan-run.ts", import.meta.url));
+  const child = spawnSync("unshare", ["-rn", process.execPath, "--disable-warning=ExperimentalWarning", run], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const { scans, transferRight, connectionsLeft, counters } = JSON.parse(child.stdout) as ScanResult;
+  for (const { command, lines } of scans) console.log(`\`${command}\`\n\n${lines.map((l) => `- ${l}`).join("\n")}\n`);
+  console.log(
+    `Afterwards 4 MiB each way: ${transferRight ? "equal" : "**not equal**"}; connections left: ${connectionsLeft}; counters ${JSON.stringify(counters)}`,
+  );
+  return transferRight && connectionsLeft === 0;
 }
 
 function good(r: HostileResult): boolean {
