@@ -23,6 +23,7 @@ import {
 import type { SavedName } from "./assignments.ts";
 import { DIAL_TIMEOUT_MS, LOG_REPEAT_MS, MAX_DIALS_PER_NAME, MAX_DNS_STREAMS } from "./limits.ts";
 import { RefusalLog } from "./refusals.ts";
+import type { OpenConnection } from "./traffic.ts";
 
 const settle = (ms = 20) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
@@ -310,6 +311,32 @@ test("100 connections at once, with loss, carry what was sent", async (t) => {
   await settle();
   const sum = 100 * 50_000 + (99 * 100) / 2;
   assert.deepEqual([vnet.stats().toApps, vnet.stats().fromApps, vnet.stats().connections.open], [sum, sum, 0]);
+});
+
+test("traffic is counted by name, and open connections are listed with their octets", async (t) => {
+  const { host, vnet } = startVirtualVnet(t);
+  const first = await host.dial("echo.company.test", 5432);
+  first.send(encodeUtf8("hello"));
+  await first.until(5);
+  first.end();
+  await first.closed;
+  const second = await host.dial("echo.company.test", 80, "AAAA");
+  second.send(encodeUtf8("abc"));
+  await second.until(3);
+  await assert.rejects(host.dial("multi.company.test", 1));
+  await assert.rejects(host.connect("192.168.2.77", 80));
+  await settle();
+  const { apps, open, connections } = vnet.stats();
+  const names = { cluster: "teleport.example.com" };
+  assert.deepEqual(apps, [
+    { host: "echo.company.test", app: "echo", ...names, open: 1, total: 2, refused: 0, toApp: 8, fromApp: 8 },
+    { host: "multi.company.test", app: "multi", ...names, open: 0, total: 0, refused: 1, toApp: 0, fromApp: 0 },
+  ]);
+  const [{ since, from, ...one }] = open as [OpenConnection];
+  assert.deepEqual(one, { host: "echo.company.test", app: "echo", ...names, port: 80, toApp: 3, fromApp: 3 });
+  assert.match(from, /^\[fd[0-9a-f:]+::1\]:4\d{4}$/);
+  assert.ok(Math.abs(Date.now() - since) < 5_000);
+  assert.deepEqual([connections.refused, open.length], [2, 1]);
 });
 
 test("closing resets what is open and gives up what is being set up", async (t) => {

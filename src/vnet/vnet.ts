@@ -7,7 +7,6 @@ import {
   type Logger,
   messageOf,
   type Random,
-  type SpliceTotals,
   splice,
 } from "../base/mod.ts";
 import { type Answer, DnsServer, type Forwarder, serveDnsStream } from "../dns/mod.ts";
@@ -22,6 +21,7 @@ import { MAX_DIALS_PER_NAME, MAX_DNS_STREAMS } from "./limits.ts";
 import { OwnAddresses } from "./own-addresses.ts";
 import { describePorts, offersPort } from "./ports.ts";
 import { RefusalLog } from "./refusals.ts";
+import { type AppTraffic, type Connection, type OpenConnection, Traffic } from "./traffic.ts";
 import { expiredOf, type NameTable, type Target, tableOf } from "./zones.ts";
 
 const DNS_PORT = 53;
@@ -58,14 +58,11 @@ export interface VNetStats {
   /** Octets of application data from the host to apps, and back. */
   readonly toApps: number;
   readonly fromApps: number;
+  /** By name, of those that were used since the start. */
+  readonly apps: readonly AppTraffic[];
+  readonly open: readonly OpenConnection[];
   readonly names: readonly { host: string; v4: string; v6: string }[];
   readonly counters: Readonly<Record<string, number>>;
-}
-
-interface Connection {
-  readonly local: ByteStream;
-  readonly remote: ByteStream;
-  readonly totals: SpliceTotals;
 }
 
 /** One running VNet: a TUN device on one side, a directory of clusters on the other. */
@@ -80,9 +77,8 @@ export class VNet {
   readonly #end = new AbortController();
   /** Each with the name that it is for. */
   readonly #dials = new Map<Promise<void>, string>();
-  readonly #open = new Set<Connection>();
+  readonly #traffic = new Traffic();
   readonly #dnsStreams = new Set<ByteStream>();
-  readonly #ended = { total: 0, refused: 0, toApps: 0, fromApps: 0 };
   readonly #unsubscribe: () => void;
   #names: NameTable = () => undefined;
   #expired: (host: string) => ClusterView | undefined = () => undefined;
@@ -171,12 +167,11 @@ export class VNet {
       this.#unsubscribe();
       this.#end.abort(new Error("VNet is ending"));
       this.#options.upstreams.close();
-      for (const { local, remote, totals } of this.#open) {
-        local.reset("shutdown");
-        remote.reset("shutdown");
-        this.#account(totals);
+      for (const connection of [...this.#traffic.open]) {
+        connection.local.reset("shutdown");
+        connection.remote.reset("shutdown");
+        this.#traffic.end(connection);
       }
-      this.#open.clear();
       for (const stream of this.#dnsStreams) stream.reset("shutdown");
       this.#dnsStreams.clear();
     }
@@ -185,12 +180,13 @@ export class VNet {
   }
 
   stats(): VNetStats {
-    const { total, refused, toApps, fromApps } = this.#ended;
-    const totals = [...this.#open].map((connection) => connection.totals);
+    const { open, total, refused, toApps, fromApps } = this.#traffic.sums();
     return {
-      connections: { open: this.#open.size, dialing: this.#dials.size, total, refused },
-      toApps: totals.reduce((sum, { aToB }) => sum + aToB, toApps),
-      fromApps: totals.reduce((sum, { bToA }) => sum + bToA, fromApps),
+      connections: { open, dialing: this.#dials.size, total, refused },
+      toApps,
+      fromApps,
+      apps: this.#traffic.apps(),
+      open: this.#traffic.connections(),
       names: this.#assignments.list(),
       counters: this.counters.snapshot(),
     };
@@ -257,10 +253,10 @@ export class VNet {
       this.#refuse(attempt, "app-gone");
       this.#refusals.tell(host, port, "the app is no longer there, or the login to its cluster has ended");
     } else if (!offersPort(target.app, port)) {
-      this.#refuse(attempt, "port");
+      this.#refuse(attempt, "port", target);
       this.#refusals.tell(host, port, `not among the target ports of the app: ${describePorts(target.app)}`, target);
     } else if (this.#dialsTo(host) >= MAX_DIALS_PER_NAME) {
-      this.#refuse(attempt, "dials-full");
+      this.#refuse(attempt, "dials-full", target);
       this.#refusals.tell(host, port, `${MAX_DIALS_PER_NAME} connections to it are being set up already`, target);
     } else {
       const dial = this.#connect(attempt, target).finally(() => this.#dials.delete(dial));
@@ -282,13 +278,13 @@ export class VNet {
     try {
       const remote = await dialWithin(directory, target, port, clock, signals);
       if (!cancelled()) {
-        this.#join(attempt.accept(), remote);
+        this.#join(attempt, target, remote);
         return;
       }
       remote.reset("shutdown"); // the end came between the dial's and this turn
     } catch (error) {
       if (!cancelled()) {
-        this.#refuse(attempt, "dial-failed");
+        this.#refuse(attempt, "dial-failed", target);
         this.#refusals.tell(target.host, port, messageOf(error), target, error);
         return;
       }
@@ -297,24 +293,18 @@ export class VNet {
     attempt.refuse();
   }
 
-  #join(local: ByteStream, remote: ByteStream): void {
-    const totals = splice(local, remote, () => {
-      this.#open.delete(connection);
-      this.#account(totals);
-    });
-    const connection: Connection = { local, remote, totals };
-    this.#open.add(connection);
-    this.#ended.total++;
+  #join(attempt: TcpAttempt, target: Target, remote: ByteStream): void {
+    const { port } = attempt.local;
+    const local = attempt.accept();
+    const totals = splice(local, remote, () => this.#traffic.end(connection));
+    const since = this.#options.clock.wallMs();
+    const connection: Connection = { local, remote, totals, target, port, from: attempt.remote, since };
+    this.#traffic.begin(connection);
     this.counters.count("vnet.connected");
   }
 
-  #account({ aToB, bToA }: SpliceTotals): void {
-    this.#ended.toApps += aToB;
-    this.#ended.fromApps += bToA;
-  }
-
-  #refuse(attempt: TcpAttempt, why: string): void {
-    this.#ended.refused++;
+  #refuse(attempt: TcpAttempt, why: string, target?: Target): void {
+    this.#traffic.refuse(target);
     this.counters.count(`vnet.refused-${why}`);
     attempt.refuse();
   }

@@ -27,18 +27,24 @@ export function tableOf(clusters: readonly ClusterView[]): NameTable {
   );
   const found = new Map<string, Target>();
   for (const cluster of clusters) {
-    const zones = [...cluster.zones, ...cluster.proxyHosts].map(normalizeHost);
     for (const app of tcpFirst(cluster.apps)) {
       const host = normalizeHost(app.publicAddr);
-      const inZone =
-        zones.some((zone) => host === zone || isBelow(host, zone)) || isChild(host, normalizeHost(cluster.profile));
-      if (inZone && !proxyHosts.has(host) && !found.has(host)) found.set(host, { host, cluster, app });
+      if (found.has(host) || proxyHosts.has(host) || zoneFor(cluster, host) === undefined) continue;
+      found.set(host, { host, cluster, app });
     }
   }
   return (host) => {
     const target = found.get(host);
     return target?.app.protocol === "tcp" ? target : undefined;
   };
+}
+
+/** The cluster's zone in which a normalized host name lies: the first that fits. */
+export function zoneFor(cluster: ClusterView, host: string): string | undefined {
+  const zones = [...cluster.zones, ...cluster.proxyHosts].map(normalizeHost);
+  const profile = normalizeHost(cluster.profile);
+  const zone = zones.find((each) => each !== "" && (host === each || isBelow(host, each)));
+  return zone ?? (isChild(host, profile) ? profile : undefined);
 }
 
 /**
