@@ -115,6 +115,7 @@ for (const v6 of [false, true]) {
     const { rig, got } = listener(v6);
     const whole = udpFrame(v6, new Uint8Array(40));
     let id = 0;
+    let refused = 0;
     for (const [first, second] of [
       [fragment(whole, v6, idOf(++id), 8, 16, false), fragment(whole, v6, idOf(id), 16, 24, false)],
       [fragment(whole, v6, idOf(++id), 8, 16, false), fragment(whole, v6, idOf(id), 16, 24, true)],
@@ -123,7 +124,7 @@ for (const v6 of [false, true]) {
     ] as const) {
       rig.input(first);
       rig.input(second);
-      assert.equal(rig.counters.get("ip.fragment-refused"), id);
+      assert.equal(rig.counters.get("ip.fragment-refused"), ++refused);
     }
     const far = fragment(whole, v6, idOf(++id), 0, 48, false);
     if (v6) put16(far, AT + 42, 0xfff8);
@@ -133,7 +134,7 @@ for (const v6 of [false, true]) {
       put16(far, AT + 10, checksumOf(addWords(0, far, AT, AT + 20)));
     }
     rig.input(far);
-    assert.equal(rig.counters.get("ip.fragment-refused"), id);
+    assert.equal(rig.counters.get("ip.fragment-refused"), refused + 1);
     assert.equal(got.length, 0);
   });
 

@@ -96,6 +96,8 @@ export interface RigOptions {
   offload?: StackOptions["offload"];
   mtu?: number;
   v6?: boolean;
+  keepAlive?: NonNullable<StackOptions["keepAlive"]>;
+  userTimeoutMs?: number;
   handlers?: Partial<StackHandlers>;
   isLocal?: (address: IpAddress) => boolean;
   mayTalk?: (address: IpAddress) => boolean;
@@ -128,6 +130,8 @@ export class Rig {
       emit: (frame) => void this.frames.push(frame.slice()),
       isLocal: o.isLocal ?? (() => true),
       mayTalk: o.mayTalk ?? (() => true),
+      ...(o.keepAlive === undefined ? {} : { keepAlive: o.keepAlive }),
+      ...(o.userTimeoutMs === undefined ? {} : { userTimeoutMs: o.userTimeoutMs }),
       handlers: {
         tcp: (attempt) => void this.attempts.push(attempt),
         udp: () => false,

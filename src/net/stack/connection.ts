@@ -8,19 +8,33 @@ import {
   deadline,
   expire,
   limits,
+  lowerMss,
   output,
   releaseRuns,
   resendFirst,
   type SegmentSink,
   sackEdges,
   sendAck,
+  seq,
   type Tcb,
   tsValue,
 } from "../tcp/mod.ts";
-import { ACK, NO_OPTIONS, RST, SACK_BLOCKS_MAX, SYN, type TcpSegment } from "../wire/mod.ts";
+import {
+  ACK,
+  IP4_HEADER_LEN,
+  IP6_HEADER_LEN,
+  NO_OPTIONS,
+  RST,
+  SACK_BLOCKS_MAX,
+  SYN,
+  TCP_HEADER_LEN,
+  type TcpSegment,
+} from "../wire/mod.ts";
 import type { Due } from "./deadlines.ts";
 import type { Flow, Tuple } from "./flow-table.ts";
 import type { Flushable, Host } from "./host.ts";
+import type { PathProblem } from "./icmp-input.ts";
+import { PATH_MTU_MIN } from "./limits.ts";
 import { TimeWait } from "./time-wait.ts";
 
 /** Told once how an active open ended; `undefined`: established. */
@@ -109,6 +123,8 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
 
   segment(seg: TcpSegment, text: Chunk | undefined, now: number): void {
     const tcb = this.#tcb;
+    tcb.timer.heardAtMs = now;
+    tcb.timer.keepAlives = 0;
     const result = arrive(tcb, seg, text, now);
     if (result & arrival.RESET) {
       this.#die(tcb.snd.una === tcb.snd.iss && tcb.active ? "refused" : "peer");
@@ -147,10 +163,30 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
     if (expire(tcb, now, this) === "dead") {
       this.#host.count("tcp.gave-up");
       this.#sendRst(bareSeq(tcb), tcb.rcv.nxt, RST | ACK);
-      this.#die("timeout");
+      this.#die(tcb.softError ? "unreachable" : "timeout");
     } else {
       this.flush(now);
     }
+  }
+
+  /** An ICMP error about a segment of ours. False: not one that is in flight. */
+  problem(problem: PathProblem, now: number): boolean {
+    const tcb = this.#tcb;
+    const { snd } = tcb;
+    if (this.#offWire || seq.lt(problem.seq, snd.una) || seq.ge(problem.seq, snd.max)) return false;
+    if (problem.kind === "too-big") {
+      const headers = this.tuple.length === 12 ? IP4_HEADER_LEN : IP6_HEADER_LEN;
+      const mtu = Math.max(PATH_MTU_MIN[tcb.ipVersion], problem.mtu);
+      if (!lowerMss(tcb, mtu - headers - TCP_HEADER_LEN)) return false;
+      this.flush(now);
+    } else if (problem.kind === "refused" && tcb.state === "SYN-SENT") {
+      tcb.state = "CLOSED";
+      this.#die("refused");
+    } else {
+      // A soft error: told if nothing better comes (RFC 9293 §3.9.2.2, RFC 5461 §4).
+      tcb.softError = true;
+    }
+    return true;
   }
 
   /** The stack ends: RST to the peer, and the consumer is told. */

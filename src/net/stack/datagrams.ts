@@ -14,8 +14,10 @@ import {
   u32,
 } from "../wire/mod.ts";
 import { localOf, remoteOf, type Tuple, tupleOf } from "./flow-table.ts";
+import type { FirstFragment } from "./fragments.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import { addressesOf, IcmpErrors } from "./icmp-errors.ts";
+import { type PathProblem, pathProblem } from "./icmp-input.ts";
 import type { StackOptions, UdpDatagram } from "./types.ts";
 
 /** Everything but TCP: UDP to its handler, ping, and unreachable for the rest. */
@@ -23,11 +25,14 @@ export class Datagrams {
   readonly #o: StackOptions;
   readonly #writer: FrameWriter;
   readonly #errors: IcmpErrors;
+  readonly #onProblem: (problem: PathProblem) => void;
 
-  constructor(options: StackOptions, writer: FrameWriter) {
+  /** `onProblem`: an ICMP error says that a segment of ours did not arrive. */
+  constructor(options: StackOptions, writer: FrameWriter, onProblem: (problem: PathProblem) => void) {
     this.#o = options;
     this.#writer = writer;
     this.#errors = new IcmpErrors(writer);
+    this.#onProblem = onProblem;
   }
 
   /** A packet from one that we talk to, for an address of ours. Borrows `buf`. */
@@ -76,8 +81,14 @@ export class Datagrams {
       this.#o.counters.count("icmp.checksum");
       return;
     }
+    if (isIcmpError(ip.version, icmp.type)) {
+      const problem = pathProblem(buf, ip);
+      if (problem === undefined) this.#o.counters.count("icmp.error-ignored");
+      else this.#onProblem(problem);
+      return;
+    }
     if (icmp.type !== (ip.version === 4 ? icmp4.echoRequest : icmp6.echoRequest)) {
-      this.#o.counters.count(isIcmpError(ip.version, icmp.type) ? "icmp.error-ignored" : "icmp.ignored");
+      this.#o.counters.count("icmp.ignored");
       return;
     }
     const { addressesAt: at, addressLen: len } = ip;
@@ -88,6 +99,12 @@ export class Datagrams {
     const reply = ip.version === 4 ? icmp4.echoReply : icmp6.echoReply;
     const body = buf.subarray(ip.bodyAt + ICMP_HEADER_LEN, ip.end);
     this.#writer.icmp(addressesOf(buf, ip), reply, 0, u32(buf, ip.bodyAt + 4), body);
+  }
+
+  /** Time exceeded, for a datagram whose other fragments have not come. */
+  incomplete(first: FirstFragment): void {
+    const sent = this.#errors.send("reassembly", first.buf, first.ip, this.#o.clock.now());
+    if (!sent) this.#o.counters.count("icmp.rate-limited");
   }
 
   #unreachable(reason: "address" | "port" | "protocol", buf: Uint8Array, ip: IpPacket): void {

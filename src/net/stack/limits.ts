@@ -20,3 +20,18 @@ export const CHALLENGE_ACKS_PER_SECOND = 100;
 
 /** Octets of an ICMP error: what every host can take (RFC 1812 §4.3.2.3, RFC 4443 §3.1). */
 export const ICMP_ERROR_LEN = { 4: 576, 6: 1280 } as const;
+
+/** Datagrams in reassembly; the oldest makes room. Honest hosts behind one TUN have a few. */
+export const FRAGMENTED_DATAGRAMS = 64;
+
+/** Fragments of one datagram: 64 KiB at IPv6's smallest MTU are 53. */
+export const FRAGMENTS_PER_DATAGRAM = 128;
+
+/** Octets of all fragments that wait; the oldest datagram makes room. */
+export const FRAGMENT_OCTETS = 1024 * 1024;
+
+/** From a datagram's first fragment to its last (RFC 8200 §4.5; RFC 1122 §3.3.2 says 60 to 120 s). */
+export const REASSEMBLY_TIMEOUT_MS = 60_000;
+
+/** A "packet too big" lowers the path's MTU no further (RFC 5927 §7.2; Linux's `min_pmtu`, RFC 8201 §4). */
+export const PATH_MTU_MIN = { 4: 552, 6: 1280 } as const;

@@ -1,4 +1,4 @@
-import { type ByteStream, type Chunk, formatIp, isMalformed, type Timer } from "../../base/mod.ts";
+import { type ByteStream, type Chunk, formatIp, isMalformed, plainChunk, type Timer } from "../../base/mod.ts";
 import { limits, narrow, openActive, type TcbOptions } from "../tcp/mod.ts";
 import {
   ACK,
@@ -25,8 +25,10 @@ import { Datagrams, sumWithPseudoHeader } from "./datagrams.ts";
 import { Deadlines } from "./deadlines.ts";
 import { AddressInUseError, ConnectionRefusedError, ConnectTimeoutError, StackClosedError } from "./errors.ts";
 import { type Flow, FlowTable, makeTuple, type Tuple, tupleOf, versionOf } from "./flow-table.ts";
+import { Fragments } from "./fragments.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import type { Flushable, Host } from "./host.ts";
+import type { PathProblem } from "./icmp-input.ts";
 import { type InitialNumbers, isnGenerator } from "./isn.ts";
 import { ATTEMPTS, CHALLENGE_ACKS_PER_SECOND, CONNECTIONS, TIME_WAITS } from "./limits.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -39,6 +41,7 @@ export class Stack {
   readonly #deadlines: Deadlines;
   readonly #flows: FlowTable;
   readonly #datagrams: Datagrams;
+  readonly #fragments: Fragments;
   readonly #challenges = new RateLimit(CHALLENGE_ACKS_PER_SECOND);
   readonly #isn: (tuple: Tuple, now: number) => InitialNumbers;
   readonly #maxConnections: number;
@@ -59,7 +62,11 @@ export class Stack {
     this.#writer = new FrameWriter(options.offload.checksum, options.emit);
     this.#deadlines = new Deadlines(options.clock);
     this.#flows = new FlowTable(options.random);
-    this.#datagrams = new Datagrams(options, this.#writer);
+    this.#datagrams = new Datagrams(options, this.#writer, (problem) => this.#problem(problem));
+    this.#fragments = new Fragments(this.#deadlines, (first) => {
+      options.counters.count("ip.fragment-timeout");
+      if (first !== undefined) this.#datagrams.incomplete(first);
+    });
     this.#isn = isnGenerator(options.random);
     this.#host = this.#makeHost();
   }
@@ -80,6 +87,10 @@ export class Stack {
     const ip = decodeIp(buf, VIRTIO_HEADER_LEN);
     if (isMalformed(ip)) {
       this.#drop(frame, ip.malformed);
+      return;
+    }
+    if (ip.fragmentAt !== 0) {
+      this.#inputFragment(frame, ip);
       return;
     }
     // A checksum that the device has verified, or that was never made because no wire was crossed.
@@ -200,6 +211,21 @@ export class Stack {
     return true;
   }
 
+  #inputFragment(frame: Chunk, ip: IpPacket): void {
+    const buf = frame.bytes;
+    const result = this.#isForUs(buf, ip) ? this.#fragments.take(buf, ip, this.#o.clock.now()) : "waits";
+    frame.release();
+    if (result === "refused") this.#o.counters.count("ip.fragment-refused");
+    if (typeof result !== "string") this.input(plainChunk(result));
+  }
+
+  /** What ICMP says of a segment of ours; forged ones must at least guess a number in flight (RFC 5927 §4.1). */
+  #problem(problem: PathProblem): void {
+    const flow = this.#flows.get(problem.tuple);
+    const taken = flow instanceof Connection && flow.problem(problem, this.#o.clock.now());
+    this.#o.counters.count(taken ? `icmp.told-${problem.kind}` : "icmp.error-ignored");
+  }
+
   #inputTcp(frame: Chunk, ip: IpPacket, trusted: boolean): void {
     const buf = frame.bytes;
     const seg = decodeTcp(buf, ip.bodyAt, ip.end);
@@ -287,6 +313,8 @@ export class Stack {
       ipVersion: version,
       ...this.#isn(tuple, now),
       mssLocal,
+      userTimeoutMs: this.#o.userTimeoutMs ?? limits.USER_TIMEOUT_MS,
+      keepAlive: this.#o.keepAlive,
       frameRoom: this.#o.offload.tso ? limits.MAX_PACKET_LEN - headers : 0,
       now,
     };

@@ -1,9 +1,12 @@
 import type { ByteStream, Clock, Counters, IpAddress, Random } from "../../base/mod.ts";
+import type { KeepAlive } from "../tcp/mod.ts";
 
 export interface Endpoint {
   readonly address: IpAddress;
   readonly port: number;
 }
+
+export type { KeepAlive };
 
 export interface StackOptions {
   clock: Clock;
@@ -18,6 +21,10 @@ export interface StackOptions {
   /** Sends a frame; borrowed for the call, which must not call `Stack.input`. */
   emit(frame: Uint8Array): void;
   handlers: StackHandlers;
+  /** Ask silent peers of idle connections whether they are there (RFC 9293 §3.8.4). Off without it. */
+  keepAlive?: KeepAlive;
+  /** No progress for so long ends a connection; `limits.USER_TIMEOUT_MS` without it. At least 100 s (RFC 9293 §3.8.3). */
+  userTimeoutMs?: number;
   /** Destination addresses that we answer for; packets to others are dropped and counted. The argument is borrowed. */
   isLocal(address: IpAddress): boolean;
   /** Source addresses that we talk to; packets from others are dropped and counted. The argument is borrowed. */

@@ -10,7 +10,7 @@ import { noteArrival } from "./sack.ts";
 import * as seq from "./seq.ts";
 import { flight, type Synchronized, stateAfterClose, stateAfterFin, type Tcb, takeOffer } from "./tcb.ts";
 import { echoAgeMs, isOld, takeTimestamp } from "./timestamps.ts";
-import { rightEdge } from "./window.ts";
+import { rightEdge, tuneWindow } from "./window.ts";
 
 /** What a segment did, for the owner of the TCB to act upon: a set of bits. */
 export type Arrival = number;
@@ -140,7 +140,11 @@ function arriveSynchronized(tcb: Tcb, seg: Segment, text: Chunk | undefined, now
   }
   let result = acked;
   const finSeq = seq.add(seg.seq, textLen);
-  if (text !== undefined) result |= takeText(tcb, seg.seq, text, edge);
+  if (text !== undefined) {
+    const before = tcb.rcv.nxt;
+    result |= takeText(tcb, seg.seq, text, edge);
+    if (tcb.rcv.nxt !== before) tuneWindow(tcb, seq.diff(tcb.rcv.nxt, before), now);
+  }
   if (seg.flags & FIN && seq.le(finSeq, edge)) noteFin(tcb, finSeq);
   return result | takeFin(tcb);
 }
@@ -230,6 +234,7 @@ function newAck(tcb: Tcb, seg: Segment, now: number): Arrival {
   if (acked > textAcked) snd.finAcked = true;
   snd.una = ack;
   snd.nxt = seq.max(snd.nxt, ack);
+  tcb.softError = false;
   const left = flight(snd);
   const lost = snd.board === undefined && onNewAck(tcb.cc, acked, ack, snd.mss, left);
   sampleAck(tcb.rtt, ack, now, echoAge(tcb, seg, now));

@@ -6,6 +6,12 @@ export const SEND_BUFFER = 1024 * 1024;
 /** Announced on SYN and SYN-ACK before the consumer has granted credit: the most that an unscaled field can say. */
 export const INITIAL_RECEIVE_WINDOW = 65_535;
 
+/** The window that a generous credit begins with; it doubles for a peer that fills half of it in a round trip … */
+export const FIRST_TUNED_WINDOW = 512 * 1024;
+
+/** … up to this: 8 Gbit/s over 8 ms. Text ahead of a gap takes no more memory. */
+export const MAX_RECEIVE_WINDOW = 8 * 1024 * 1024;
+
 /** Our shift (RFC 7323 §2.2): windows up to 16 MiB in steps of 256 octets. */
 export const RECEIVE_WINDOW_SCALE = 8;
 

@@ -12,12 +12,14 @@ export { narrow, split } from "./chunks.ts";
 export * as limits from "./limits.ts";
 export { bareSeq, deadline, expire, output, resendFirst, sendAck } from "./output.ts";
 export { keep, type OutOfOrder, releaseRuns, takeRun } from "./reassembly.ts";
+export { lowerMss } from "./recovery.ts";
 export { sackEdges } from "./sack.ts";
 export * as seq from "./seq.ts";
 export {
   close,
   flight,
   isOver,
+  type KeepAlive,
   openActive,
   openPassive,
   type SegmentSink,

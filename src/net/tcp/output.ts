@@ -1,6 +1,6 @@
 import { ACK, FIN, PSH, SYN } from "../wire/mod.ts";
 import { onIdle, onTimeout } from "./congestion.ts";
-import { SCOREBOARD_RUNS, SYN_TIMEOUT_MS, USER_TIMEOUT_MS } from "./limits.ts";
+import { SCOREBOARD_RUNS, SYN_TIMEOUT_MS } from "./limits.ts";
 import { armProbe, giveUpWaiting, inPipe, probeTail, resendLost } from "./recovery.ts";
 import { backOff, currentRtoMs, startTiming } from "./rto.ts";
 import { addRun, markAllLost } from "./scoreboard.ts";
@@ -124,7 +124,8 @@ function startProbing(tcb: Tcb, now: number): void {
 /** When `expire` is to be called next; `undefined` when nothing is waited for. */
 export function deadline(tcb: Tcb): number | undefined {
   const { timer } = tcb;
-  if (timer.atMs === 0 || tcb.state === "CLOSED" || tcb.state === "TIME-WAIT") return undefined;
+  if (tcb.state === "CLOSED" || tcb.state === "TIME-WAIT") return undefined;
+  if (timer.atMs === 0) return keepAliveAt(tcb);
   let at = Math.min(timer.atMs, timer.stalledSinceMs + patience(tcb));
   if (timer.tailAtMs > 0) at = Math.min(at, timer.tailAtMs);
   if (timer.reorderAtMs > 0) at = Math.min(at, timer.reorderAtMs);
@@ -132,7 +133,27 @@ export function deadline(tcb: Tcb): number | undefined {
 }
 
 function patience(tcb: Tcb): number {
-  return tcb.state === "SYN-SENT" || tcb.state === "SYN-RECEIVED" ? SYN_TIMEOUT_MS : USER_TIMEOUT_MS;
+  return tcb.state === "SYN-SENT" || tcb.state === "SYN-RECEIVED" ? SYN_TIMEOUT_MS : tcb.userTimeoutMs;
+}
+
+/** Only while nothing is outstanding: else the retransmission timer asks. */
+function keepAliveAt(tcb: Tcb): number | undefined {
+  const { timer, keepAlive } = tcb;
+  if (keepAlive === undefined) return undefined;
+  return timer.heardAtMs + keepAlive.idleMs + timer.keepAlives * keepAlive.intervalMs;
+}
+
+/** A segment whose number lies before the window: the peer must answer (RFC 9293 §3.8.4). */
+function askAlive(tcb: Tcb, now: number, sink: SegmentSink): "alive" | "dead" {
+  const { timer, keepAlive } = tcb;
+  if (keepAlive === undefined || now < keepAliveAt(tcb)!) return "alive";
+  if (timer.keepAlives >= keepAlive.count) {
+    tcb.state = "CLOSED";
+    return "dead";
+  }
+  timer.keepAlives++;
+  sink.send(tcb, seq.add(bareSeq(tcb), -1), ACK, announce(tcb), 0, 0);
+  return "alive";
 }
 
 /**
@@ -141,7 +162,7 @@ function patience(tcb: Tcb): number {
  */
 export function expire(tcb: Tcb, now: number, sink: SegmentSink): "alive" | "dead" {
   const { timer } = tcb;
-  if (timer.atMs === 0) return "alive";
+  if (timer.atMs === 0) return askAlive(tcb, now, sink);
   if (now - timer.stalledSinceMs >= patience(tcb)) {
     tcb.state = "CLOSED";
     return "dead";

@@ -1,11 +1,11 @@
-import { ACK, FIN } from "../wire/mod.ts";
+import { ACK, FIN, TIMESTAMPS_LEN } from "../wire/mod.ts";
 import { enterRecovery, grow } from "./congestion.ts";
 import { MIN_PROBE_MS, PROBE_ACK_DELAY_MS } from "./limits.ts";
 import { detectLosses, onDelivered, onDuplicate } from "./rack.ts";
 import { currentRtoMs } from "./rto.ts";
 import { acknowledgeRuns, markLost, markResent, type Run, type Scoreboard, sackBlock, splitRun } from "./scoreboard.ts";
 import * as seq from "./seq.ts";
-import { flight, type SegmentSink, type Tcb } from "./tcb.ts";
+import { flight, type SegmentSink, setMss, type Tcb } from "./tcb.ts";
 import { announce } from "./window.ts";
 
 /** Octets believed to be on their way (RFC 6675 §4, Pipe). */
@@ -187,12 +187,18 @@ function endProbe(board: Scoreboard, una: number, duplicate: boolean, echoMs: nu
   return !duplicate && (echoMs < 0 || echoMs >= Math.floor(board.probedAtMs));
 }
 
-/** The path takes less than was sent: all of it goes again, in smaller segments (RFC 1191 §6.5). */
-export function resendSmaller(tcb: Tcb): void {
+/**
+ * The path takes no more than `mss` octets of options and text: what is
+ * outstanding goes again in smaller segments (RFC 1191 §6.5). That is no sign
+ * of congestion. False: it is not less than before.
+ */
+export function lowerMss(tcb: Tcb, mss: number): boolean {
   const { snd } = tcb;
-  if (snd.board === undefined) {
-    snd.nxt = snd.una;
-    return;
-  }
-  for (const run of snd.board.runs) if (!run.sacked && !run.lost) markLost(snd.board, run);
+  const before = snd.mss;
+  if (tcb.state === "SYN-SENT" || tcb.state === "SYN-RECEIVED") return false;
+  setMss(tcb, Math.min(mss, before + (tcb.ts === undefined ? 0 : TIMESTAMPS_LEN)));
+  if (snd.mss >= before) return false;
+  if (snd.board === undefined) snd.nxt = snd.una;
+  else for (const run of snd.board.runs) if (!run.sacked && !run.lost) markLost(snd.board, run);
+  return true;
 }

@@ -2,7 +2,7 @@ import { assert, unreachable } from "../../base/mod.ts";
 import { TIMESTAMPS_LEN } from "../wire/mod.ts";
 import { ChunkQueue } from "./chunk-queue.ts";
 import { type Congestion, newCongestion } from "./congestion.ts";
-import { DEFAULT_MSS, INITIAL_RECEIVE_WINDOW, MIN_MSS, RECEIVE_WINDOW_SCALE } from "./limits.ts";
+import { DEFAULT_MSS, FIRST_TUNED_WINDOW, INITIAL_RECEIVE_WINDOW, MIN_MSS, RECEIVE_WINDOW_SCALE } from "./limits.ts";
 import type { OutOfOrder } from "./reassembly.ts";
 import { newRttEstimate, type RttEstimate } from "./rto.ts";
 import { newScoreboard, type Scoreboard } from "./scoreboard.ts";
@@ -67,6 +67,10 @@ export interface ReceiveSpace {
   lastAck: number;
   /** What the consumer still allows beyond what it was given. */
   credit: number;
+  /** The window's limit beside the credit, and what came since when in this round trip (`tuneWindow`). */
+  tuned: number;
+  roundOctets: number;
+  roundAtMs: number;
   /** The largest window that the credit ever allowed: the receive buffer of §3.8.6.2.2. */
   allowedMax: number;
   /** In order, not yet given to the consumer. */
@@ -91,6 +95,9 @@ export interface RetransmissionTimer {
   /** When reordering has been waited for long enough (RFC 8985 §6.3). */
   reorderAtMs: number;
   persist: boolean;
+  /** The last segment's arrival, and keep-alives sent since. */
+  heardAtMs: number;
+  keepAlives: number;
   /** Since when the peer has made no progress. */
   stalledSinceMs: number;
 }
@@ -109,6 +116,12 @@ export interface Tcb {
   readonly timer: RetransmissionTimer;
   /** Our SYN offers them (or the peer's did) until it is clear that both sides have them. */
   ts: Timestamps | undefined;
+  /** Nothing is sent to ask whether the peer is there without it. */
+  readonly keepAlive: KeepAlive | undefined;
+  /** No progress for so long ends an established connection. */
+  readonly userTimeoutMs: number;
+  /** ICMP said that the peer cannot be reached (RFC 9293 §3.9.2.2). */
+  softError: boolean;
   /** The SYN had to be sent again (RFC 6298 §5.7). */
   synLost: boolean;
 }
@@ -116,6 +129,15 @@ export interface Tcb {
 /** Puts a segment on the wire. `textAt` counts from the start of `snd.queue`. */
 export interface SegmentSink {
   send(tcb: Tcb, seqno: number, flags: number, wnd: number, textAt: number, textLen: number): void;
+}
+
+/** RFC 9293 §3.8.4. */
+export interface KeepAlive {
+  /** Silence before the first question; the RFC's default is 2 hours. */
+  readonly idleMs: number;
+  readonly intervalMs: number;
+  /** Unanswered questions after which the peer is taken for dead. */
+  readonly count: number;
 }
 
 /** What a SYN says about its sender. */
@@ -138,6 +160,8 @@ export interface TcbOptions {
   mssLocal: number;
   /** Longest text of one frame that the device will segment; 0 where it does not: one segment then. */
   frameRoom: number;
+  userTimeoutMs: number;
+  keepAlive: KeepAlive | undefined;
   now: number;
 }
 
@@ -198,6 +222,9 @@ function newTcb(o: TcbOptions, state: State, offering: Offering): Tcb {
       offerSack: offering.sack,
       lastAck: 0,
       credit: 0,
+      tuned: FIRST_TUNED_WINDOW,
+      roundOctets: 0,
+      roundAtMs: o.now,
       allowedMax: 0,
       queue: new ChunkQueue(),
       outOfOrder: [],
@@ -209,7 +236,18 @@ function newTcb(o: TcbOptions, state: State, offering: Offering): Tcb {
     },
     cc: newCongestion(mss, o.iss),
     rtt: newRttEstimate(),
-    timer: { atMs: 0, tailAtMs: 0, reorderAtMs: 0, persist: false, stalledSinceMs: o.now },
+    timer: {
+      atMs: 0,
+      tailAtMs: 0,
+      reorderAtMs: 0,
+      heardAtMs: o.now,
+      keepAlives: 0,
+      persist: false,
+      stalledSinceMs: o.now,
+    },
+    keepAlive: o.keepAlive,
+    userTimeoutMs: o.userTimeoutMs,
+    softError: false,
     ts: offering.timestamps ? { offset: o.tsOffset, recent: 0, recentAtMs: o.now } : undefined,
     synLost: false,
   };

@@ -1,12 +1,39 @@
+import { MAX_RECEIVE_WINDOW } from "./limits.ts";
 import * as seq from "./seq.ts";
 import type { Tcb } from "./tcb.ts";
 
 const MAX_FIELD = 65_535;
 
-/** What the consumer's credit allows beyond RCV.NXT, as far as the field can say it. */
+/** A round trip inside the machine is less than its scheduler's grain. */
+const MIN_ROUND_MS = 1;
+
+/**
+ * What may come beyond RCV.NXT, as far as the field can say it. Two limits
+ * meet here and the smaller one holds: the consumer's credit is the truth, as
+ * nothing is promised that it would not take; and `tuned` keeps a generous
+ * credit (a consumer that grants 16 MiB at once) from becoming memory for text
+ * ahead of a gap before the peer has shown that it can fill it.
+ */
 export function allowedWindow(tcb: Tcb): number {
   const { rcv } = tcb;
-  return Math.max(0, Math.min(rcv.credit - rcv.queue.octets, MAX_FIELD * 2 ** rcv.scale));
+  return Math.max(0, Math.min(rcv.credit - rcv.queue.octets, rcv.tuned, MAX_FIELD * 2 ** rcv.scale));
+}
+
+/**
+ * `octets` came in order. When half of the tuned window comes within one round
+ * trip it is the window that slows the peer, and it doubles.
+ */
+export function tuneWindow(tcb: Tcb, octets: number, now: number): void {
+  const { rcv } = tcb;
+  rcv.roundOctets += octets;
+  const roundMs = Math.max(tcb.rtt.srttMs, MIN_ROUND_MS);
+  const elapsedMs = now - rcv.roundAtMs;
+  if (rcv.roundOctets < rcv.tuned / 2 && elapsedMs < roundMs) return;
+  if (rcv.roundOctets >= rcv.tuned / 2 && elapsedMs <= roundMs) {
+    rcv.tuned = Math.min(2 * rcv.tuned, MAX_RECEIVE_WINDOW);
+  }
+  rcv.roundOctets = 0;
+  rcv.roundAtMs = now;
 }
 
 /** Right edge of what is accepted: announced, or not yet announced but allowed. */

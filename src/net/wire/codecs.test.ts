@@ -58,8 +58,6 @@ test("IPv4 headers, good and bad", () => {
     ["ip4.header-length", (h) => (h[0] = 0x48)],
     ["ip4.total-length", (h) => (h[3] = 29)],
     ["ip4.header-length", (h) => (h[3] = 19)],
-    ["ip4.fragment", (h) => (h[6] = 0x20)],
-    ["ip4.fragment", (h) => (h[7] = 1)],
   ] as [string, (h: Uint8Array) => void][]) {
     assert.deepEqual(decodeIp(ip4(edit), 0), { malformed: reason });
   }
@@ -120,12 +118,29 @@ test("IPv6 headers and their extensions, good and bad", () => {
     ["ip6.payload-length", ip6(6, new Uint8Array(20)).subarray(0, 59)],
     ["ip6.extension-truncated", ip6(0, new Uint8Array(7))],
     ["ip6.extension-length", ip6(0, fromHex("0601 0502 0000 0100"))],
-    ["ip6.fragment", ip6(44, concat(fromHex("0600 0001 0000 0001"), new Uint8Array(20)))],
-    ["ip6.fragment", ip6(44, concat(fromHex("0600 0008 0000 0001"), new Uint8Array(20)))],
     ["ip6.routing", ip6(43, concat(fromHex("0600 0001 0000 0000"), new Uint8Array(20)))],
     ["ip6.extension-headers", ip6(60, concat(chain(9), new Uint8Array(20)))],
   ] as const) {
     assert.deepEqual(decodeIp(packet, 0), { malformed: reason });
+  }
+});
+
+test("fragments are recognised, whole packets with a fragment header are not", () => {
+  const whole = decodeIp(ip6(44, concat(fromHex("0600 0006 1234 5678"), new Uint8Array(20))), 0);
+  assert.ok(!isMalformed(whole));
+  assert.equal(whole.fragmentAt, 0);
+  for (const [packet, fragmentAt, bodyAt, protocolOffset] of [
+    [ip4((h) => (h[6] = 0x20)), 4, 20, 9],
+    [ip4((h) => (h[7] = 1)), 4, 20, 9],
+    [ip6(44, concat(fromHex("0600 0001 0000 0001"), new Uint8Array(20))), 40, 48, 6],
+    [ip6(0, concat(fromHex("2c00 0000 0000 0000 1100 0008 0000 0001"), new Uint8Array(8))), 48, 56, 40],
+  ] as const) {
+    const decoded = decodeIp(packet, 0);
+    assert.ok(!isMalformed(decoded));
+    assert.deepEqual(
+      [decoded.fragmentAt, decoded.bodyAt, decoded.protocolOffset],
+      [fragmentAt, bodyAt, protocolOffset],
+    );
   }
 });
 

@@ -23,6 +23,10 @@ export const icmp4 = {
   codeHost: 1,
   codeProtocol: 2,
   codePort: 3,
+  codeTooBig: 4,
+  timeExceeded: 11,
+  codeReassembly: 1,
+  parameterProblem: 12,
 } as const;
 
 export const icmp6 = {
@@ -31,6 +35,9 @@ export const icmp6 = {
   unreachable: 1,
   codeAddress: 3,
   codePort: 4,
+  packetTooBig: 2,
+  timeExceeded: 3,
+  codeReassembly: 1,
   parameterProblem: 4,
   codeNextHeader: 1,
 } as const;

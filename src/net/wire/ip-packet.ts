@@ -20,6 +20,12 @@ export interface IpPacket {
   /** Position of the octet that names `protocol`, counted from `at`: what an ICMPv6 parameter problem points to. */
   readonly protocolOffset: number;
   readonly bodyAt: number;
+  /**
+   * Where a fragment says which one it is: the identification of IPv4, the
+   * fragment header of IPv6 (`protocolOffset` names that header then, and what
+   * follows it is not looked at). 0: a whole packet.
+   */
+  readonly fragmentAt: number;
   /** Behind the body; padding of the frame lies beyond. */
   readonly end: number;
 }

@@ -8,7 +8,7 @@ export const IP4_HEADER_LEN = 20;
 const DONT_FRAGMENT = 0x4000;
 const FRAGMENT_MASK = 0x3fff; // MF and offset
 
-/** RFC 791 §3.1. Options are skipped. Fragments are refused. */
+/** RFC 791 §3.1. Options are skipped. */
 export function decodeIp4(buf: Uint8Array, at: number): IpPacket | Malformed {
   if (buf.length - at < IP4_HEADER_LEN) return malformed("ip4.truncated");
   const headerLen = (buf[at]! & 0x0f) * 4;
@@ -16,7 +16,6 @@ export function decodeIp4(buf: Uint8Array, at: number): IpPacket | Malformed {
   if (headerLen < IP4_HEADER_LEN || headerLen > totalLen) return malformed("ip4.header-length");
   if (totalLen > buf.length - at) return malformed("ip4.total-length");
   if (!isIntact(addWords(0, buf, at, at + headerLen))) return malformed("ip4.checksum");
-  if ((u16(buf, at + 6) & FRAGMENT_MASK) !== 0) return malformed("ip4.fragment");
   return {
     version: 4,
     at,
@@ -25,6 +24,7 @@ export function decodeIp4(buf: Uint8Array, at: number): IpPacket | Malformed {
     protocol: buf[at + 9]!,
     protocolOffset: 9,
     bodyAt: at + headerLen,
+    fragmentAt: (u16(buf, at + 6) & FRAGMENT_MASK) === 0 ? 0 : at + 4,
     end: at + totalLen,
   };
 }

@@ -12,7 +12,7 @@ const ROUTING = 43;
 const FRAGMENT = 44;
 const DESTINATION_OPTIONS = 60;
 
-/** RFC 8200 §3, §4. Extension headers are skipped, atomic fragments accepted (RFC 6946), others refused. */
+/** RFC 8200 §3, §4. Extension headers are skipped, a fragment that is the whole packet (RFC 6946) among them. */
 export function decodeIp6(buf: Uint8Array, at: number): IpPacket | Malformed {
   if (buf.length - at < IP6_HEADER_LEN) return malformed("ip6.truncated");
   const end = at + IP6_HEADER_LEN + u16(buf, at + 4);
@@ -24,21 +24,31 @@ export function decodeIp6(buf: Uint8Array, at: number): IpPacket | Malformed {
     if (end - bodyAt < 8) return malformed("ip6.extension-truncated");
     const problem = checkExtension(buf, buf[protocolAt]!, bodyAt);
     if (problem !== undefined) return problem;
+    if (buf[protocolAt] === FRAGMENT && isPart(buf, bodyAt)) {
+      return packet(at, buf[bodyAt]!, protocolAt - at, bodyAt + 8, bodyAt, end);
+    }
     const length = buf[protocolAt] === FRAGMENT ? 8 : 8 + 8 * buf[bodyAt + 1]!;
     if (length > end - bodyAt) return malformed("ip6.extension-length");
     protocolAt = bodyAt;
     bodyAt += length;
   }
-  return {
-    version: 6,
-    at,
-    addressesAt: at + 8,
-    addressLen: 16,
-    protocol: buf[protocolAt]!,
-    protocolOffset: protocolAt - at,
-    bodyAt,
-    end,
-  };
+  return packet(at, buf[protocolAt]!, protocolAt - at, bodyAt, 0, end);
+}
+
+function packet(
+  at: number,
+  protocol: number,
+  protocolOffset: number,
+  bodyAt: number,
+  fragmentAt: number,
+  end: number,
+): IpPacket {
+  return { version: 6, at, addressesAt: at + 8, addressLen: 16, protocol, protocolOffset, bodyAt, fragmentAt, end };
+}
+
+/** Offset and M flag; the two reserved bits between them are ignored. */
+function isPart(buf: Uint8Array, fragmentAt: number): boolean {
+  return (u16(buf, fragmentAt + 2) & 0xfff9) !== 0;
 }
 
 function isExtension(nextHeader: number): boolean {
@@ -48,8 +58,6 @@ function isExtension(nextHeader: number): boolean {
 }
 
 function checkExtension(buf: Uint8Array, kind: number, at: number): Malformed | undefined {
-  // Offset and M flag; the two reserved bits between them are ignored.
-  if (kind === FRAGMENT && (u16(buf, at + 2) & 0xfff9) !== 0) return malformed("ip6.fragment");
   // A route that is not used up asks us to forward (RFC 8200 §4.4).
   if (kind === ROUTING && buf[at + 3] !== 0) return malformed("ip6.routing");
   return undefined;
