@@ -8,8 +8,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import type { Chunk } from "../base/mod.ts";
 import { needs } from "../testkit/mod.ts";
 import { DEVICE_CONTRACT, type DeviceRig } from "./contract.ts";
+import type { Offload } from "./device.ts";
 import { TUN_MTU } from "./limits.ts";
 import { adoptTun, openTun, receiveDescriptor, sendDescriptor, socketPair } from "./linux.ts";
 
@@ -74,6 +76,23 @@ if (!INSIDE) {
     tun.close();
   });
 
+  test("offload that is not wanted is not used: the kernel's checksums are complete then", async () => {
+    for (const checksum of [true, false]) {
+      const rig = await kernelRig({ checksum, tso: false });
+      assert.deepEqual(rig.device.offload, { checksum, tso: false });
+      const flags = await new Promise<number>((resolve) => {
+        const receive = (frame: Chunk) => {
+          resolve(frame.bytes[0]!);
+          frame.release();
+        };
+        rig.device.start({ receive, drained() {}, failed: assert.fail });
+        rig.inject(new Uint8Array(100));
+      });
+      assert.equal(flags, checksum ? 1 : 0); // VIRTIO_NET_HDR_F_NEEDS_CSUM
+      await rig.close();
+    }
+  });
+
   test("a deleted device fails once, and is refused afterwards", async () => {
     const rig = await kernelRig();
     const failures: Error[] = [];
@@ -136,8 +155,8 @@ if (!INSIDE) {
 }
 
 /** The kernel is the far end: a UDP socket on the host's address, peer address behind the TUN. */
-async function kernelRig(): Promise<DeviceRig> {
-  const device = openTun({ mtu: TUN_MTU });
+async function kernelRig(offload: Offload = { checksum: true, tso: true }): Promise<DeviceRig> {
+  const device = openTun({ mtu: TUN_MTU, offload });
   execFileSync("ip", ["-batch", "-"], {
     input: `link set ${device.name} addrgenmode none\nlink set ${device.name} up\naddress add ${HOST} peer ${FAR} dev ${device.name}\n`,
   });

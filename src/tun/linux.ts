@@ -138,16 +138,23 @@ function nameIn(ifreq: Uint8Array): string {
   return Buffer.from(ifreq.subarray(0, Math.min(end, IFNAMSIZ))).toString("latin1");
 }
 
-/** Makes a TUN as `openTunDescriptor` does. `mtu` is what the caller is going to set on it. */
-export function openTun(options: { name?: string; mtu: number }): TunDevice & { readonly fd: number } {
-  return adoptTun(openTunDescriptor(options.name).fd, { mtu: options.mtu });
+export interface TunOptions {
+  /** What the caller has set on the device, or is going to. */
+  mtu: number;
+  /** At most this, where the kernel can do more; everything unless given. */
+  offload?: Offload;
+}
+
+/** Makes a TUN as `openTunDescriptor` does. */
+export function openTun(options: TunOptions & { name?: string }): TunDevice & { readonly fd: number } {
+  return adoptTun(openTunDescriptor(options.name).fd, options);
 }
 
 /**
  * Takes over the descriptor of a TUN that `openTunDescriptor` made, here or in
  * another process or namespace, and agrees with the kernel on offloads.
  */
-export function adoptTun(fd: number, options: { mtu: number }): TunDevice & { readonly fd: number } {
+export function adoptTun(fd: number, options: TunOptions): TunDevice & { readonly fd: number } {
   const ifreq = new Uint8Array(IFREQ_LEN);
   if (native().ioctl(fd, TUNGETIFF, ffi.getRawPointer(ifreq)) < 0) {
     throw new TunUnavailableError(`descriptor ${fd} is not a TUN (${errnoName()})`);
@@ -156,13 +163,13 @@ export function adoptTun(fd: number, options: { mtu: number }): TunDevice & { re
   if (native().ioctl(fd, TUNSETVNETHDRSZ, ffi.getRawPointer(headerLen)) < 0) {
     throw new TunUnavailableError(`the TUN does not take virtio-net headers (${errnoName()})`);
   }
-  return new LinuxTun(fd, nameIn(ifreq), options.mtu, negotiateOffload(fd));
+  return new LinuxTun(fd, nameIn(ifreq), options.mtu, negotiateOffload(fd, options.offload));
 }
 
-function negotiateOffload(fd: number): Offload {
+function negotiateOffload(fd: number, most: Offload = { checksum: true, tso: true }): Offload {
   const accepts = (features: bigint) => native().ioctl(fd, TUNSETOFFLOAD, features) === 0;
-  if (accepts(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)) return { checksum: true, tso: true };
-  if (accepts(TUN_F_CSUM)) return { checksum: true, tso: false };
+  if (most.tso && accepts(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)) return { checksum: true, tso: true };
+  if (most.checksum && accepts(TUN_F_CSUM)) return { checksum: true, tso: false };
   accepts(0n);
   return { checksum: false, tso: false };
 }

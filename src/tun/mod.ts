@@ -15,5 +15,6 @@ export {
   receiveDescriptor,
   sendDescriptor,
   socketPair,
+  type TunOptions,
 } from "./linux.ts";
 export { type MemoryTunOptions, memoryTunPair } from "./memory.ts";

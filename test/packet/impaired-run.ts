@@ -36,7 +36,6 @@ async function run(combination: Combination, subnet: number, seed: number, octet
   const loop = monitorEventLoopDelay();
   const rig = kernelRig({
     offload: combination.offload,
-    kernelSegments: !combination.offload,
     subnet,
     profile: combination.profile,
     seed,

@@ -6,10 +6,8 @@ import { Impairment, type Profile } from "./impairment.ts";
 
 export interface KernelRigOptions {
   mtu?: number;
-  /** Of our frames; the kernel's always use what the device offers, unless `kernelSegments`. */
+  /** Of the device, both ways. True unless given. */
   offload?: boolean;
-  /** The kernel makes segments of its own: no super-segments towards us. */
-  kernelSegments?: boolean;
   /** Chooses the addresses, so that several rigs may live in one namespace. */
   subnet?: number;
   profile?: Profile;
@@ -34,13 +32,13 @@ export interface KernelRig {
 export function kernelRig(o: KernelRigOptions): KernelRig {
   const mtu = o.mtu ?? 1500;
   const subnet = o.subnet ?? 0;
-  const tun = openTun({ mtu });
+  const offload = o.offload ?? true;
+  const tun = openTun({ mtu, offload: { checksum: offload, tso: offload } });
   const [near4, far4] = [`10.90.${subnet}.1`, `10.90.${subnet}.2`];
   const [near6, far6] = [`fd90:${subnet}::1`, `fd90:${subnet}::2`];
   execFileSync("ip", ["-batch", "-"], {
     input: `
       link set ${tun.name} mtu ${mtu} txqueuelen 5000 addrgenmode none
-      ${o.kernelSegments ? `link set ${tun.name} gso_max_segs 1` : ""}
       link set ${tun.name} up
       address add ${near4} peer ${far4} dev ${tun.name}
       address add ${near6} peer ${far6} dev ${tun.name} nodad
@@ -49,13 +47,12 @@ export function kernelRig(o: KernelRigOptions): KernelRig {
   const near = addresses(near4, near6);
   const far = addresses(far4, far6);
   const counters = new Counters();
-  const offload = o.offload ?? true;
   const stack: Stack = new Stack({
     clock: systemClock,
     random: systemRandom,
     counters,
     mtu,
-    offload: offload ? tun.offload : { checksum: false, tso: false },
+    offload: tun.offload,
     ...(o.maxConnections === undefined ? {} : { maxConnections: o.maxConnections }),
     emit: (frame) => {
       if (impairment === undefined) tun.write(frame);

@@ -13,10 +13,10 @@ import { kernelRig } from "../kernel-rig.ts";
 
 const LONGEST = 1_600;
 const frames = new Set<string>();
-for (const kernelSegments of [false, true]) {
+for (const offload of [true, false]) {
   const rig = kernelRig({
-    subnet: kernelSegments ? 1 : 0,
-    kernelSegments,
+    subnet: offload ? 0 : 1,
+    offload,
     tap: (frame) => frame.length <= LONGEST && frames.add(Buffer.from(frame).toString("base64")),
     handlers: {
       tcp: (attempt) => {
