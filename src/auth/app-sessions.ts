@@ -97,7 +97,8 @@ export class AppSessions {
   /** Ends what the user may no longer reach, after a change of the user or of a role. */
   async recheck(user: string): Promise<void> {
     const known = await this.#core.store.find("user", user);
-    if (known === undefined || known.spec.status?.is_locked) return this.endAll(user);
+    const { is_locked, lock_expires } = known?.spec.status ?? {};
+    if (known === undefined || (is_locked && lock_expires === undefined)) return this.endAll(user);
     const roles = await rolesNamed(this.#core, known.spec.roles);
     const grants = { user, roles, traits: known.spec.traits ?? {} };
     for (const id of await this.#idsOf(user)) {

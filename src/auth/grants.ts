@@ -19,7 +19,8 @@ export async function grantsOf(core: Core, caller: UserIdentity): Promise<Grants
   const user = await core.store.find("user", caller.user);
   if (user === undefined) throw new UnauthenticatedError(`user ${JSON.stringify(caller.user)} does not exist any more`);
   const { roles, traits, status, expires } = user.spec;
-  if (status?.is_locked) throw new UnauthenticatedError(`user ${JSON.stringify(caller.user)} is locked`);
+  if (status?.is_locked && status.lock_expires === undefined)
+    throw new UnauthenticatedError(`user ${JSON.stringify(caller.user)} is locked`);
   if (expires !== undefined && Date.parse(expires) <= core.clock.wallMs()) {
     throw new UnauthenticatedError(`user ${JSON.stringify(caller.user)} has expired`);
   }

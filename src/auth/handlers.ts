@@ -10,7 +10,9 @@ import type { Invites } from "./invites.ts";
 import { joinHost, type StaticToken } from "./joining.ts";
 import { guarded } from "./locks.ts";
 import { loginByPassword } from "./login.ts";
+import type { LoginLimits } from "./login-limits.ts";
 import type { Passwords } from "./passwords.ts";
+import { ProxyAddresses } from "./proxy-addresses.ts";
 import type { Resources } from "./resources.ts";
 import { watchResources } from "./watch.ts";
 
@@ -21,11 +23,22 @@ export interface Parts {
   readonly sessions: AppSessions;
   readonly resources: Resources;
   readonly staticTokens: readonly StaticToken[];
+  readonly limits: LoginLimits;
 }
 
 /** The API's methods, each led to the part that carries it out. */
-export function handlersOf({ core, passwords, invites, sessions, resources, staticTokens }: Parts): RpcHandlers {
+export function handlersOf({
+  core,
+  passwords,
+  invites,
+  sessions,
+  resources,
+  staticTokens,
+  limits,
+}: Parts): RpcHandlers {
   const { authorities, clock } = core;
+  const proxies = new ProxyAddresses();
+  const addressOf = (remote: string) => proxies.whoIs(remote);
   return guarded(core, {
     "cluster.ping": async () => ({
       cluster_name: authorities.cluster,
@@ -48,7 +61,7 @@ export function handlersOf({ core, passwords, invites, sessions, resources, stat
         not_after: iso(new X509Certificate(authorities[type].certPem).validToDate.getTime()),
       })),
     }),
-    "login.password": (request, context) => loginByPassword(core, passwords, request, context),
+    "login.password": (request, context) => loginByPassword(core, { passwords, limits, addressOf }, request, context),
     "invite.read": ({ token }) => invites.read(token),
     "invite.accept": ({ token, password }, context) => invites.accept(token, password, context),
     "host.join": (request, context) => joinHost(core, staticTokens, request, context),
@@ -62,7 +75,10 @@ export function handlersOf({ core, passwords, invites, sessions, resources, stat
       return {};
     },
     "resource.list": (request, context) => resources.list(request, context),
-    "resource.watch": ({ kinds }, context) => watchResources(core, kinds, context),
+    "resource.watch": ({ kinds }, context) => {
+      proxies.note(context);
+      return watchResources(core, kinds, context);
+    },
     "app_session.create": (request, context) => sessions.create(request, context),
     "app_session.renew": (request, context) => sessions.renew(request, context),
     "app_session.end": async ({ session_id }, context) => {

@@ -5,6 +5,22 @@ export const MAX_HASHING_QUEUE = 64;
 /** Argon2id: 64 MiB, three passes, four lanes (above OWASP's minimum; some 0.1 s). */
 export const ARGON2 = { memory: 64 * 1024, passes: 3, parallelism: 4, tagLength: 32 } as const;
 
+/** Failed logins in a row that lock a user's password, as in Teleport. */
+export const MAX_FAILED_LOGINS = 5;
+/** How long, after the last of them, as in Teleport. */
+export const USER_LOCK_MS = 20 * 60_000;
+/** Failed logins of one address within the window; behind a proxy, of one connection: its clients share the address. */
+export const MAX_FAILED_LOGINS_PER_ADDRESS = 20;
+/** After the last failure an address may fail again after so long. */
+export const LOGIN_ADDRESS_WINDOW_MS = 60_000;
+/** Logins of one user that wait for each other; each takes some 0.1 s. */
+export const MAX_LOGINS_WAITING = 128;
+/** Names and addresses whose failures are remembered; the oldest are forgotten first. */
+export const MAX_TRACKED_LOGINS = 10_000;
+
+/** Addresses of proxies that are remembered; the oldest are forgotten first. */
+export const MAX_PROXY_ADDRESSES = 1_000;
+
 /** Characters of a password, as in Teleport. */
 export const MIN_PASSWORD_LEN = 12;
 export const MAX_PASSWORD_LEN = 128;

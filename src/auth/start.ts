@@ -13,6 +13,7 @@ import { type AuthenticationConfig, clusterName, createPresets, settleAuthPrefer
 import { handlersOf } from "./handlers.ts";
 import { Invites } from "./invites.ts";
 import { credentialsFor, type StaticToken } from "./joining.ts";
+import { LoginLimits } from "./login-limits.ts";
 import { Passwords } from "./passwords.ts";
 import { Resources } from "./resources.ts";
 import { ResourceStore } from "./store.ts";
@@ -58,9 +59,13 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const core = await openCore(options);
   const passwords = new Passwords(backend);
   const sessions = new AppSessions(core, backend);
+  const limits = new LoginLimits(core.clock);
   const invites = new Invites(core, backend, passwords);
   const resources = new Resources(core, {
-    userChanged: (name) => sessions.recheck(name),
+    userChanged(name) {
+      limits.forget(name); // An administrator who lifts the lock means it.
+      return sessions.recheck(name);
+    },
     roleChanged: (name) => sessions.recheckRole(name),
     async userLeaving(name) {
       await passwords.delete(name);
@@ -72,7 +77,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const server = new RpcServer({
     ...(await credentialsFor(core, ["Auth"], core.hostId)),
     authorities: () => [core.authorities.user.certPem, core.authorities.host.certPem],
-    handlers: handlersOf({ core, passwords, invites, sessions, resources, staticTokens }),
+    handlers: handlersOf({ core, passwords, invites, sessions, resources, staticTokens, limits }),
     clock: core.clock,
     log: core.log,
   });

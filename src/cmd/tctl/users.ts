@@ -31,6 +31,11 @@ export function addUserCommands(program: Command, tctl: Tctl): void {
     .addOption(formatOption())
     .action((o: { format: Format }) => tctl.run((rpc) => list(rpc, o.format)));
   users
+    .command("unlock")
+    .description("let a user log in again whose account was locked by failed logins")
+    .argument("<name>")
+    .action((name: string) => tctl.run((rpc) => unlock(rpc, name)));
+  users
     .command("rm")
     .description("delete users")
     .argument("<names>", "names, separated by commas")
@@ -75,4 +80,13 @@ async function list(rpc: RpcClient, format: Format): Promise<void> {
           users.map((user) => [user.metadata.name, user.spec.roles.join(",")]),
         ),
   );
+}
+
+/** Lifts the lock that failed logins, or an administrator, put on the account. */
+async function unlock(rpc: RpcClient, name: string): Promise<void> {
+  const { resource } = await rpc.call("resource.get", { kind: "user", name });
+  if (resource.kind !== "user") return;
+  const { status: _, ...spec } = resource.spec;
+  await rpc.call("resource.update", { resource: { ...resource, spec } });
+  print(`User "${name}" may log in again\n`);
 }
