@@ -17,6 +17,8 @@ type Kinds = "vnet_config" | "app_server" | "proxy";
 
 /** One login in use: what it sees of its cluster, kept up to date, and connections to the apps there. */
 export class ClusterAccess {
+  /** The first complete view has been told. Pending for ever when closed before. */
+  readonly seen: Promise<void>;
   readonly view: CachedView<Kinds>;
   readonly connections: AppConnections;
   readonly #profile: Profile;
@@ -32,12 +34,13 @@ export class ClusterAccess {
     this.#rpc = connectCluster(profile, log);
     this.view = new CachedView(this.#rpc, ["vnet_config", "app_server", "proxy"], { log });
     this.connections = new AppConnections({ rpc: this.#rpc, proxyAddress: profile.proxyAddress, log });
-    let complete = false;
-    this.view.onChange(() => complete && this.#later());
+    const seen = Promise.withResolvers<void>();
+    this.seen = seen.promise;
     this.view.ready.then(
       () => {
-        complete = true;
-        this.#later();
+        this.view.onChange(() => this.#later());
+        this.#tell();
+        seen.resolve();
       },
       () => {},
     );
@@ -62,8 +65,12 @@ export class ClusterAccess {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      if (!this.#retired) this.#changed(summarize(this.#profile, this.view));
+      this.#tell();
     });
+  }
+
+  #tell(): void {
+    if (!this.#retired) this.#changed(summarize(this.#profile, this.view));
   }
 }
 

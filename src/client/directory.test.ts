@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -93,6 +94,13 @@ test("logins and logouts are followed while it runs; connections outlive all but
   await soon("the login appears", () => apps().includes("echo"));
   const early = await dial();
   await echoes(early);
+  await soon("what is seen is kept", () => existsSync(store.lastViewFile(first)));
+  await rm(store.lastViewFile(first));
+  const again = await ClusterDirectory.open({ store: new ProfileStore(store.home), log: silentLogger, tell: () => {} });
+  await again.ready();
+  assert.equal(again.clusters()[0]!.apps.length, 1, "ready is when the apps are known");
+  await soon("what is seen is kept", () => existsSync(store.lastViewFile(first)));
+  await again.close();
   const kept = await stat(store.lastViewFile(first));
   assert.equal(kept.mode & 0o777, 0o600);
 

@@ -65,7 +65,7 @@ export class ClusterDirectory implements AsyncDisposable {
 
   /** Resolves when every cluster has been seen once, or has had its time. */
   async ready(): Promise<void> {
-    const seen = Promise.all(this.#logins.flatMap(({ access }) => access?.view.ready ?? []));
+    const seen = Promise.all(this.#logins.flatMap(({ access }) => access?.seen ?? []));
     await Promise.race([seen, sleep(FIRST_VIEW_MS)]);
   }
 

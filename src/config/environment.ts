@@ -28,6 +28,8 @@ export interface ClientEnvironment {
   readonly insecure: boolean;
   /** `TELEPORT_EDITOR`, `VISUAL`, `EDITOR`, `vi`, in this order. */
   readonly editor: string;
+  /** `XDG_RUNTIME_DIR`, where the user's programs meet. Absolute. */
+  readonly runtimeDir: string | undefined;
   /** `SSL_CERT_FILE`. */
   readonly sslCertFile: string | undefined;
   /** `SSL_CERT_DIR`, several separated by colons. */
@@ -50,6 +52,7 @@ export function readClientEnvironment(env: Environment): ClientEnvironment {
     debug: isOn(env.TELEPORT_DEBUG),
     insecure: isOn(env.TELEPORT_INSECURE),
     editor: env.TELEPORT_EDITOR || env.VISUAL || env.EDITOR || "vi",
+    runtimeDir: env.XDG_RUNTIME_DIR?.startsWith("/") ? env.XDG_RUNTIME_DIR : undefined,
     sslCertFile: env.SSL_CERT_FILE || undefined,
     sslCertDir: env.SSL_CERT_DIR || undefined,
   };

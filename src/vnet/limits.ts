@@ -34,5 +34,14 @@ export const MAX_LOG_KEYS = 256;
 /** Valid ports that a refusal's log line lists. */
 export const MAX_LISTED_PORTS = 10;
 
+/** One terminal asks for the status at a time, scripts perhaps a few. */
+export const MAX_STATUS_CLIENTS = 16;
+
+/** A status is written and read within so long. */
+export const STATUS_TIMEOUT_MS = 2_000;
+
+/** Octets of a status: 65,536 names and as many connections. */
+export const MAX_STATUS_LEN = 32 * 1024 * 1024;
+
 /** An IPv4 range needs five host bits: room for the reserved addresses and a few apps. */
 export const MAX_IPV4_PREFIX_LEN = 27;

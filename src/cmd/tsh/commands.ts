@@ -94,5 +94,18 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
       }
       await (await code()).runCommand(await tsh(), command);
     });
+  vnet
+    .command("status")
+    .description("print what runs: device, addresses, zones, and connections by app")
+    .addOption(formatOption())
+    .action(async (o: { format: Format }) => (await import("./vnet-status.ts")).printStatus(await tsh(), o.format));
+  vnet
+    .command("explain")
+    .description("walk one name through VNet and say where it stops, and why; exit code 1 if it does")
+    .argument("<name[:port]>")
+    .addOption(formatOption())
+    .action(async (name: string, o: { format: Format }) =>
+      (await import("./vnet-explain.ts")).explainName(await tsh(), name, o.format),
+    );
   program.command(USER_PROCESS, { hidden: true }).action(async () => (await code()).serveFromLauncher(await tsh()));
 }

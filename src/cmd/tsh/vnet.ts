@@ -8,6 +8,7 @@ import { AddressFile, planAddresses, VNet, type VnetAddresses } from "../../vnet
 import { aborted, ExitWith, exitCodeOf, interruption, print, say } from "../cli/program.ts";
 import { HostSide, tunAddresses } from "./host-side.ts";
 import type { Tsh } from "./session.ts";
+import { offerStatus } from "./vnet-status.ts";
 
 /** The clusters of all saved logins; says which of these have expired. */
 async function openDirectory(tsh: Tsh, stop?: AbortSignal): Promise<ClusterDirectory> {
@@ -38,16 +39,15 @@ function newVnet(
   directory: ClusterDirectory,
   addresses: VnetAddresses,
   store: AddressFile,
-): VNet {
+): { vnet: VNet; upstreams: Upstreams } {
   const counters = new Counters();
   const own = [addresses.dnsV4, addresses.dnsV6];
   const upstreams = new Upstreams({
-    // Read for each question: a changed network counts at once.
     servers: () => withoutServers(upstreamServers(), own),
     clock: systemClock,
     counters,
   });
-  return new VNet({
+  const vnet = new VNet({
     tun,
     directory,
     addresses,
@@ -58,6 +58,7 @@ function newVnet(
     random: systemRandom,
     log: tsh.log,
   });
+  return { vnet, upstreams };
 }
 
 export async function runCommand(tsh: Tsh, command: readonly string[]): Promise<void> {
@@ -75,10 +76,19 @@ export async function runCommand(tsh: Tsh, command: readonly string[]): Promise<
     mtu: TUN_MTU,
     env: process.env,
   });
-  const vnet = newVnet(tsh, run.tun, directory, addresses, store);
+  const { vnet, upstreams } = newVnet(tsh, run.tun, directory, addresses, store);
   const served = vnet.run().catch((error: unknown) => {
     say(`VNet ended: ${messageOf(error)}\n`);
     run.kill("SIGTERM");
+  });
+  await using _ = await offerStatus(tsh, {
+    kind: "exec",
+    command,
+    tun: run.tun,
+    addresses,
+    directory,
+    upstreams,
+    vnet,
   });
   const end = await run.exited;
   await vnet.close();
@@ -111,8 +121,10 @@ async function serve(
 ): Promise<void> {
   const { file, addresses } = openAddresses(tsh, directory);
   await using store = file;
-  const vnet = newVnet(tsh, launcher.tun, directory, addresses, store);
+  const { tun } = launcher;
+  const { vnet, upstreams } = newVnet(tsh, tun, directory, addresses, store);
   const served = vnet.run(stop);
+  await using _ = await offerStatus(tsh, { kind: "host", tun, addresses, directory, upstreams, vnet });
   const host = new HostSide(launcher, directory, addresses);
   // A device that vanishes meanwhile is told now, not when the launcher's time is up.
   await Promise.race([host.start(), served]);

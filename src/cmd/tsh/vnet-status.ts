@@ -1,0 +1,215 @@
+import { messageOf, VERSION } from "../../base/mod.ts";
+import type { ClusterDirectory } from "../../client/mod.ts";
+import type { Upstreams } from "../../dns/mod.ts";
+import type { TunDevice } from "../../tun/mod.ts";
+import {
+  type ClusterView,
+  readStatuses,
+  serveStatus,
+  statusDirs,
+  type VNet,
+  type VnetAddresses,
+} from "../../vnet/mod.ts";
+import type { Format } from "../cli/arguments.ts";
+import { humanDuration, printAs } from "../cli/format.ts";
+import { EXIT_FAILURE, ExitWith, say } from "../cli/program.ts";
+import { headless, table } from "../cli/table.ts";
+import type { Tsh } from "./session.ts";
+
+/** One running VNet, as `tsh vnet status --format=json` prints it: fields may be added, none changes its meaning. */
+export interface VnetStatus {
+  version: 1;
+  pid: number;
+  tsh_version: string;
+  /** `host`: serves the machine. `exec`: one command. */
+  kind: "host" | "exec";
+  command?: readonly string[];
+  started: string;
+  device: { name: string; mtu: number };
+  addresses: { tun: string[]; dns: string[] };
+  upstreams: { address: string; failed: boolean }[];
+  clusters: ClusterStatus[];
+  names: readonly { host: string; v4: string; v6: string }[];
+  apps: AppStatus[];
+  connections: ConnectionStatus[];
+  counters: Readonly<Record<string, number>>;
+}
+
+interface ClusterStatus {
+  profile: string;
+  cluster: string;
+  login: "valid" | "expired";
+  zones: readonly string[];
+  proxies: readonly string[];
+  ipv4_cidr: string;
+  apps: {
+    name: string;
+    public_addr: string;
+    protocol: "tcp" | "http";
+    tcp_ports: { port: number; end_port?: number }[];
+  }[];
+}
+
+interface AppStatus {
+  app: string;
+  cluster: string;
+  host: string;
+  open: number;
+  total: number;
+  refused: number;
+  to_app: number;
+  from_app: number;
+}
+
+interface ConnectionStatus {
+  app: string;
+  cluster: string;
+  host: string;
+  port: number;
+  from: string;
+  since: string;
+  to_app: number;
+  from_app: number;
+}
+
+export interface RunningVnet {
+  readonly kind: VnetStatus["kind"];
+  readonly command?: readonly string[];
+  readonly tun: TunDevice;
+  readonly addresses: VnetAddresses;
+  readonly directory: ClusterDirectory;
+  readonly upstreams: Upstreams;
+  readonly vnet: VNet;
+}
+
+function dirsOf(tsh: Tsh): string[] {
+  const { runtimeDir, home } = tsh.env;
+  return statusDirs({ runtimeDir, home, uid: process.getuid?.() ?? 0 });
+}
+
+/** Lets other terminals of the user ask; without a place for that VNet goes on, and says so. */
+export async function offerStatus(tsh: Tsh, running: RunningVnet): Promise<AsyncDisposable> {
+  const started = new Date().toISOString();
+  try {
+    return await serveStatus(dirsOf(tsh), () => statusOf(running, started));
+  } catch (error) {
+    tsh.log.warn({ error: messageOf(error) }, "tsh vnet status will not see this VNet");
+    return { async [Symbol.asyncDispose]() {} };
+  }
+}
+
+export function statusOf(running: RunningVnet, started: string): VnetStatus {
+  const { kind, command, tun, addresses, directory, upstreams, vnet } = running;
+  const { names, apps, open, counters } = vnet.stats();
+  return {
+    version: 1,
+    pid: process.pid,
+    tsh_version: VERSION,
+    kind,
+    ...(command && { command }),
+    started,
+    device: { name: tun.name, mtu: tun.mtu },
+    addresses: { tun: [addresses.tunV4, addresses.tunV6], dns: [addresses.dnsV4, addresses.dnsV6] },
+    upstreams: upstreams.servers(),
+    clusters: directory.clusters().map(clusterStatus),
+    names,
+    apps: apps.map(({ toApp, fromApp, ...row }) => ({ ...row, to_app: toApp, from_app: fromApp })),
+    connections: open.map(({ toApp, fromApp, since, ...row }) => ({
+      ...row,
+      since: new Date(since).toISOString(),
+      to_app: toApp,
+      from_app: fromApp,
+    })),
+    counters,
+  };
+}
+
+function clusterStatus(view: ClusterView): ClusterStatus {
+  return {
+    profile: view.profile,
+    cluster: view.cluster,
+    login: view.loginExpired ? "expired" : "valid",
+    zones: view.zones,
+    proxies: view.proxyHosts,
+    ipv4_cidr: view.ipv4Cidr,
+    apps: view.apps.map(({ name, publicAddr, protocol, tcpPorts }) => ({
+      name,
+      public_addr: publicAddr,
+      protocol,
+      tcp_ports: tcpPorts.map(({ port, endPort }) => ({ port, ...(endPort !== undefined && { end_port: endPort }) })),
+    })),
+  };
+}
+
+/** What a running VNet knows of a cluster, in the form in which VNet itself knows it. */
+export function viewOf(status: ClusterStatus): ClusterView {
+  return {
+    profile: status.profile,
+    cluster: status.cluster,
+    proxyHosts: status.proxies,
+    zones: status.zones,
+    ipv4Cidr: status.ipv4_cidr,
+    apps: status.apps.map(({ name, public_addr, protocol, tcp_ports }) => ({
+      name,
+      publicAddr: public_addr,
+      protocol,
+      tcpPorts: tcp_ports.map(({ port, end_port }) => ({ port, ...(end_port !== undefined && { endPort: end_port }) })),
+    })),
+    ...(status.login === "expired" && { loginExpired: true as const }),
+  };
+}
+
+/** The user's running VNets, that of the machine first. Those of another version's form are left out. */
+export async function runningVnets(tsh: Tsh): Promise<VnetStatus[]> {
+  const all = (await readStatuses(dirsOf(tsh))) as VnetStatus[];
+  const known = all.filter((status) => status?.version === 1);
+  return known.sort((a, b) => Number(b.kind === "host") - Number(a.kind === "host") || a.pid - b.pid);
+}
+
+export async function printStatus(tsh: Tsh, format: Format): Promise<void> {
+  const vnets = await runningVnets(tsh);
+  printAs(format, { vnets }, () => vnets.map(statusText).join("\n"));
+  if (vnets.length > 0) return;
+  say('VNet is not running; start it with "tsh vnet", or "tsh vnet exec -- COMMAND" for one command\n');
+  throw new ExitWith(EXIT_FAILURE);
+}
+
+export function statusText(status: VnetStatus): string {
+  const age = humanDuration(Date.now() - Date.parse(status.started));
+  const what = status.kind === "host" ? "VNet of this machine" : `VNet for "${status.command?.join(" ") ?? ""}"`;
+  const upstreams = status.upstreams.map(({ address, failed }) => (failed ? `${address} (silent lately)` : address));
+  const facts = headless([
+    [what, `pid ${status.pid}, running for ${age}`],
+    ["Device", `${status.device.name}, MTU ${status.device.mtu}, ${status.addresses.tun.join(", ")}`],
+    ["DNS server", status.addresses.dns.join(", ")],
+    ["Other names", upstreams.join(", ") || "no DNS server of the host is known"],
+  ]);
+  const clusters = table(
+    ["Cluster", "Login", "Zones", "Addresses", "TCP Apps"],
+    status.clusters.map((cluster) => [
+      cluster.cluster,
+      cluster.login,
+      [...new Set([...cluster.zones, ...cluster.proxies])].join(", "),
+      cluster.ipv4_cidr,
+      String(cluster.apps.filter(({ protocol }) => protocol === "tcp").length),
+    ]),
+  );
+  const addressOf = new Map(status.names.map(({ host, v4 }) => [host, v4]));
+  const apps = table(
+    ["Name", "Address", "Open", "Total", "Refused", "To App", "From App"],
+    status.apps.map((row) => [
+      row.host,
+      addressOf.get(row.host) ?? "",
+      ...[row.open, row.total, row.refused].map(String),
+      octets(row.to_app),
+      octets(row.from_app),
+    ]),
+  );
+  return [facts, clusters, ...(status.apps.length > 0 ? [apps] : [])].join("\n");
+}
+
+function octets(count: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10));
+  return `${power === 0 ? count : (count / 1024 ** power).toFixed(1)} ${units[power]}`;
+}

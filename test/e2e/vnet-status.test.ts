@@ -1,0 +1,66 @@
+/** What another terminal sees of a running VNet, and what stays from one run to the next. */
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync } from "node:fs";
+import test from "node:test";
+import type { VnetStatus } from "../../src/cmd/tsh/vnet-status.ts";
+import { needs } from "../../src/testkit/mod.ts";
+import { connectionsTo, newsOf } from "./connections.ts";
+import { EXEC_NEEDS, LoopbackCluster } from "./loopback-cluster.ts";
+
+const NAME = "echo.company.test";
+
+test("tsh vnet status and explain from another terminal", needs(...EXEC_NEEDS), async (t) => {
+  await using cluster = await LoopbackCluster.start();
+  const runtimeDir = `${cluster.directory}/run`;
+  mkdirSync(runtimeDir, { mode: 0o700 });
+  const env = { XDG_RUNTIME_DIR: runtimeDir };
+  const says = (...args: string[]) => cluster.says("tsh", ["vnet", ...args], { env });
+
+  await t.test("without a VNet: a line that says so; explain asks the cluster itself", async () => {
+    const none = await says("status", "--format=json");
+    assert.deepEqual([none.code, JSON.parse(none.stdout)], [1, { vnets: [] }]);
+    assert.match(none.stderr, /^VNet is not running; start it with "tsh vnet"/);
+    const explained = await says("explain", `${NAME}:80`);
+    assert.deepEqual([explained.code, explained.stderr], [0, "VNet is not running: this is what it would do.\n"]);
+  });
+
+  await t.test("with one: its addresses, clusters, and connections with their octets", async () => {
+    const child = cluster.spawn("tsh", ["vnet", "exec", "--", ...connectionsTo(NAME, 80)], { env });
+    child.write("\n");
+    assert.equal((await newsOf(child, 1)).event, "echo");
+    const { vnets } = JSON.parse((await says("status", "--format=json")).stdout) as { vnets: VnetStatus[] };
+    assert.equal(vnets.length, 1);
+    const [status] = vnets as [VnetStatus];
+    assert.deepEqual([status.version, status.kind, status.command?.at(-1)], [1, "exec", "80"]);
+    assert.deepEqual(
+      status.clusters.map(({ login, zones, apps }) => [login, zones, apps.map(({ name }) => name)]),
+      [["valid", ["company.test"], ["echo"]]],
+    );
+    const [app] = status.apps;
+    assert.deepEqual([app?.host, app?.open, app?.to_app, app?.from_app], [NAME, 1, 6, 6]);
+    assert.deepEqual([status.connections.length, status.connections[0]?.port], [1, 80]);
+    const { stdout } = await says("status");
+    assert.match(stdout, /^VNet for ".*" +pid \d+, running for \d+s$/m);
+    assert.match(stdout, /^echo\.company\.test +100\.\d+\.\d+\.\d+ +1 +1 +0 +6 B +6 B$/m);
+
+    const served = await says("explain", NAME);
+    assert.match(served.stdout, new RegExp(`^ok +address +${status.names[0]!.v4}, `, "m"));
+    assert.deepEqual([served.code, served.stderr], [0, ""]);
+    const stopped = await says("explain", `other.company.test`);
+    assert.equal(stopped.code, 1);
+    assert.match(stopped.stdout, /^stop +app +no app that you may reach[\s\S]*other\.company\.test stops there\.\n$/m);
+    assert.equal((await says("explain", "localhost")).code, 1);
+    child.signal("SIGKILL");
+    await child.exited;
+    assert.equal((await says("status")).code, 1);
+    assert.deepEqual(readdirSync(`${runtimeDir}/tsh-vnet`), [], "what a killed one left is removed");
+  });
+
+  await t.test("the next run gives the name the same addresses", async () => {
+    const lookup = () => cluster.ok("tsh", ["vnet", "exec", "--", "getent", "ahosts", NAME], { env });
+    const first = await lookup();
+    assert.match(first, /^100\./m);
+    assert.equal(await lookup(), first);
+    assert.deepEqual(readdirSync(`${runtimeDir}/tsh-vnet`), []);
+  });
+});
