@@ -6,7 +6,7 @@
 export { type Decision, mayAccessApp, mayDo, type RuleKind } from "./decide.ts";
 export { type Labels, labelsMatch } from "./labels.ts";
 export { type LockSubject, lockInForce, lockMessage } from "./locks.ts";
-export { MAX_EXPANSION, MAX_MATCH_LEN, type Traits } from "./patterns.ts";
+export { fitsAny, MAX_EXPANSION, MAX_MATCH_LEN, type Traits } from "./patterns.ts";
 export { IMPLICIT_RULES, PRESET_MAX_SESSION_TTL, presetRoles } from "./presets.ts";
 export { type SessionControls, sessionControls } from "./session-controls.ts";
 export { DEFAULT_SESSION_TTL_MS, MAX_SESSION_TTL_MS, sessionTtl } from "./session-ttl.ts";

@@ -27,6 +27,11 @@ export function matchersOf(pattern: string, traits: Traits, ifInvalid: Matcher):
   return values.slice(0, MAX_EXPANSION).map((value) => matcherOf(around, value, ifInvalid));
 }
 
+/** Whether one of the patterns, without templates, fits the text. */
+export function fitsAny(patterns: readonly string[], text: string): boolean {
+  return patterns.some((pattern) => matchersOf(pattern, {}, () => false).some((matches) => matches(text)));
+}
+
 /** `parts` are pattern text, joined by the literal `between`. */
 function matcherOf(parts: readonly string[], between: string, ifInvalid: Matcher): Matcher {
   const whole = parts.join("");

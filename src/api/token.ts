@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { literal, metadata, stringMap, tokenName } from "./common.ts";
+import { literal, metadata, stringMap, texts, tokenName } from "./common.ts";
 import { unknownWord } from "./nearest.ts";
 
 /** Canonical spellings; `app`, `App` and `APP` are the same role. */
@@ -40,9 +40,17 @@ export const tokenSchema = z.strictObject({
   spec: z.strictObject({
     roles: tokenRoles,
     join_method: z.literal("token", { error: 'only join_method "token" is supported' }).optional(),
+    /** Apps that hosts which joined by it may announce: names, `*` for any text. Absent: all. */
+    app_names: texts.min(1).optional(),
+    /** The same of their public addresses. */
+    public_addrs: texts.min(1).optional(),
+    /** How many hosts may join by it. Absent: any number. */
+    max_uses: z.int().min(1).optional(),
     suggested_labels: z.unknown().optional(),
     suggested_agent_matcher_labels: stringMap.optional(),
   }),
+  /** Written by Auth. */
+  status: z.strictObject({ uses: z.int().min(0).optional() }).optional(),
 });
 
 export type Token = z.infer<typeof tokenSchema>;

@@ -3,6 +3,7 @@ import { type AuditFields, type AuditLog, auditEvent } from "../audit/mod.ts";
 import type { Clock, Logger } from "../base/mod.ts";
 import type { CallContext } from "../rpc/mod.ts";
 import type { Authorities } from "./authorities.ts";
+import type { HostBoundsStore } from "./host-bounds.ts";
 import type { ResourceStore } from "./store.ts";
 
 /** What every part of Auth works with. */
@@ -11,6 +12,8 @@ export interface Core {
   /** This Auth's own uuid, `server_id` in its audit events. */
   readonly hostId: string;
   readonly store: ResourceStore;
+  /** What joined hosts may announce. */
+  readonly bounds: HostBoundsStore;
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly log: Logger;

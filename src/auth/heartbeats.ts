@@ -22,6 +22,7 @@ export async function announce(
   switch (resource.kind) {
     case "app_server":
       demandOwn(host, "App", resource.spec.host_id);
+      await refuseOutOfBounds(core, host, resource, context);
       await refuseTakenAddress(core, resource, context);
       return core.store.upsert(lapsing(core, resource));
     case "proxy":
@@ -61,17 +62,35 @@ async function refuseTakenAddress(core: Core, server: AppServer, context: CallCo
   const holder = await holderOf(core, address, metadata.name);
   if (holder === undefined) return;
   const message = `public_addr ${JSON.stringify(address)} of app ${JSON.stringify(metadata.name)} belongs to ${holder}`;
-  await record(core, "app.create", {
-    ...actorOf(context),
-    name: metadata.name,
-    app_uri: spec.uri,
-    app_public_addr: address,
-    server_id: server.spec.host_id,
-    server_hostname: server.spec.hostname,
-    success: false,
-    error: message,
-  });
+  await recordRefused(core, server, context, message);
   throw new AlreadyExistsError(message);
+}
+
+/** A join token may say which apps its hosts are for. */
+async function refuseOutOfBounds(
+  core: Core,
+  host: HostIdentity,
+  server: AppServer,
+  context: CallContext,
+): Promise<void> {
+  const message = await core.bounds.objection(host.hostId, server);
+  if (message === undefined) return;
+  await recordRefused(core, server, context, message);
+  throw new AccessDeniedError(message);
+}
+
+function recordRefused(core: Core, { spec }: AppServer, context: CallContext, error: string): Promise<void> {
+  const { app } = spec;
+  return record(core, "app.create", {
+    ...actorOf(context),
+    name: app.metadata.name,
+    app_uri: app.spec.uri,
+    app_public_addr: app.spec.public_addr ?? "",
+    server_id: spec.host_id,
+    server_hostname: spec.hostname,
+    success: false,
+    error,
+  });
 }
 
 async function holderOf(core: Core, address: string, appName: string): Promise<string | undefined> {

@@ -40,5 +40,7 @@ export const HEARTBEAT_TTL_MS = 10 * 60_000;
 export const PAGE_LEN = 500;
 /** Locks at one time: each is looked at for every request and by every agent. */
 export const MAX_LOCKS = 1000;
+/** A token that many hosts use at the same moment: each may lose the race for one of its uses so often. */
+export const MAX_USE_ATTEMPTS = 100;
 /** Octets of roles and traits of one user: they travel in every certificate. */
 export const MAX_GRANTS_LEN = 12 * 1024;

@@ -11,6 +11,7 @@ import type { Core } from "./core.ts";
 import { ListenError } from "./errors.ts";
 import { type AuthenticationConfig, clusterName, createPresets, settleAuthPreference } from "./first-start.ts";
 import { handlersOf } from "./handlers.ts";
+import { HostBoundsStore } from "./host-bounds.ts";
 import { Invites } from "./invites.ts";
 import { credentialsFor, type StaticToken } from "./joining.ts";
 import { LoginLimits } from "./login-limits.ts";
@@ -103,8 +104,9 @@ async function openCore(options: AuthOptions): Promise<Core> {
     messageOfTheDay,
     ...config.authentication,
   });
+  const bounds = new HostBoundsStore(backend, store);
   const authorities = await openAuthorities({ backend, store, clock }, cluster);
-  return { authorities, hostId: await hostUuid(dataDir), store, audit, clock, log };
+  return { authorities, hostId: await hostUuid(dataDir), store, bounds, audit, clock, log };
 }
 
 async function listen(server: RpcServer, listenAddr: string): Promise<string> {

@@ -25,6 +25,13 @@ export function collectList(value: string, before: string[] | undefined): string
   ];
 }
 
+/** 1 or more. */
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 1) throw new InvalidArgumentError("expected a number, 1 or more");
+  return count;
+}
+
 /** A number of minutes, as `tsh login --ttl` takes it. */
 export function parseMinutes(text: string): number {
   const minutes = Number(text);

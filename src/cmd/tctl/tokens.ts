@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { stringify } from "yaml";
 import { parseTokenRole, TOKEN_ROLES, type Token, type TokenRole, unknownWord } from "../../api/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
-import { collectList, type Format, formatOption, parseDuration } from "../cli/arguments.ts";
+import { collectList, type Format, formatOption, parseCount, parseDuration } from "../cli/arguments.ts";
 import { humanDuration } from "../cli/format.ts";
 import { listAll } from "../cli/list-all.ts";
 import { print, UsageError } from "../cli/program.ts";
@@ -16,6 +16,9 @@ interface AddOptions {
   type?: string[];
   value?: string;
   ttl: number;
+  appNames?: string[];
+  publicAddrs?: string[];
+  maxUses?: number;
   format?: Format;
 }
 
@@ -27,6 +30,9 @@ export function addTokenCommands(program: Command, tctl: Tctl): void {
     .option("--type <roles>", "what may join by it: app, proxy", collectList)
     .option("--value <token>", "the token itself (random by default)")
     .option("--ttl <duration>", "how long it is valid", parseDuration, DEFAULT_TTL_SECONDS)
+    .option("--app-names <patterns>", "apps that its hosts may announce, as db-* (by default all)", collectList)
+    .option("--public-addrs <patterns>", "public addresses that they may announce (by default all)", collectList)
+    .option("--max-uses <number>", "how many hosts may join by it (by default any number)", parseCount)
     .option("--format <format>", "text prints just the token; json, yaml")
     .action((o: AddOptions) => tctl.run((rpc) => add(rpc, o)));
   tokens
@@ -53,7 +59,7 @@ async function add(rpc: RpcClient, o: AddOptions): Promise<void> {
   const value = o.value ?? randomBytes(16).toString("hex");
   const expires = new Date(Date.now() + o.ttl * 1000).toISOString();
   await rpc.call("resource.create", {
-    resource: { kind: "token", version: "v2", metadata: { name: value, expires }, spec: { roles } },
+    resource: { kind: "token", version: "v2", metadata: { name: value, expires }, spec: { roles, ...boundsOf(o) } },
   });
   switch (o.format) {
     case "text":
@@ -65,6 +71,14 @@ async function add(rpc: RpcClient, o: AddOptions): Promise<void> {
     case undefined:
       return print(await instructions(rpc, value, roles, o.ttl));
   }
+}
+
+function boundsOf({ appNames, publicAddrs, maxUses }: AddOptions) {
+  return {
+    ...(appNames && { app_names: appNames }),
+    ...(publicAddrs && { public_addrs: publicAddrs }),
+    ...(maxUses !== undefined && { max_uses: maxUses }),
+  };
 }
 
 function roleOf(word: string): TokenRole {
