@@ -235,10 +235,12 @@ test("beyond 16,384 connections a SYN is refused", () => {
     rig.port = 1024 + i;
     rig.send({ flags: "S", seq: 5000 });
     rig.attempts.pop()!.accept();
+    rig.expect({ flags: "SA" });
+    rig.send({ flags: "A", seq: 5001, ack: 1 });
   }
-  rig.frames.length = 0;
   assert.equal(rig.stack.connections, 16_384);
   rig.port = 60_000;
+  rig.iss = 0;
   rig.send({ flags: "S", seq: 5000 });
   rig.expect({ flags: "RA", seq: 0, ack: 5001 });
   assert.equal(rig.counters.get("tcp.connections-full"), 1);

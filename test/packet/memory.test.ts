@@ -23,10 +23,10 @@ const silent = { data() {}, end() {}, reset() {}, writable() {} };
 function openMany(rig: Rig): void {
   for (let i = 0; i < CONNECTIONS; i++) {
     rig.port = 1024 + i;
-    rig.send({ flags: "S", seq: 5000, mss: 1460, windowScale: 7 });
+    rig.send({ flags: "S", seq: 5000, mss: 1460, windowScale: 7, sackPermitted: true, tsVal: 1 });
     const stream = rig.attempts.pop()!.accept();
     rig.expect({ flags: "SA" });
-    rig.send({ flags: "A", seq: 5001, ack: 1 });
+    rig.send({ flags: "A", seq: 5001, ack: 1, tsVal: 1, tsEcr: 0 });
     stream.open(silent);
     stream.credit(65_536);
     rig.frames.length = 0;

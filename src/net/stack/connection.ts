@@ -123,7 +123,7 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
 
   segment(seg: TcpSegment, text: Chunk | undefined, now: number): void {
     const tcb = this.#tcb;
-    tcb.timer.heardAtMs = now;
+    tcb.timer.heardAtMs = Math.floor(now);
     tcb.timer.keepAlives = 0;
     const result = arrive(tcb, seg, text, now);
     if (result & arrival.RESET) {
@@ -195,6 +195,16 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
     else this.#abort("shutdown");
   }
 
+  /** Makes room in a table that is full of clients who do not answer. */
+  evict(): void {
+    this.#host.count("tcp.half-open-evicted");
+    this.#abort("timeout");
+  }
+
+  get isHalfOpen(): boolean {
+    return this.#tcb.state === "SYN-RECEIVED" && !this.#tcb.active;
+  }
+
   /** A stream that was dead before it was born: says so once it is opened. */
   stillborn(): this {
     this.#tcb.state = "CLOSED";
@@ -208,8 +218,8 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
     const { snd, rcv, ts } = tcb;
     const syn = (flags & SYN) !== 0;
     // Only beside no text: a full segment has no room for it.
-    const hasGap = rcv.outOfOrder.length > 0 && snd.board !== undefined && textLen === 0;
-    const sack = hasGap ? sackEdges(rcv.outOfOrder, rcv.recent, ts ? SACK_BLOCKS_MAX - 1 : SACK_BLOCKS_MAX) : undefined;
+    const limit = ts === undefined ? SACK_BLOCKS_MAX : SACK_BLOCKS_MAX - 1;
+    const sack = rcv.recent && textLen === 0 ? sackEdges(rcv.outOfOrder, rcv.recent, limit) : undefined;
     this.#host.writer.tcp(this.tuple, {
       seq: seqno,
       ack: flags & ACK ? rcv.nxt : 0,
@@ -243,6 +253,7 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
   }
 
   #established(): void {
+    this.#host.established(this);
     this.#settled?.(undefined);
     this.#settled = undefined;
     this.#grant();

@@ -17,6 +17,8 @@ export interface Host {
   count(name: string): void;
   /** Puts `next` in the place of `old`; without `next`, `old` just leaves. Does nothing when `old` has left. */
   replace(old: Flow, next: Flow | undefined): void;
+  /** The handshake of a connection in the table is done. */
+  established(connection: Flow): void;
   /** Answers a segment that nobody wants with a RST (RFC 9293 §3.10.7.1). */
   reject(tuple: Tuple, seg: Pick<TcpSegment, "seq" | "ack" | "flags">, textLen: number): void;
 }

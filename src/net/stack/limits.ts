@@ -3,6 +3,9 @@
 /** SYNs held without an answer. More are dropped, as a full backlog does: the client sends its SYN again. */
 export const ATTEMPTS = 1024;
 
+/** Accepted connections whose client has not answered the SYN-ACK; the oldest makes room. At 2 KiB each. */
+export const HALF_OPEN = 1024;
+
 /** A held SYN's life: beyond the 127 s after which Linux gives up sending it. */
 export const ATTEMPT_TIMEOUT_MS = 130_000;
 

@@ -30,7 +30,7 @@ import { FrameWriter } from "./frame-writer.ts";
 import type { Flushable, Host } from "./host.ts";
 import type { PathProblem } from "./icmp-input.ts";
 import { type InitialNumbers, isnGenerator } from "./isn.ts";
-import { ATTEMPTS, CHALLENGE_ACKS_PER_SECOND, CONNECTIONS, TIME_WAITS } from "./limits.ts";
+import { ATTEMPTS, CHALLENGE_ACKS_PER_SECOND, CONNECTIONS, HALF_OPEN, TIME_WAITS } from "./limits.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { TimeWait } from "./time-wait.ts";
 import type { Endpoint, StackOptions } from "./types.ts";
@@ -53,7 +53,8 @@ export class Stack {
   #closed = false;
   #attempts = 0;
   #connections = 0;
-  /** In the order of their coming; the oldest makes room. */
+  /** In the order of their coming, as the next; the oldest makes room. */
+  readonly #halfOpen = new Set<Connection>();
   readonly #timeWaits = new Set<TimeWait>();
 
   constructor(options: StackOptions) {
@@ -178,6 +179,7 @@ export class Stack {
         this.#tally(old, -1);
         if (next !== undefined) this.#add(next);
       },
+      established: (connection) => void this.#halfOpen.delete(connection as Connection),
       reject: (tuple, seg, textLen) => this.#reject(tuple, seg, textLen),
     };
   }
@@ -325,9 +327,19 @@ export class Stack {
     this.#tally(flow, 1);
   }
 
+  #addHalfOpen(connection: Connection): void {
+    this.#halfOpen.add(connection);
+    if (this.#halfOpen.size <= HALF_OPEN) return;
+    const [oldest] = this.#halfOpen;
+    oldest?.evict();
+  }
+
   #tally(flow: Flow, by: 1 | -1): void {
-    if (flow instanceof Connection) this.#connections += by;
-    else if (flow instanceof Attempt) this.#attempts += by;
+    if (flow instanceof Connection) {
+      this.#connections += by;
+      if (by < 0) this.#halfOpen.delete(flow);
+      else if (flow.isHalfOpen) this.#addHalfOpen(flow);
+    } else if (flow instanceof Attempt) this.#attempts += by;
     else if (flow instanceof TimeWait) {
       if (by < 0) {
         this.#timeWaits.delete(flow);

@@ -5,7 +5,7 @@ import { onDupAck, onNewAck } from "./congestion.ts";
 import { RTO_AFTER_SYN_LOSS_MS } from "./limits.ts";
 import { keep, takeRun } from "./reassembly.ts";
 import { takeSack } from "./recovery.ts";
-import { currentRtoMs, sampleAck } from "./rto.ts";
+import { rtoFrom, sampleAck } from "./rto.ts";
 import { noteArrival } from "./sack.ts";
 import * as seq from "./seq.ts";
 import { flight, type Synchronized, stateAfterClose, stateAfterFin, type Tcb, takeOffer } from "./tcb.ts";
@@ -94,7 +94,7 @@ function establish(tcb: Tcb, seg: Segment, now: number): Arrival {
   sampleAck(rtt, seg.ack, now, echoAge(tcb, seg, now));
   if (tcb.synLost && rtt.srttMs < 0) rtt.rtoMs = RTO_AFTER_SYN_LOSS_MS; // RFC 6298 §5.7
   tcb.timer.atMs = 0;
-  tcb.timer.stalledSinceMs = now;
+  tcb.timer.stalledSinceMs = Math.floor(now);
   return arrival.ESTABLISHED;
 }
 
@@ -238,9 +238,9 @@ function newAck(tcb: Tcb, seg: Segment, now: number): Arrival {
   const left = flight(snd);
   const lost = snd.board === undefined && onNewAck(tcb.cc, acked, ack, snd.mss, left);
   sampleAck(tcb.rtt, ack, now, echoAge(tcb, seg, now));
-  timer.stalledSinceMs = now;
+  timer.stalledSinceMs = Math.floor(now);
   timer.persist = false;
-  timer.atMs = left === 0 ? 0 : now + currentRtoMs(tcb.rtt); // RFC 6298 §5.2, §5.3
+  timer.atMs = left === 0 ? 0 : rtoFrom(tcb.rtt, now); // RFC 6298 §5.2, §5.3
   return (textAcked > 0 ? arrival.ACKED : 0) | (lost ? arrival.LOST : 0);
 }
 
@@ -254,7 +254,7 @@ function updateWindow(tcb: Tcb, seg: Segment, now: number): void {
   snd.wl1 = seg.seq;
   snd.wl2 = seg.ack;
   // While the peer says that its window is closed, it is alive (RFC 9293 §3.8.6.1).
-  if (snd.wnd === 0 || timer.persist) timer.stalledSinceMs = now;
+  if (snd.wnd === 0 || timer.persist) timer.stalledSinceMs = Math.floor(now);
 }
 
 function stateAfterAck(tcb: Tcb): void {
@@ -286,10 +286,14 @@ function takeText(tcb: Tcb, start: number, text: Chunk, edge: number): Arrival {
     return arrival.TEXT;
   }
   rcv.ack = "now";
-  if (keep(rcv.outOfOrder, rcv.nxt, at, wanted) && tcb.snd.board !== undefined) noteArrival(rcv.recent, at);
+  if (keep(rcv.outOfOrder, rcv.nxt, at, wanted) && tcb.snd.board !== undefined) {
+    rcv.recent ??= [];
+    noteArrival(rcv.recent, at);
+  }
   let run = takeRun(rcv.outOfOrder, rcv.nxt);
   if (run === undefined) return arrival.GAP;
   for (; run !== undefined; run = takeRun(rcv.outOfOrder, rcv.nxt)) append(tcb, run);
+  if (rcv.outOfOrder.length === 0) rcv.recent = undefined;
   return arrival.TEXT;
 }
 

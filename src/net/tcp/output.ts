@@ -2,7 +2,7 @@ import { ACK, FIN, PSH, SYN } from "../wire/mod.ts";
 import { onIdle, onTimeout } from "./congestion.ts";
 import { SCOREBOARD_RUNS, SYN_TIMEOUT_MS } from "./limits.ts";
 import { armProbe, giveUpWaiting, inPipe, probeTail, resendLost } from "./recovery.ts";
-import { backOff, currentRtoMs, startTiming } from "./rto.ts";
+import { backOff, currentRtoMs, rtoFrom, startTiming } from "./rto.ts";
 import { addRun, markAllLost } from "./scoreboard.ts";
 import * as seq from "./seq.ts";
 import { flight, type SegmentSink, type Tcb } from "./tcb.ts";
@@ -43,7 +43,7 @@ function outputSyn(tcb: Tcb, now: number, sink: SegmentSink): void {
   snd.max = snd.nxt;
   if (again) tcb.rtt.timing = false;
   else startTiming(tcb.rtt, snd.nxt, now);
-  if (timer.atMs === 0) timer.atMs = now + currentRtoMs(tcb.rtt);
+  if (timer.atMs === 0) timer.atMs = rtoFrom(tcb.rtt, now);
   rcv.ack = "none";
   if (tcb.state === "SYN-SENT") sink.send(tcb, snd.iss, SYN, 65_535, 0, 0);
   else sink.send(tcb, snd.iss, SYN | ACK, Math.min(65_535, seq.diff(rcv.adv, rcv.nxt)), 0, 0);
@@ -85,17 +85,17 @@ function sendText(tcb: Tcb, now: number, sink: SegmentSink, textAt: number, text
   const { snd, timer } = tcb;
   const start = snd.nxt;
   const isNew = start === snd.max;
-  if (flight(snd) === 0 || timer.persist) timer.stalledSinceMs = now;
+  if (flight(snd) === 0 || timer.persist) timer.stalledSinceMs = Math.floor(now);
   snd.nxt = seq.add(start, textLen + (fin ? 1 : 0));
   snd.max = seq.max(snd.max, snd.nxt);
-  snd.lastSentMs = now;
+  snd.lastSentMs = Math.floor(now);
   if (snd.board !== undefined) {
     addRun(snd.board, start, snd.nxt, now);
     if (tcb.cc.inRecovery) snd.board.prrOut += textLen;
   }
   if (isNew) startTiming(tcb.rtt, snd.nxt, now);
   if (timer.persist) tcb.rtt.backoff = 0; // those were probes
-  if (timer.atMs === 0 || timer.persist) timer.atMs = now + currentRtoMs(tcb.rtt); // RFC 6298 §5.1
+  if (timer.atMs === 0 || timer.persist) timer.atMs = rtoFrom(tcb.rtt, now); // RFC 6298 §5.1
   timer.persist = false;
   const pushed = textAt + textLen === snd.queue.octets ? PSH : 0;
   sink.send(tcb, start, ACK | (textLen > 0 ? pushed : 0) | (fin ? FIN : 0), announce(tcb), textAt, textLen);
@@ -108,7 +108,7 @@ export function resendFirst(tcb: Tcb, now: number, sink: SegmentSink): void {
   const fin = snd.finQueued && textLen === snd.queue.octets && seq.diff(snd.max, snd.una) > textLen;
   if (textLen === 0 && !fin) return;
   tcb.rtt.timing = false;
-  timer.atMs = now + currentRtoMs(tcb.rtt);
+  timer.atMs = rtoFrom(tcb.rtt, now);
   sink.send(tcb, snd.una, ACK | (fin ? FIN : 0), announce(tcb), 0, textLen);
 }
 
@@ -117,8 +117,8 @@ function startProbing(tcb: Tcb, now: number): void {
   const { timer } = tcb;
   if (timer.persist) return;
   timer.persist = true;
-  timer.stalledSinceMs = now;
-  timer.atMs = now + currentRtoMs(tcb.rtt);
+  timer.stalledSinceMs = Math.floor(now);
+  timer.atMs = rtoFrom(tcb.rtt, now);
 }
 
 /** When `expire` is to be called next; `undefined` when nothing is waited for. */
@@ -190,7 +190,7 @@ function retransmit(tcb: Tcb, now: number, sink: SegmentSink): void {
   timer.reorderAtMs = 0;
   if (snd.board !== undefined && snd.una !== snd.iss) markAllLost(snd.board, again);
   else snd.nxt = snd.una;
-  timer.atMs = now + currentRtoMs(rtt);
+  timer.atMs = rtoFrom(rtt, now);
   output(tcb, now, sink);
 }
 
@@ -201,6 +201,6 @@ function probe(tcb: Tcb, now: number, sink: SegmentSink): void {
   const fin = snd.finQueued && textLen === snd.queue.octets;
   snd.max = seq.max(snd.max, seq.add(snd.nxt, textLen + (fin ? 1 : 0)));
   backOff(rtt);
-  timer.atMs = now + currentRtoMs(rtt);
+  timer.atMs = rtoFrom(rtt, now);
   sink.send(tcb, snd.nxt, ACK | (fin ? FIN : 0), announce(tcb), 0, textLen);
 }

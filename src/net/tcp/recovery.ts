@@ -2,7 +2,7 @@ import { ACK, FIN, TIMESTAMPS_LEN } from "../wire/mod.ts";
 import { enterRecovery, grow } from "./congestion.ts";
 import { MIN_PROBE_MS, PROBE_ACK_DELAY_MS } from "./limits.ts";
 import { detectLosses, onDelivered, onDuplicate } from "./rack.ts";
-import { currentRtoMs } from "./rto.ts";
+import { rtoFrom } from "./rto.ts";
 import { acknowledgeRuns, markLost, markResent, type Run, type Scoreboard, sackBlock, splitRun } from "./scoreboard.ts";
 import * as seq from "./seq.ts";
 import { flight, type SegmentSink, setMss, type Tcb } from "./tcb.ts";
@@ -64,7 +64,7 @@ function lookForLosses(tcb: Tcb, board: Scoreboard, now: number): void {
   // In order all the way: nothing can be missing.
   if (board.sackedOctets === 0 && !board.resent) return;
   const waitMs = detectLosses(board, now, tcb.snd.mss, tcb.cc.inRecovery);
-  if (waitMs > 0) tcb.timer.reorderAtMs = now + waitMs;
+  if (waitMs > 0) tcb.timer.reorderAtMs = Math.ceil(now + waitMs);
 }
 
 function beginRecovery(tcb: Tcb, board: Scoreboard, delivered: number, una: number): void {
@@ -132,9 +132,9 @@ export function resendLost(tcb: Tcb, board: Scoreboard, now: number, sink: Segme
 }
 
 function sent(tcb: Tcb, board: Scoreboard, run: Run, now: number): void {
-  if (run.seq === tcb.snd.una) tcb.timer.atMs = now + currentRtoMs(tcb.rtt);
+  if (run.seq === tcb.snd.una) tcb.timer.atMs = rtoFrom(tcb.rtt, now);
   tcb.rtt.timing = false;
-  tcb.snd.lastSentMs = now;
+  tcb.snd.lastSentMs = Math.floor(now);
   markResent(board, run, now);
   board.prrOut += seq.diff(run.end, run.seq);
 }
@@ -156,7 +156,7 @@ export function armProbe(tcb: Tcb, board: Scoreboard, now: number): void {
   if (outstanding === 0 || timer.persist || cc.inRecovery || seq.lt(snd.una, cc.recover)) return;
   if (board.probeEnd !== undefined || board.sackedOctets > 0 || rtt.srttMs < 0) return;
   const delayMs = outstanding <= snd.mss ? PROBE_ACK_DELAY_MS : 0;
-  const at = now + Math.max(2 * rtt.srttMs, MIN_PROBE_MS) + delayMs;
+  const at = Math.ceil(now + Math.max(2 * rtt.srttMs, MIN_PROBE_MS) + delayMs);
   if (at < timer.atMs) timer.tailAtMs = at;
 }
 
@@ -170,7 +170,7 @@ export function probeTail(tcb: Tcb, board: Scoreboard, now: number, sink: Segmen
   const length = Math.min(snd.mss, whole);
   board.probeEnd = snd.nxt;
   board.probedAtMs = now;
-  timer.atMs = now + currentRtoMs(tcb.rtt);
+  timer.atMs = rtoFrom(tcb.rtt, now);
   tcb.rtt.timing = false;
   sendPart(tcb, last.seq, whole - length, length, sink);
   if (length < whole && !splitRun(board, board.runs.length - 1, seq.add(last.end, -length))) return;

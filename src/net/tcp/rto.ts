@@ -28,6 +28,11 @@ export function currentRtoMs(rtt: RttEstimate): number {
   return Math.min(rtt.rtoMs * 2 ** rtt.backoff, MAX_RTO_MS);
 }
 
+/** When that wait ends; a whole number, as those are kept without memory of their own. */
+export function rtoFrom(rtt: RttEstimate, now: number): number {
+  return Math.ceil(now + currentRtoMs(rtt));
+}
+
 export function startTiming(rtt: RttEstimate, end: number, now: number): void {
   if (rtt.timing) return;
   rtt.timing = true;
@@ -58,7 +63,7 @@ function takeSample(rtt: RttEstimate, sampleMs: number): void {
     rtt.rttvarMs += (Math.abs(rtt.srttMs - sampleMs) - rtt.rttvarMs) / 4; // §2.3, beta 1/4
     rtt.srttMs += (sampleMs - rtt.srttMs) / 8; // alpha 1/8
   }
-  rtt.rtoMs = Math.min(MAX_RTO_MS, Math.max(MIN_RTO_MS, rtt.srttMs + 4 * rtt.rttvarMs));
+  rtt.rtoMs = Math.ceil(Math.min(MAX_RTO_MS, Math.max(MIN_RTO_MS, rtt.srttMs + 4 * rtt.rttvarMs)));
 }
 
 /** The timer ran out (§5.5); the measurement in progress is void (§3). */

@@ -104,7 +104,9 @@ export function acknowledgeRuns(
     if (run.seq !== whole) break;
     gone++;
   }
-  if (gone === 1) runs.shift();
+  // An idle connection keeps no room for what it once sent.
+  if (gone === runs.length && gone > 0) board.runs = [];
+  else if (gone === 1) runs.shift();
   else if (gone > 0) runs.splice(0, gone);
   return octets;
 }

@@ -77,7 +77,7 @@ export interface ReceiveSpace {
   readonly queue: ChunkQueue;
   readonly outOfOrder: OutOfOrder;
   /** Numbers in it that came lately, the last one first: what SACK reports. */
-  readonly recent: number[];
+  recent: number[] | undefined;
   /** The number of the peer's FIN that came ahead of text. */
   finSeq: number | undefined;
   finTaken: boolean;
@@ -86,7 +86,7 @@ export interface ReceiveSpace {
   ack: "none" | "owed" | "now";
 }
 
-/** Moments to act; 0 when off. */
+/** Moments to act; 0 when off. Whole milliseconds: small integers take no memory of their own. */
 export interface RetransmissionTimer {
   /** For retransmission, or for probing a closed window (§3.8.6.1). */
   atMs: number;
@@ -211,7 +211,7 @@ function newTcb(o: TcbOptions, state: State, offering: Offering): Tcb {
       board: undefined,
       finQueued: false,
       finAcked: false,
-      lastSentMs: o.now,
+      lastSentMs: Math.floor(o.now),
     },
     rcv: {
       irs: 0,
@@ -224,11 +224,11 @@ function newTcb(o: TcbOptions, state: State, offering: Offering): Tcb {
       credit: 0,
       tuned: FIRST_TUNED_WINDOW,
       roundOctets: 0,
-      roundAtMs: o.now,
+      roundAtMs: Math.floor(o.now),
       allowedMax: 0,
       queue: new ChunkQueue(),
       outOfOrder: [],
-      recent: [],
+      recent: undefined,
       finSeq: undefined,
       finTaken: false,
       unacked: 0,
@@ -240,15 +240,15 @@ function newTcb(o: TcbOptions, state: State, offering: Offering): Tcb {
       atMs: 0,
       tailAtMs: 0,
       reorderAtMs: 0,
-      heardAtMs: o.now,
+      heardAtMs: Math.floor(o.now),
       keepAlives: 0,
       persist: false,
-      stalledSinceMs: o.now,
+      stalledSinceMs: Math.floor(o.now),
     },
     keepAlive: o.keepAlive,
     userTimeoutMs: o.userTimeoutMs,
     softError: false,
-    ts: offering.timestamps ? { offset: o.tsOffset, recent: 0, recentAtMs: o.now } : undefined,
+    ts: offering.timestamps ? { offset: o.tsOffset, recent: 0, recentAtMs: Math.floor(o.now) } : undefined,
     synLost: false,
   };
 }
@@ -262,7 +262,7 @@ export function takeOffer(tcb: Tcb, offer: SynOffer, now: number): void {
   rcv.offerSack &&= offer.sackPermitted;
   if (rcv.offerSack) snd.board = newScoreboard(snd.iss);
   if (offer.tsVal < 0) tcb.ts = undefined;
-  else if (tcb.ts !== undefined) Object.assign(tcb.ts, { recent: offer.tsVal, recentAtMs: now });
+  else if (tcb.ts !== undefined) Object.assign(tcb.ts, { recent: offer.tsVal, recentAtMs: Math.floor(now) });
   rcv.adv = seq.add(rcv.nxt, INITIAL_RECEIVE_WINDOW);
   const scaled = rcv.offerScale && offer.windowScale !== undefined;
   rcv.scale = scaled ? RECEIVE_WINDOW_SCALE : 0;

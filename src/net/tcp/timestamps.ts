@@ -29,7 +29,7 @@ export function takeTimestamp(ts: Timestamps, tsVal: number, segSeq: number, las
   if (seq.lt(tsVal, ts.recent) && now - ts.recentAtMs < RECENT_LIFE_MS) return;
   if (seq.gt(segSeq, lastAck)) return;
   ts.recent = tsVal;
-  ts.recentAtMs = now;
+  ts.recentAtMs = Math.floor(now);
 }
 
 /** How long ago the echoed segment left, in milliseconds; -1 when the echo says nothing. */

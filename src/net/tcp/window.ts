@@ -33,7 +33,7 @@ export function tuneWindow(tcb: Tcb, octets: number, now: number): void {
     rcv.tuned = Math.min(2 * rcv.tuned, MAX_RECEIVE_WINDOW);
   }
   rcv.roundOctets = 0;
-  rcv.roundAtMs = now;
+  rcv.roundAtMs = Math.floor(now);
 }
 
 /** Right edge of what is accepted: announced, or not yet announced but allowed. */
