@@ -1,3 +1,5 @@
+import type { Lease } from "../base/mod.ts";
+
 /**
  * What a transport's frames travel on: a TLS connection, or memory in tests.
  * Reliable and in order until it ends.
@@ -19,8 +21,8 @@ export interface Carrier {
 }
 
 export interface CarrierHandler {
-  /** The octets belong to the link from here on. */
-  data(bytes: Uint8Array): void;
+  /** The link keeps octets beyond the call only while it retains `lease`. */
+  data(bytes: Uint8Array, lease: Lease): void;
   writable(): void;
   /** The carrier ended, by whichever side. Called once; nothing follows. */
   closed(error?: Error): void;

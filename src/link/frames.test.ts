@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { isMalformed, type Malformed } from "../base/mod.ts";
+import { isMalformed, type Malformed, UNPOOLED } from "../base/mod.ts";
 import { decodeFrame, encodeFrame, type Frame, TYPE, writeDataHeader } from "./frames.ts";
 import { HEADER_LEN, MAX_PAYLOAD, MAX_TEXT } from "./limits.ts";
 import { FrameReader } from "./reader.ts";
@@ -31,7 +31,7 @@ function read(bytes: Uint8Array, cuts: number[] = []): Array<Frame | undefined> 
   });
   let at = 0;
   for (const cut of [...cuts, bytes.length]) {
-    const bad = reader.push(bytes.subarray(at, cut));
+    const bad = reader.push(bytes.subarray(at, cut), UNPOOLED);
     if (bad) return bad;
     at = cut;
   }
@@ -107,7 +107,7 @@ test("random octets never throw and never make the reader hold more than a frame
         const frame = decodeFrame(type, id, payload);
         return frame && isMalformed(frame) ? frame : undefined;
       });
-      for (const piece of pieces) if (reader.push(piece)) break;
+      for (const piece of pieces) if (reader.push(piece, UNPOOLED)) break;
     }),
   );
 });

@@ -1,4 +1,12 @@
-import { assert, type ByteStream, isMalformed, type Malformed, malformed, type Timer } from "../base/mod.ts";
+import {
+  assert,
+  type ByteStream,
+  isMalformed,
+  type Lease,
+  type Malformed,
+  malformed,
+  type Timer,
+} from "../base/mod.ts";
 import type { Carrier } from "./carrier.ts";
 import { type CloseCode, resetReasonOf } from "./codes.ts";
 import { CreditPool } from "./credit.ts";
@@ -70,7 +78,7 @@ export class Link implements AsyncDisposable {
     this.ready = this.#ready.promise;
     this.closed = this.#closed.promise;
     this.ready.catch(() => {}); // Who does not wait for it learns of the end by `closed`.
-    this.#reader = new FrameReader((type, stream, payload) => this.#onFrame(type, stream, payload));
+    this.#reader = new FrameReader((type, stream, payload, lease) => this.#onFrame(type, stream, payload, lease));
     this.#receipts = new Receipts(clock, () => this.#sender.wake());
     this.#sender = new Sender({
       carrier,
@@ -156,7 +164,7 @@ export class Link implements AsyncDisposable {
 
   #start(): void {
     this.#carrier.start({
-      data: (bytes) => this.#onBytes(bytes),
+      data: (bytes, lease) => this.#onBytes(bytes, lease),
       writable: () => {
         this.#sender.pump();
         this.#sender.wake();
@@ -188,17 +196,17 @@ export class Link implements AsyncDisposable {
 
   // ---- receiving
 
-  #onBytes(bytes: Uint8Array): void {
+  #onBytes(bytes: Uint8Array, lease: Lease): void {
     if (this.#end) return;
     this.#keepAlive.heard();
-    const bad = this.#reader.push(bytes);
+    const bad = this.#reader.push(bytes, lease);
     if (bad === undefined || this.#end) return;
     this.#options.counters.count(bad.malformed);
     this.#options.log.warn({ reason: bad.malformed }, "the other end of a link broke the protocol");
     this.#finish("protocol", `protocol violation: ${bad.malformed}`, "protocol");
   }
 
-  #onFrame(type: number, id: number, payload: Uint8Array): Malformed | undefined {
+  #onFrame(type: number, id: number, payload: Uint8Array, lease: Lease): Malformed | undefined {
     if (this.#end) return undefined;
     if (isNumbered(type)) {
       if (this.#peer === undefined) return malformed("link.no-hello");
@@ -206,7 +214,7 @@ export class Link implements AsyncDisposable {
     }
     if (type === TYPE.DATA) {
       const stream = this.#answeredStream(id);
-      return stream instanceof LinkStream ? stream.onData(payload) : stream;
+      return stream instanceof LinkStream ? stream.onData(payload, lease) : stream;
     }
     const frame = decodeFrame(type, id, payload);
     if (frame === undefined || isMalformed(frame)) return frame;

@@ -1,4 +1,4 @@
-import { assert } from "../base/mod.ts";
+import { assert, type Lease } from "../base/mod.ts";
 import type { Carrier, CarrierHandler } from "./carrier.ts";
 
 export interface MemoryCarrierOptions {
@@ -97,7 +97,12 @@ export class MemoryCarrier implements Carrier {
     if (!other.#handler) return;
     for (const bytes of this.#queue.splice(0)) {
       this.#queued -= bytes.length;
-      for (const piece of this.#cut(bytes)) if (!other.#closed) other.#handler.data(piece);
+      for (const piece of this.#cut(bytes)) {
+        if (other.#closed) break;
+        const lease = new SpoilingLease(piece);
+        other.#handler.data(piece, lease);
+        lease.release();
+      }
     }
     if (this.#full) {
       this.#full = false;
@@ -115,5 +120,25 @@ export class MemoryCarrier implements Carrier {
       yield bytes.slice(at, at + length);
       at += length;
     }
+  }
+}
+
+/** Octets that nobody holds any more are overwritten, as a pool's next read would. */
+class SpoilingLease implements Lease {
+  readonly #bytes: Uint8Array;
+  #holders = 1;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  retain(): void {
+    assert(this.#holders > 0, "memory that was given back is gone");
+    this.#holders++;
+  }
+
+  release(): void {
+    assert(this.#holders > 0, "memory is given back once by each holder");
+    if (--this.#holders === 0) this.#bytes.fill(0xdd);
   }
 }

@@ -19,4 +19,5 @@ export { KeepAlive } from "./keep-alive.ts";
 export * as linkLimits from "./limits.ts";
 export { Link } from "./link.ts";
 export type { LinkOptions, LinkPeer, OpenRequest, ServerLinkOptions } from "./options.ts";
+export { PieceQueue } from "./pieces.ts";
 export { refuseLink } from "./refuse.ts";

@@ -1,6 +1,14 @@
+import { type Chunk, type Lease, leasedChunk, UNPOOLED } from "../base/mod.ts";
+
 /** Octets of the largest block that small pieces are gathered in. */
 const MAX_BLOCK = 16 * 1024;
 const MIN_BLOCK = 128;
+
+/** Octets that hold their lease. */
+interface Piece {
+  readonly bytes: Uint8Array;
+  readonly lease: Lease;
+}
 
 /**
  * Octets that wait for a reader. Pieces that are small, or a small part of the
@@ -8,7 +16,7 @@ const MIN_BLOCK = 128;
  * alive, and a window full of single octets a million objects.
  */
 export class PieceQueue {
-  #pieces: Uint8Array[] = [];
+  #pieces: Piece[] = [];
   #head = 0;
   /** The last piece's block while it has room: the piece is its beginning. */
   #block: Uint8Array | undefined;
@@ -18,30 +26,36 @@ export class PieceQueue {
     return this.#length;
   }
 
-  push(bytes: Uint8Array): void {
+  push(bytes: Uint8Array, lease: Lease): void {
     this.#length += bytes.length;
     const large = bytes.length >= MAX_BLOCK / 4 && bytes.length * 2 >= bytes.buffer.byteLength;
     if (large) {
       this.#block = undefined;
-      this.#pieces.push(bytes);
+      lease.retain();
+      this.#pieces.push({ bytes, lease });
     } else {
       this.#gather(bytes);
     }
   }
 
   /** Up to `max` octets from the front; only while `length` is not 0. */
-  take(max: number): Uint8Array {
-    const first = this.#pieces[this.#head]!;
-    const bytes = first.length <= max ? first : first.subarray(0, max);
-    this.#length -= bytes.length;
+  take(max: number): Chunk {
+    const { bytes, lease } = this.#pieces[this.#head]!;
+    const chunk = leasedChunk(bytes.length <= max ? bytes : bytes.subarray(0, max), lease);
+    this.#length -= chunk.bytes.length;
     // What was handed out must not grow, even where only a part went.
     if (this.#head === this.#pieces.length - 1) this.#block = undefined;
-    if (bytes.length < first.length) this.#pieces[this.#head] = first.subarray(max);
-    else this.#drop();
-    return bytes;
+    if (bytes.length > max) {
+      this.#pieces[this.#head] = { bytes: bytes.subarray(max), lease };
+    } else {
+      lease.release();
+      this.#drop();
+    }
+    return chunk;
   }
 
   clear(): void {
+    for (const { lease } of this.#pieces.slice(this.#head)) lease.release();
     this.#pieces = [];
     this.#head = 0;
     this.#block = undefined;
@@ -50,9 +64,10 @@ export class PieceQueue {
 
   #gather(bytes: Uint8Array): void {
     const last = this.#block && this.#pieces.at(-1);
-    if (this.#block && last && last.length + bytes.length <= this.#block.length) {
-      this.#block.set(bytes, last.length);
-      this.#pieces[this.#pieces.length - 1] = this.#block.subarray(0, last.length + bytes.length);
+    if (this.#block && last && last.bytes.length + bytes.length <= this.#block.length) {
+      this.#block.set(bytes, last.bytes.length);
+      const grown = this.#block.subarray(0, last.bytes.length + bytes.length);
+      this.#pieces[this.#pieces.length - 1] = { bytes: grown, lease: UNPOOLED };
       return;
     }
     // Blocks double, so a stream with little waiting holds little.
@@ -60,7 +75,7 @@ export class PieceQueue {
     const block = new Uint8Array(Math.max(size, bytes.length));
     block.set(bytes);
     this.#block = block;
-    this.#pieces.push(block.subarray(0, bytes.length));
+    this.#pieces.push({ bytes: block.subarray(0, bytes.length), lease: UNPOOLED });
   }
 
   #drop(): void {

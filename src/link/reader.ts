@@ -1,8 +1,8 @@
-import { type Malformed, malformed } from "../base/mod.ts";
+import { type Lease, type Malformed, malformed, UNPOOLED } from "../base/mod.ts";
 import { HEADER_LEN, MAX_PAYLOAD } from "./limits.ts";
 
-/** Handles one frame; `payload` may alias what was pushed. A Malformed ends the link. */
-export type FrameSink = (type: number, stream: number, payload: Uint8Array) => Malformed | undefined;
+/** Handles one frame; `payload` is kept by retaining `lease`. A Malformed ends the link. */
+export type FrameSink = (type: number, stream: number, payload: Uint8Array, lease: Lease) => Malformed | undefined;
 
 /**
  * Cuts a carrier's octets into frames. A frame within one piece is passed on in
@@ -18,10 +18,10 @@ export class FrameReader {
     this.#sink = sink;
   }
 
-  push(bytes: Uint8Array): Malformed | undefined {
+  push(bytes: Uint8Array, lease: Lease): Malformed | undefined {
     let at = 0;
     while (at < bytes.length) {
-      const step = this.#partial ? this.#continue(bytes, at) : this.#whole(bytes, at);
+      const step = this.#partial ? this.#continue(bytes, at) : this.#whole(bytes, at, lease);
       if (typeof step !== "number") return step;
       at = step;
     }
@@ -29,14 +29,14 @@ export class FrameReader {
   }
 
   /** A frame that begins at `at`; returns where the next begins. */
-  #whole(bytes: Uint8Array, at: number): number | Malformed {
+  #whole(bytes: Uint8Array, at: number, lease: Lease): number | Malformed {
     const rest = bytes.length - at;
     if (rest < HEADER_LEN) return this.#keep(bytes, at, HEADER_LEN);
     const length = payloadLen(bytes, at);
     if (typeof length !== "number") return length;
     if (rest < HEADER_LEN + length) return this.#keep(bytes, at, HEADER_LEN + length);
     const end = at + HEADER_LEN + length;
-    return this.#emit(bytes, at, bytes.subarray(at + HEADER_LEN, end)) ?? end;
+    return this.#emit(bytes, at, bytes.subarray(at + HEADER_LEN, end), lease) ?? end;
   }
 
   #keep(bytes: Uint8Array, at: number, size: number): number {
@@ -63,13 +63,13 @@ export class FrameReader {
       return at + taken;
     }
     this.#partial = undefined;
-    return this.#emit(partial, 0, partial.subarray(HEADER_LEN)) ?? at + taken;
+    return this.#emit(partial, 0, partial.subarray(HEADER_LEN), UNPOOLED) ?? at + taken;
   }
 
-  #emit(frame: Uint8Array, at: number, payload: Uint8Array): Malformed | undefined {
+  #emit(frame: Uint8Array, at: number, payload: Uint8Array, lease: Lease): Malformed | undefined {
     if (frame[at + 3] !== 0) return malformed("link.header");
     const stream = ((frame[at + 4]! << 24) | (frame[at + 5]! << 16) | (frame[at + 6]! << 8) | frame[at + 7]!) >>> 0;
-    return this.#sink(frame[at + 2]!, stream, payload);
+    return this.#sink(frame[at + 2]!, stream, payload, lease);
   }
 }
 

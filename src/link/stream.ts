@@ -2,9 +2,10 @@ import {
   assert,
   type ByteStream,
   type Chunk,
+  type Lease,
+  leasedChunk,
   type Malformed,
   malformed,
-  plainChunk,
   type ResetReason,
   type StreamHandler,
 } from "../base/mod.ts";
@@ -228,15 +229,15 @@ export class LinkStream implements ByteStream {
     return undefined;
   }
 
-  onData(payload: Uint8Array): Malformed | undefined {
+  onData(payload: Uint8Array, lease: Lease): Malformed | undefined {
     if (this.#dead) return undefined;
     if (payload.length === 0) return malformed("link.empty-data");
     if (this.#finAt !== undefined) return malformed("link.data-after-fin");
     this.#received += payload.length;
     if (this.#received > this.#granted) return malformed("link.credit");
     const direct = this.#handler && !this.#delivering && this.#waiting.length === 0 && payload.length <= this.#credit;
-    if (direct) this.#handOver(payload);
-    else this.#waiting.push(payload);
+    if (direct) this.#handOver(leasedChunk(payload, lease));
+    else this.#waiting.push(payload, lease);
     this.#deliver();
     return undefined;
   }
@@ -283,10 +284,10 @@ export class LinkStream implements ByteStream {
     else this.#renewWindow();
   }
 
-  #handOver(bytes: Uint8Array): void {
-    this.#credit -= bytes.length;
-    this.#delivered += bytes.length;
-    this.#handler!.data(plainChunk(bytes));
+  #handOver(chunk: Chunk): void {
+    this.#credit -= chunk.bytes.length;
+    this.#delivered += chunk.bytes.length;
+    this.#handler!.data(chunk);
   }
 
   #tellEnd(): void {

@@ -55,6 +55,8 @@ export const MAX_ROUTE_WAITERS = 256;
 export const MAX_ROUTE = 2 * 1024;
 /** From ROUTE to ACCEPT, or for an idle connection: then the next one or the next agent. */
 export const ACCEPT_TIMEOUT_MS = 1_000;
+/** An agent that did not take a client comes after all others for so long. */
+export const SKIP_AGENT_MS = 10_000;
 /** Data connections tried for one client. */
 export const MAX_ROUTE_ATTEMPTS = 4;
 
@@ -78,5 +80,17 @@ export const SOCKET_READ_AHEAD = 16 * 1024;
 export const HALF_CLOSED_PROBE_MS = 1_000;
 /** Octets from which a piece is held until the turn's end, to go with the next ones in one system call. */
 export const CORK_FROM = 4 * 1024;
+/** Octets read from a socket at once: what libuv asks for by default. */
+export const RAW_READ_LEN = 64 * 1024;
+/** Octets of a TLS record's text (RFC 8446 §5.1): a TLS socket delivers record by record. */
+export const TLS_READ_LEN = 16 * 1024;
+/** Read buffers of each length kept for reuse: 2 MiB and 512 KiB. */
+export const MAX_SPARE_READ_BUFFERS = 32;
+/** Sockets that have a read buffer of their own; more read by copy. */
+export const MAX_BULK_READERS = 256;
+/** Octets of a read from which it counts as bulk; a smaller one is copied, so that a keystroke holds no whole buffer. */
+export const BULK_READ_FROM = 4 * 1024;
+/** Small reads in a row after which a socket gives its buffer back. */
+export const QUIET_READS = 4;
 /** Octets waiting in a TLS socket above which its link pauses; not under Node's own mark, whose `drain` would be lost. */
 export const CARRIER_HIGH_WATER = 256 * 1024;

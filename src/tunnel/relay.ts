@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { readPooled } from "./pooled-reads.ts";
 import { EndingSocket, resetSocket } from "./socket-end.ts";
 
 export interface RelayTotals {
@@ -41,8 +42,9 @@ function oneWay(from: Socket, to: Socket, closed: () => void): void {
   };
   from.setNoDelay(true);
   from.on("error", () => {}); // `close` follows.
-  from.on("data", (bytes: Buffer) => {
-    if (!out.write(bytes)) from.pause();
+  readPooled(from, "raw", (bytes, lease) => {
+    lease.retain();
+    if (!out.write(bytes, () => lease.release())) from.pause();
   });
   to.on("drain", () => from.resume());
   from.on("end", () => out.end());

@@ -1,6 +1,16 @@
 import type { Socket } from "node:net";
-import { assert, type ByteStream, type Chunk, plainChunk, type ResetReason, type StreamHandler } from "../base/mod.ts";
+import {
+  assert,
+  type ByteStream,
+  type Chunk,
+  type Lease,
+  leasedChunk,
+  type ResetReason,
+  type StreamHandler,
+} from "../base/mod.ts";
+import { PieceQueue } from "../link/mod.ts";
 import { CORK_FROM, HALF_CLOSED_PROBE_MS, SOCKET_READ_AHEAD, SOCKET_WRITE_WINDOW } from "./limits.ts";
+import { readPooled } from "./pooled-reads.ts";
 import { EndingSocket, resetSocket } from "./socket-end.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -16,8 +26,7 @@ class SocketStream implements ByteStream {
   #handler: StreamHandler | undefined;
   #credit = 0;
   /** Read beyond the credit: up to SOCKET_READ_AHEAD and the piece that passes it. */
-  #held: Uint8Array[] = [];
-  #heldLen = 0;
+  readonly #held = new PieceQueue();
   #delivering = false;
   #sawEnd = false;
   #endTold = false;
@@ -49,8 +58,8 @@ class SocketStream implements ByteStream {
         this.#onClose();
         return;
       }
-      socket.on("data", (bytes: Buffer) => this.#onData(bytes));
       socket.on("end", () => this.#onEnd());
+      readPooled(socket, "raw", (bytes, lease) => this.#onData(bytes, lease));
       if (!this.#ended) handler.writable(SOCKET_WRITE_WINDOW);
       this.#flow();
     });
@@ -99,40 +108,34 @@ class SocketStream implements ByteStream {
     });
   }
 
-  #onData(bytes: Uint8Array): void {
+  #onData(bytes: Uint8Array, lease: Lease): void {
     if (this.#dead) return;
-    if (this.#heldLen === 0 && !this.#delivering && bytes.length <= this.#credit) {
-      this.#deliver(bytes);
+    if (this.#held.length === 0 && !this.#delivering && bytes.length <= this.#credit) {
+      this.#deliver(leasedChunk(bytes, lease));
     } else {
-      this.#held.push(bytes);
-      this.#heldLen += bytes.length;
+      this.#held.push(bytes, lease);
       this.#deliverHeld();
     }
-    if (this.#heldLen > SOCKET_READ_AHEAD) this.#socket.pause();
+    if (this.#held.length > SOCKET_READ_AHEAD) this.#socket.pause();
   }
 
-  #deliver(bytes: Uint8Array): void {
-    this.#credit -= bytes.length;
-    this.#handler!.data(plainChunk(bytes));
+  #deliver(chunk: Chunk): void {
+    this.#credit -= chunk.bytes.length;
+    this.#handler!.data(chunk);
   }
 
   #deliverHeld(): void {
     if (this.#handler === undefined || this.#delivering) return;
     this.#delivering = true;
-    while (!this.#dead && this.#heldLen > 0 && this.#credit > 0) {
-      const first = this.#held[0]!;
-      const bytes = first.subarray(0, this.#credit);
-      if (bytes.length < first.length) this.#held[0] = first.subarray(bytes.length);
-      else this.#held.shift();
-      this.#heldLen -= bytes.length;
-      this.#deliver(bytes);
+    while (!this.#dead && this.#held.length > 0 && this.#credit > 0) {
+      this.#deliver(this.#held.take(this.#credit));
     }
     this.#delivering = false;
     if (this.#sawEnd) this.#tellEnd();
   }
 
   #flow(): void {
-    if (this.#handler === undefined || this.#dead || this.#heldLen > SOCKET_READ_AHEAD) return;
+    if (this.#handler === undefined || this.#dead || this.#held.length > SOCKET_READ_AHEAD) return;
     if (this.#socket.isPaused()) this.#socket.resume();
   }
 
@@ -152,7 +155,7 @@ class SocketStream implements ByteStream {
   }
 
   #tellEnd(): void {
-    if (this.#dead || this.#endTold || this.#heldLen > 0) return;
+    if (this.#dead || this.#endTold || this.#held.length > 0) return;
     this.#endTold = true;
     this.#handler!.end();
     this.#dieIfFinished();
@@ -173,8 +176,7 @@ class SocketStream implements ByteStream {
   #die(): void {
     this.#dead = true;
     clearInterval(this.#probe);
-    this.#held = [];
-    this.#heldLen = 0;
+    this.#held.clear();
   }
 }
 

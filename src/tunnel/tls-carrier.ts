@@ -1,6 +1,7 @@
 import type { TLSSocket } from "node:tls";
 import type { Carrier, CarrierHandler } from "../link/mod.ts";
 import { CARRIER_HIGH_WATER } from "./limits.ts";
+import { readPooled } from "./pooled-reads.ts";
 
 /** A TLS connection after its handshake as the carrier of a link. */
 export function tlsCarrier(socket: TLSSocket): Carrier {
@@ -35,12 +36,13 @@ class TlsCarrier implements Carrier {
         this.#ended();
         return;
       }
-      this.#socket.on("data", (bytes: Buffer) => handler.data(bytes));
       // Links have no half-open carriers.
       this.#socket.on("end", () => {
         this.#socket.end();
         this.#ended();
       });
+      readPooled(this.#socket, "tls", (bytes, lease) => handler.data(bytes, lease));
+      this.#socket.resume();
     });
   }
 
