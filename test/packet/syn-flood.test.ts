@@ -77,7 +77,12 @@ test(`${ACCEPTED} accepted connections whose clients never answer: the oldest ma
   assert.equal(app.text, "still here");
   // An honest client among them is served.
   rig.port = 60_000;
-  await rig.establish().ready();
+  rig.send({ flags: "S", seq: 5000 });
+  rig.attempts.pop()!.accept().open(silent);
+  rig.expect({ flags: "RA" }); // the oldest
+  rig.expect({ flags: "SA", ack: 5001 });
+  rig.send({ flags: "A", seq: 5001, ack: 1 });
+  assert.equal(rig.stack.connections, limits.HALF_OPEN + 1);
 });
 
 test("the one that makes room is told, on the wire and to its consumer; an established one never is", async () => {
