@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
@@ -173,6 +173,24 @@ test("a login that expires meanwhile is noticed, and told", async (t) => {
   assert.deepEqual([directory.clusters()[0]!.loginExpired, lines], [undefined, []]);
   await soon("the expiry", () => directory.clusters()[0]!.loginExpired === true);
   assert.equal(lines.length, 1);
+});
+
+test("a damaged login is told, and hides no other", async (t) => {
+  const store = await newStore(t);
+  await store.save(await fakeProfile(Date.now() - 1_000, { name: "a.test", cluster: "a" }));
+  await store.save(await fakeProfile(Date.now() - 1_000, { name: "b.test", cluster: "b" }));
+  await writeFile(path.join(store.home, "a.test.yaml"), "web_proxy_addr: [");
+  const { directory, lines } = await open(t, store);
+  const names = () => directory.clusters().map(({ profile }) => profile);
+  assert.deepEqual(names(), ["b.test"]);
+  assert.ok(
+    lines.some((line) => /a\.test\.yaml cannot be read/.test(line)),
+    `${lines}`,
+  );
+  await writeFile(path.join(store.home, "b.test.yaml"), "half");
+  await store.save(await fakeProfile(Date.now() - 1_000, { name: "c.test", cluster: "c" }));
+  await soon("the third login", () => names().includes("c.test"));
+  assert.deepEqual(names(), ["c.test", "b.test"], "what was known stays until it can be read again");
 });
 
 test("what was last seen belongs to one user of one cluster; a damaged file is as none", async (t) => {

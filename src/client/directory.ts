@@ -52,7 +52,7 @@ export class ClusterDirectory implements AsyncDisposable {
   /** With the logins that are saved now; says which of them have expired. */
   static async open(options: ClusterDirectoryOptions): Promise<ClusterDirectory> {
     const directory = new ClusterDirectory(options);
-    const first = options.store.all().then((profiles) => directory.#replace(profiles));
+    const first = directory.#reload();
     directory.#work = first.catch(() => {}); // What is changed meanwhile comes after.
     try {
       await first;
@@ -157,21 +157,11 @@ export class ClusterDirectory implements AsyncDisposable {
       .catch((error: unknown) => this.#options.log.error({ error: messageOf(error) }, "following the logins failed"));
   }
 
+  /** Takes over the logins that are saved now; those that are the same stay untouched. */
   async #reload(): Promise<void> {
-    try {
-      await this.#replace(await this.#options.store.all());
-    } catch (error) {
-      // Perhaps only half written yet: what was known stays.
-      this.#options.log.warn({}, `the saved logins cannot be read: ${messageOf(error)}`);
-    }
-  }
-
-  /** Takes over the logins that are `profiles` now; those that are the same stay untouched. */
-  async #replace(profiles: readonly Profile[]): Promise<void> {
     const before = this.#logins;
-    const next = await Promise.all(
-      profiles.map(async (profile) => before.find((login) => isSame(login.profile, profile)) ?? this.#login(profile)),
-    );
+    const names = await this.#options.store.names();
+    const next = (await Promise.all(names.map((name) => this.#saved(name)))).filter((login) => login !== undefined);
     this.#logins = next;
     for (const login of before.filter((each) => !next.includes(each))) {
       const loggedInAgain = next.some(({ profile }) => profile.name === login.profile.name);
@@ -179,6 +169,19 @@ export class ClusterDirectory implements AsyncDisposable {
       else this.#drop(login); // A logout ends everything.
     }
     if (next.length !== before.length || next.some((login, i) => login !== before[i])) this.#changed();
+  }
+
+  /** One that cannot be read, perhaps only half written yet, stays as it was and does not hide the others. */
+  async #saved(name: string): Promise<Login | undefined> {
+    const known = this.#logins.find(({ profile }) => profile.name === name);
+    try {
+      const profile = await this.#options.store.load(name);
+      if (!profile) return undefined; // Logged out this moment.
+      return known && isSame(known.profile, profile) ? known : await this.#login(profile);
+    } catch (error) {
+      if (this.#reminders.due(`damaged ${name}`)) this.#options.tell(messageOf(error));
+      return known;
+    }
   }
 
   async #login(profile: Profile): Promise<Login> {

@@ -42,12 +42,16 @@ export class ProfileStore {
 
   /** The current profile first, then the others by name. */
   async all(): Promise<Profile[]> {
+    const profiles = await Promise.all((await this.names()).map((name) => this.load(name)));
+    return profiles.filter((profile) => profile !== undefined);
+  }
+
+  /** Of what is saved, damaged or not: the current one first. */
+  async names(): Promise<string[]> {
     const entries = await readdir(this.home).catch(() => [] as string[]);
     const current = (await readOptional(path.join(this.home, "current-profile")))?.trim();
     const names = entries.filter((entry) => entry.endsWith(".yaml")).map((entry) => entry.slice(0, -".yaml".length));
-    names.sort((a, b) => Number(b === current) - Number(a === current) || a.localeCompare(b));
-    const profiles = await Promise.all(names.map((name) => this.load(name)));
-    return profiles.filter((profile) => profile !== undefined);
+    return names.sort((a, b) => Number(b === current) - Number(a === current) || a.localeCompare(b));
   }
 
   async load(name: string): Promise<Profile | undefined> {

@@ -12,10 +12,14 @@ import { offerStatus } from "./vnet-status.ts";
 
 /** The clusters of all saved logins; says which of these have expired. */
 async function openDirectory(tsh: Tsh, stop?: AbortSignal): Promise<ClusterDirectory> {
-  const profiles = await tsh.store.all();
-  if (profiles.length === 0) {
+  const names = await tsh.store.names();
+  if (names.length === 0) {
     throw new NotLoggedInError('not logged in; log in with "tsh login --proxy=PROXY_HOST --user=NAME" first');
   }
+  const logins = await Promise.allSettled(names.map((name) => tsh.store.load(name)));
+  // One that is damaged is told and passed over; with no other there is nothing to serve.
+  const [first] = logins;
+  if (first?.status === "rejected" && logins.every(({ status }) => status === "rejected")) throw first.reason;
   const directory = await ClusterDirectory.open({ store: tsh.store, log: tsh.log, tell: (line) => say(`${line}\n`) });
   await Promise.race([directory.ready(), ...(stop ? [aborted(stop)] : [])]);
   if (stop?.aborted) return directory;
@@ -62,7 +66,7 @@ function newVnet(
 }
 
 export async function runCommand(tsh: Tsh, command: readonly string[]): Promise<void> {
-  const profiles = await tsh.store.all();
+  const profiles = await tsh.store.all().catch(() => []);
   // The command would meet refusals only; a VNet of the host may wait for the next login.
   if (profiles.length > 0 && profiles.every((profile) => isExpired(profile))) throw expired(profiles[0]!);
   await using directory = await openDirectory(tsh);
