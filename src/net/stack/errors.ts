@@ -28,6 +28,15 @@ export class AddressInUseError extends OperationError {
   }
 }
 
+/** A connection has two ends, and each is one host (RFC 9293 §3.9.1.1). */
+export class NotUnicastError extends OperationError {
+  readonly code = "net.not-unicast";
+
+  constructor(remote: string) {
+    super(`${remote} is not the address of one host`);
+  }
+}
+
 /** The stack was closed. */
 export class StackClosedError extends OperationError {
   readonly code = "net.stack-closed";

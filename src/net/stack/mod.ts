@@ -8,7 +8,13 @@
  * given).
  */
 
-export { AddressInUseError, ConnectionRefusedError, ConnectTimeoutError, StackClosedError } from "./errors.ts";
+export {
+  AddressInUseError,
+  ConnectionRefusedError,
+  ConnectTimeoutError,
+  NotUnicastError,
+  StackClosedError,
+} from "./errors.ts";
 export * as limits from "./limits.ts";
 export { Stack } from "./stack.ts";
 export type { Endpoint, StackHandlers, StackOptions, TcpAttempt, UdpDatagram } from "./types.ts";

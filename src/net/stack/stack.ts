@@ -10,6 +10,7 @@ import {
   IP6_HEADER_LEN,
   type IpPacket,
   isIntact,
+  isUnicast,
   NO_OPTIONS,
   protocol,
   RST,
@@ -23,7 +24,13 @@ import { Attempt } from "./attempt.ts";
 import { Connection } from "./connection.ts";
 import { Datagrams, sumWithPseudoHeader } from "./datagrams.ts";
 import { Deadlines } from "./deadlines.ts";
-import { AddressInUseError, ConnectionRefusedError, ConnectTimeoutError, StackClosedError } from "./errors.ts";
+import {
+  AddressInUseError,
+  ConnectionRefusedError,
+  ConnectTimeoutError,
+  NotUnicastError,
+  StackClosedError,
+} from "./errors.ts";
 import { type Flow, FlowTable, makeTuple, type Tuple, tupleOf, versionOf } from "./flow-table.ts";
 import { Fragments } from "./fragments.ts";
 import { FrameWriter } from "./frame-writer.ts";
@@ -121,6 +128,7 @@ export class Stack {
     const tuple = makeTuple(remote, local);
     const remoteText = `${formatIp(remote.address)} port ${remote.port}`;
     if (this.#closed) return Promise.reject(new StackClosedError());
+    if (!isUnicast(remote.address, 0, remote.address.length)) return Promise.reject(new NotUnicastError(remoteText));
     if (this.#flows.get(tuple) !== undefined || this.#connections >= this.#maxConnections) {
       return Promise.reject(new AddressInUseError(`${formatIp(local.address)} port ${local.port}`, remoteText));
     }
@@ -202,6 +210,10 @@ export class Stack {
 
   #isForUs(buf: Uint8Array, ip: IpPacket): boolean {
     const { addressesAt: at, addressLen: len } = ip;
+    if (!isUnicast(buf, at, len) || !isUnicast(buf, at + len, len)) {
+      this.#o.counters.count("ip.not-unicast");
+      return false;
+    }
     if (!this.#o.mayTalk(buf.subarray(at, at + len))) {
       this.#o.counters.count("ip.source-refused");
       return false;

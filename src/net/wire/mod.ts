@@ -46,4 +46,5 @@ export {
   WINDOW_SCALE_MAX,
 } from "./tcp-options.ts";
 export { decodeUdp, encodeUdp, UDP_CHECKSUM_OFFSET, UDP_HEADER_LEN, type UdpHeader } from "./udp.ts";
+export { isUnicast } from "./unicast.ts";
 export { decodeVirtio, encodeVirtio, gsoType, VIRTIO_HEADER_LEN, type VirtioHeader, virtioFlag } from "./virtio.ts";
