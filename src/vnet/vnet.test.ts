@@ -51,6 +51,35 @@ test("a name becomes an address of its cluster's range, in both families, and le
   assert.deepEqual(names, [{ host: "echo.company.test", v4: addresses[0], v6 }]);
 });
 
+test("root and leaf apps, three rounds at once: ten blocks of 2,000 octets each; a lookup alone dials nothing", async (t) => {
+  const { host, directory } = startVirtualVnet(t);
+  const apps = [
+    ["echo.company.test", 80, /^192\.168\.2\./],
+    ["deep.er.company.test", 80, /^192\.168\.2\./],
+    ["multi.company.test", 1337, /^192\.168\.2\./],
+    ["echo.leaf.example.org", 80, /^100\./],
+  ] as const;
+  for (const [name, , range] of apps) assert.match((await host.lookup(name)).addresses[0]!, range);
+  await assert.rejects(host.dial("not.an.app.example.com", 80), /has no address \(NXDOMAIN\)/);
+  assert.deepEqual(directory.dialled, []);
+  for (let round = 1; round <= 3; round++) {
+    await Promise.all(
+      apps.map(async ([name, port]) => {
+        const user = await host.dial(name, port);
+        const blocks = Array.from({ length: 10 }, () => randomBytes(2_000));
+        for (const [i, block] of blocks.entries()) {
+          user.send(block);
+          await user.until((i + 1) * block.length);
+        }
+        user.end();
+        assert.equal(await user.closed, "end");
+        assert.equal(sha256(user.received), sha256(Buffer.concat(blocks)));
+      }),
+    );
+    assert.equal(directory.dialled.length, round * apps.length);
+  }
+});
+
 test("each cluster's apps have addresses of its own range", async (t) => {
   const { host } = startVirtualVnet(t);
   assert.match((await host.lookup("echo.leaf.example.org")).addresses[0]!, /^100\./);
@@ -117,13 +146,19 @@ test("an address without a name, and a DNS address's other ports, are refused at
   assert.deepEqual(directory.dialled, []);
 });
 
-test("a full range is SERVFAIL with one line; names that have addresses are still answered", async (t) => {
+test("a full range, or one too small, is SERVFAIL with one line; names that have addresses are still answered", async (t) => {
   const { host, directory, lines } = startVirtualVnet(t);
   const apps = Array.from({ length: 30 }, (_, i) => appView(`app${i}.company.test`));
   directory.change([{ ...ROOT_VIEW, ipv4Cidr: "10.9.0.0/27", apps }]);
   const rcodes = await Promise.all(apps.map(async (app) => (await host.lookup(app.publicAddr)).rcode));
   assert.deepEqual(rcodes, [...Array(28).fill("NOERROR"), "SERVFAIL", "SERVFAIL"]);
   assert.equal((await host.lookup("app3.company.test")).rcode, "NOERROR");
+  directory.change([{ ...ROOT_VIEW, ipv4Cidr: "10.9.0.0/28" }]);
+  assert.equal((await host.lookup("echo.company.test")).rcode, "SERVFAIL");
+  assert.equal(
+    lines.pop(),
+    "the name echo.company.test cannot be resolved: 10.9.0.0/28 is not an IPv4 range that VNet can use",
+  );
   assert.deepEqual(lines, ["the name app28.company.test cannot be resolved: every address of 10.9.0.0/27 is taken"]);
 });
 

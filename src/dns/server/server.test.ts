@@ -129,6 +129,8 @@ test("everything else is forwarded byte for byte", async () => {
   const queries = [
     encodeQuery("www.example.com", "A", { edns: 0 }),
     encodeQuery("app.company.test", "TXT"),
+    encodeQuery("_db._tcp.app.company.test", "SRV"),
+    encodeQuery("app.company.test", "MX"),
     encodeQuery("app.company.test", "A", { qclass: "CH" }),
     encodeQuery("xn--nxasmq6b.test", "AAAA"),
     highOctet,
