@@ -31,7 +31,7 @@ export interface TunDevice {
 }
 
 export interface TunHandler {
-  /** The receiver owns the chunk. */
+  /** The receiver owns the chunk. Where `offload.tso` holds, UDP super-segments (`gso_type` UDP_L4) may be among them. */
   receive(frame: Chunk): void;
   /** The burst is over (at most `MAX_BURST` frames). */
   drained(): void;

@@ -12,6 +12,7 @@ import {
   READ_BUFFER_LEN,
   VNET_HEADER_LEN,
 } from "./limits.ts";
+import { negotiateOffload } from "./offload.ts";
 
 // The only file that may use `node:ffi` (ADR: experimental, and wrong use of it
 // is memory corruption). Numbers are those of Linux on x86-64 and arm64, which
@@ -27,9 +28,6 @@ const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
 const IFREQ_LEN = 40;
 const IFNAMSIZ = 16;
-const TUN_F_CSUM = 1n;
-const TUN_F_TSO4 = 2n;
-const TUN_F_TSO6 = 4n;
 
 const EINTR = 4;
 const EAGAIN = 11;
@@ -163,15 +161,8 @@ export function adoptTun(fd: number, options: TunOptions): TunDevice & { readonl
   if (native().ioctl(fd, TUNSETVNETHDRSZ, ffi.getRawPointer(headerLen)) < 0) {
     throw new TunUnavailableError(`the TUN does not take virtio-net headers (${errnoName()})`);
   }
-  return new LinuxTun(fd, nameIn(ifreq), options.mtu, negotiateOffload(fd, options.offload));
-}
-
-function negotiateOffload(fd: number, most: Offload = { checksum: true, tso: true }): Offload {
   const accepts = (features: bigint) => native().ioctl(fd, TUNSETOFFLOAD, features) === 0;
-  if (most.tso && accepts(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)) return { checksum: true, tso: true };
-  if (most.checksum && accepts(TUN_F_CSUM)) return { checksum: true, tso: false };
-  accepts(0n);
-  return { checksum: false, tso: false };
+  return new LinuxTun(fd, nameIn(ifreq), options.mtu, negotiateOffload(accepts, options.offload));
 }
 
 // --- Reading and writing -----------------------------------------------------

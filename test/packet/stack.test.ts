@@ -57,6 +57,27 @@ for (const v6 of [false, true]) {
     assert.ok(isIntact(addWords(pseudo, reply, bodyAt, reply.length)));
   });
 
+  test(`a UDP super-segment is its datagrams, the last one short (USO, ${family})`, () => {
+    const got: UdpDatagram[] = [];
+    const rig = new Rig({ v6, handlers: { udp: (datagram) => got.push(datagram) > 0 } });
+    const payload = Uint8Array.from({ length: 2500 }, (_, i) => i);
+    const frame = udp(v6, payload, false);
+    frame.set([1, 5, 0, 0, 1000 & 0xff, 1000 >> 8], 0); // NEEDS_CSUM, UDP_L4, gso_size
+    rig.input(frame.slice());
+    assert.deepEqual(
+      got.map((datagram) => datagram.payload),
+      [payload.slice(0, 1000), payload.slice(1000, 2000), payload.slice(2000)],
+    );
+    frame.set([1, 0], 4);
+    rig.input(frame.slice());
+    assert.equal(got.length, 3, "more pieces than any kernel makes");
+    assert.equal(rig.counters.get("udp.pieces"), 1);
+    const unwanted = new Rig({ v6 });
+    frame.set([1000 & 0xff, 1000 >> 8], 4);
+    unwanted.input(frame);
+    assert.equal(unwanted.frames.length, 1, "one answer for all of them");
+  });
+
   test(`UDP that nobody wants: port unreachable, at most 100 a second (${family})`, () => {
     const rig = new Rig({ v6 });
     for (let i = 0; i < 150; i++) rig.input(udp(v6, new Uint8Array(1400)));

@@ -18,6 +18,7 @@ import type { FirstFragment } from "./fragments.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import { addressesOf, IcmpErrors } from "./icmp-errors.ts";
 import { type PathProblem, pathProblem } from "./icmp-input.ts";
+import { UDP_PIECES } from "./limits.ts";
 import type { StackOptions, UdpDatagram } from "./types.ts";
 
 /** Everything but TCP: UDP to its handler, ping, and unreachable for the rest. */
@@ -35,9 +36,13 @@ export class Datagrams {
     this.#onProblem = onProblem;
   }
 
-  /** A packet from one that we talk to, for an address of ours. Borrows `buf`. */
-  input(buf: Uint8Array, ip: IpPacket, trusted: boolean): void {
-    if (ip.protocol === protocol.UDP) this.#inputUdp(buf, ip, trusted);
+  /**
+   * A packet from one that we talk to, for an address of ours. Borrows `buf`.
+   * `pieceLen`: it stands for several datagrams with so many octets each (UDP
+   * segmentation offload); 0 for one.
+   */
+  input(buf: Uint8Array, ip: IpPacket, trusted: boolean, pieceLen: number): void {
+    if (ip.protocol === protocol.UDP) this.#inputUdp(buf, ip, trusted, pieceLen);
     else if (ip.protocol === (ip.version === 4 ? protocol.ICMP : protocol.ICMPV6)) this.#inputIcmp(buf, ip, trusted);
     else this.#unreachable("protocol", buf, ip);
   }
@@ -47,7 +52,7 @@ export class Datagrams {
     if (!this.#writer.udp(tuple, payload)) this.#o.counters.count("udp.too-long");
   }
 
-  #inputUdp(buf: Uint8Array, ip: IpPacket, trusted: boolean): void {
+  #inputUdp(buf: Uint8Array, ip: IpPacket, trusted: boolean, pieceLen: number): void {
     const udp = decodeUdp(buf, ip.bodyAt, ip.end);
     if (isMalformed(udp)) {
       this.#o.counters.count(udp.malformed);
@@ -60,14 +65,24 @@ export class Datagrams {
       this.#o.counters.count("udp.checksum");
       return;
     }
+    if (pieceLen > 0 && udp.payloadLen > UDP_PIECES * pieceLen) {
+      this.#o.counters.count("udp.pieces");
+      return;
+    }
     const tuple = tupleOf(buf, ip.addressesAt, ip.addressLen, ip.bodyAt);
-    const datagram: UdpDatagram = {
-      local: localOf(tuple),
-      remote: remoteOf(tuple),
-      payload: buf.slice(udp.payloadAt, end),
-      reply: (payload) => this.send(tuple, payload),
-    };
-    if (!this.#o.handlers.udp(datagram)) this.#unreachable("port", buf, ip);
+    const local = localOf(tuple);
+    const remote = remoteOf(tuple);
+    const step = pieceLen > 0 ? pieceLen : Math.max(1, end - udp.payloadAt);
+    let at = udp.payloadAt;
+    do {
+      const payload = buf.slice(at, Math.min(end, at + step));
+      const datagram: UdpDatagram = { local, remote, payload, reply: (answer) => this.send(tuple, answer) };
+      if (!this.#o.handlers.udp(datagram)) {
+        this.#unreachable("port", buf, ip);
+        return; // nobody listens: one answer for all of them
+      }
+      at += step;
+    } while (at < end);
   }
 
   #inputIcmp(buf: Uint8Array, ip: IpPacket, trusted: boolean): void {

@@ -6,6 +6,7 @@ import {
   decodeTcp,
   decodeVirtio,
   FIN,
+  gsoType,
   IP4_HEADER_LEN,
   IP6_HEADER_LEN,
   type IpPacket,
@@ -105,7 +106,8 @@ export class Stack {
     const trusted = (virtio.flags & (virtioFlag.NEEDS_CSUM | virtioFlag.DATA_VALID)) !== 0;
     if (ip.protocol === protocol.TCP) this.#inputTcp(frame, ip, trusted);
     else {
-      if (this.#isForUs(buf, ip)) this.#datagrams.input(buf, ip, trusted);
+      const pieceLen = virtio.gsoType === gsoType.UDP_L4 ? virtio.gsoSize : 0;
+      if (this.#isForUs(buf, ip)) this.#datagrams.input(buf, ip, trusted, pieceLen);
       frame.release();
     }
   }

@@ -10,7 +10,9 @@ export const virtioFlag = {
   DATA_VALID: 2,
 } as const;
 
-export const gsoType = { NONE: 0, TCPV4: 1, TCPV6: 4, ECN: 0x80 } as const;
+export const gsoType = { NONE: 0, TCPV4: 1, TCPV6: 4, UDP_L4: 5, ECN: 0x80 } as const;
+
+const KNOWN_TYPES: ReadonlySet<number> = new Set([gsoType.NONE, gsoType.TCPV4, gsoType.TCPV6, gsoType.UDP_L4]);
 
 export interface VirtioHeader {
   readonly flags: number;
@@ -18,7 +20,7 @@ export interface VirtioHeader {
   readonly gsoType: number;
   /** Octets of headers before the text of a super-segment; a hint. */
   readonly hdrLen: number;
-  /** Text octets of each segment that a super-segment stands for. */
+  /** Text octets of each segment, or payload octets of each datagram, that a super-segment stands for. */
   readonly gsoSize: number;
   /** Where the checksummed part begins, from the IP header on. */
   readonly csumStart: number;
@@ -30,7 +32,7 @@ export interface VirtioHeader {
 export function decodeVirtio(frame: Uint8Array): VirtioHeader | Malformed {
   if (frame.length < VIRTIO_HEADER_LEN) return malformed("virtio.truncated");
   const type = frame[1]! & ~gsoType.ECN;
-  if (type !== gsoType.NONE && type !== gsoType.TCPV4 && type !== gsoType.TCPV6) return malformed("virtio.gso-type");
+  if (!KNOWN_TYPES.has(type)) return malformed("virtio.gso-type");
   return {
     flags: frame[0]!,
     gsoType: type,
