@@ -119,6 +119,19 @@ test("a SYN-ACK that was sent twice is measured by its echo, where Karn has no s
   }
 });
 
+test("the SYN-ACK echoes the last SYN, before the answer and after it: the client's measure has no gap", () => {
+  const rig = new Rig();
+  const syn = (tsVal: number) => rig.send({ flags: "S", seq: 5000, tsVal, tsEcr: 0 });
+  syn(1000);
+  rig.clock.advance(1_000);
+  syn(2000);
+  rig.attempts.shift()!.accept();
+  rig.expect({ flags: "SA", tsEcr: 2000 });
+  rig.clock.advance(500);
+  syn(2500);
+  rig.expect({ flags: "SA", tsEcr: 2500 });
+});
+
 test("TIME-WAIT gives way to a SYN with a later timestamp, whatever its number (RFC 6191 §2)", async () => {
   for (const [tsVal, seqno, makesWay] of [
     [2001, 10, true],

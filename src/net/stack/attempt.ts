@@ -12,7 +12,7 @@ import type { Endpoint, TcpAttempt } from "./types.ts";
 export class Attempt implements TcpAttempt, Flow, Due {
   readonly tuple: Tuple;
   readonly #host: Host;
-  readonly #offer: SynOffer;
+  #offer: SynOffer;
   readonly #tcbOptions: () => TcbOptions;
   #state: "held" | "answered" | "aborted" = "held";
   #abort: AbortController | undefined;
@@ -70,6 +70,8 @@ export class Attempt implements TcpAttempt, Flow, Due {
       this.#host.reject(this.tuple, seg, 0);
     } else if (seg.flags & SYN) {
       this.#host.count("tcp.syn-absorbed");
+      // What is echoed is the last one: else the client would measure from the first (RFC 7323 §4.3).
+      if (seg.tsVal >= 0 && this.#offer.tsVal >= 0) this.#offer = { ...this.#offer, tsVal: seg.tsVal };
     }
   }
 

@@ -174,6 +174,7 @@ function unacceptable(tcb: Tcb, seg: Segment, textLen: number, now: number): Arr
       tcb.rcv.ack = "now";
       return establish(tcb, seg, now);
     }
+    if (tcb.ts !== undefined) takeTimestamp(tcb.ts, seg.tsVal, seg.seq, tcb.rcv.lastAck, now);
     // The SYN again: our SYN-ACK was lost. A bare ACK would not help the peer, which is in SYN-SENT.
     tcb.snd.nxt = tcb.snd.iss;
     return 0;

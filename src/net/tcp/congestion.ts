@@ -1,3 +1,4 @@
+import { CONGESTION_WINDOW_MAX } from "./limits.ts";
 import * as seq from "./seq.ts";
 
 /** NewReno: RFC 5681 with the recovery of RFC 6582, or where the peer sends SACK that of `recovery.ts`. Windows in octets. */
@@ -54,6 +55,7 @@ export function grow(cc: Congestion, acked: number, ack: number, mss: number): v
   } else {
     cc.cwnd += Math.max(1, Math.floor((mss * Math.min(acked, cc.cwnd)) / cc.cwnd));
   }
+  cc.cwnd = Math.min(cc.cwnd, CONGESTION_WINDOW_MAX);
 }
 
 /** A loss was found by SACK: `sent` is SND.MAX, `flight` what is outstanding. */

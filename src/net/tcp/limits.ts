@@ -3,6 +3,9 @@
 /** Octets written but not yet acknowledged, per connection: the bandwidth-delay product of 8 Gbit/s × 1 ms. */
 export const SEND_BUFFER = 1024 * 1024;
 
+/** Congestion windows grow no further: a multiple of what the send buffer could ever fill. */
+export const CONGESTION_WINDOW_MAX = 4 * SEND_BUFFER;
+
 /** Announced on SYN and SYN-ACK before the consumer has granted credit: the most that an unscaled field can say. */
 export const INITIAL_RECEIVE_WINDOW = 65_535;
 
