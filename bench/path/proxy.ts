@@ -13,7 +13,7 @@ serve(async ({ credentials, session }: ProxyStart) => {
     ...tools,
     credentials: () => credentials,
     session: async () => ({ sessionId, cluster, routeKey, app: "bench", expires: Date.now() + 3_600_000 }),
-    agents: () => session.hostIds,
+    agents: () => session.hostIds.map((hostId) => ({ hostId, healthy: true })),
   });
   const dispatcher = new PortDispatcher({
     ...tools,

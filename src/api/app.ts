@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { parseAppUri } from "./app-uri.ts";
-import { literal, metadata, port, text, texts } from "./common.ts";
+import { literal, metadata, port, text, texts, timestamp } from "./common.ts";
 import { MAX_ENTRIES } from "./limits.ts";
 import { isDnsLabel1035, isDnsSubdomain1123, isIpText, parseHostPort } from "./names.ts";
 
@@ -121,6 +121,19 @@ export const appSchema = z.strictObject({
 export type App = z.infer<typeof appSchema>;
 export type AppSpec = z.infer<typeof appSpecSchema>;
 
+/** What the agent's own check of the app says. Field names are Teleport's. */
+const targetHealth = z.strictObject({
+  /** `host:port` that was dialled. */
+  address: text.optional(),
+  protocol: text.optional(),
+  status: z.enum(["healthy", "unhealthy", "unknown"]),
+  transition_timestamp: timestamp.optional(),
+  transition_reason: text.optional(),
+  transition_error: text.optional(),
+  message: text.optional(),
+});
+export type TargetHealth = z.infer<typeof targetHealth>;
+
 /** One agent serves one app; its name is `<host_id>.<app name>`, and it lapses with the agent's heartbeat. */
 export const appServerSchema = z
   .strictObject({
@@ -128,6 +141,7 @@ export const appServerSchema = z
     version: literal("version", "v3"),
     metadata: metadata(text.min(1)),
     spec: z.strictObject({ version: text, hostname: text, host_id: text.min(1), app: appSchema }),
+    status: z.strictObject({ target_health: targetHealth.optional() }).optional(),
   })
   .superRefine((server, context) => {
     const expected = appServerName(server.spec.host_id, server.spec.app.metadata.name);
@@ -139,6 +153,14 @@ export type AppServer = z.infer<typeof appServerSchema>;
 
 export function appServerName(hostId: string, app: string): string {
   return `${hostId}.${app}`;
+}
+
+/** An app's health over all agents that serve it: `healthy`, `unhealthy`, `unknown`, or how many are which. */
+export function healthOf(servers: readonly AppServer[]): string {
+  const all = servers.map((server) => server.status?.target_health?.status ?? "unknown");
+  const good = all.filter((status) => status !== "unhealthy").length;
+  if (good > 0 && good < all.length) return `${good} of ${all.length} healthy`;
+  return all.includes("healthy") ? "healthy" : (all[0] ?? "unknown");
 }
 
 /** Only `tcp://` makes a TCP app; a `uri` that no longer parses counts as HTTP, which VNet leaves alone. */

@@ -15,6 +15,8 @@ export {
   appServerName,
   appServerSchema,
   appSpecSchema,
+  healthOf,
+  type TargetHealth,
   tcpTarget,
 } from "./app.ts";
 export { type AppUri, parseAppUri } from "./app-uri.ts";

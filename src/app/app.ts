@@ -24,6 +24,8 @@ export interface AppServiceOptions {
   readonly hostname: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Between health checks of an app; 0: none. */
+  readonly healthIntervalMs?: number;
 }
 
 export interface AppService extends AsyncDisposable {
@@ -74,7 +76,10 @@ class Agent implements AppService {
       log,
     });
     this.#view = new CachedView(this.#client, AGENT_KINDS, { log });
-    this.#registrations = new Registrations({ client: this.#client, apps, clock, log }, this.#description());
+    this.#registrations = new Registrations(
+      { client: this.#client, apps, clock, log, healthIntervalMs: options.healthIntervalMs },
+      this.#description(),
+    );
     this.#connections = new Connections({
       hostId: identity.hostId,
       hostname,

@@ -26,3 +26,11 @@ export const STRICT_STALE_MS = 60_000;
 export const MAX_HOST_CHECK_LEN = 64 * 1024;
 /** After the answer to a request with a foreign Host, its client has so long to end. */
 export const REFUSED_REQUEST_MS = 5_000;
+/** Between two dials of an app that was healthy … */
+export const HEALTH_INTERVAL_MS = 30_000;
+/** … and of one that was not, so that its return is seen soon. */
+export const HEALTH_RETRY_MS = 5_000;
+/** An app that has not accepted within this is unhealthy. */
+export const HEALTH_TIMEOUT_MS = 5_000;
+/** Between the first checks of two apps, so that an agent with a thousand does not dial them at once. */
+export const HEALTH_SPREAD_MS = 20;

@@ -1,4 +1,11 @@
-import { type App, type AppServer, appServerName, type HostPort, parseHostPort } from "../api/mod.ts";
+import {
+  type App,
+  type AppServer,
+  appServerName,
+  type HostPort,
+  parseHostPort,
+  type TargetHealth,
+} from "../api/mod.ts";
 import { VERSION } from "../base/mod.ts";
 
 /** What the agent knows about itself when it announces apps. */
@@ -31,7 +38,12 @@ function isName(host: string): boolean {
 }
 
 /** The announcement of one app by this agent. `expires`: milliseconds since 1970. */
-export function appServerOf(app: App, agent: AgentDescription, expires: number): AppServer {
+export function appServerOf(
+  app: App,
+  agent: AgentDescription,
+  expires: number,
+  health: TargetHealth = { status: "unknown" },
+): AppServer {
   return {
     kind: "app_server",
     version: "v3",
@@ -41,6 +53,7 @@ export function appServerOf(app: App, agent: AgentDescription, expires: number):
       expires: new Date(expires).toISOString(),
     },
     spec: { version: VERSION, hostname: agent.hostname, host_id: agent.hostId, app },
+    status: { target_health: health },
   };
 }
 

@@ -1,6 +1,7 @@
 import type { App, AppServer } from "../api/mod.ts";
 import { type Clock, type Logger, messageOf } from "../base/mod.ts";
 import { Announcement, type RpcClient } from "../rpc/mod.ts";
+import { HealthChecks } from "./health.ts";
 import { APP_ANNOUNCE_TTL_MS, WITHDRAW_MS } from "./limits.ts";
 import { type AgentDescription, appServerOf, staleServers, withPublicAddr } from "./registration.ts";
 
@@ -9,18 +10,28 @@ export interface RegistrationsOptions {
   readonly apps: readonly App[];
   readonly clock: Clock;
   readonly log: Logger;
+  /** Between health checks of an app; 0: none. */
+  readonly healthIntervalMs?: number | undefined;
 }
 
 /** The apps of this agent as the cluster sees them, kept alive while it runs. */
 export class Registrations {
   readonly #options: RegistrationsOptions;
-  readonly #announcements: Announcement[] = [];
+  readonly #announcements = new Map<string, Announcement>();
+  readonly #health: HealthChecks;
   #agent: AgentDescription;
   #served = new Map<string, App>();
 
   constructor(options: RegistrationsOptions, agent: AgentDescription) {
     this.#options = options;
     this.#agent = agent;
+    const { clock, log, healthIntervalMs } = options;
+    this.#health = new HealthChecks({
+      clock,
+      log,
+      ...(healthIntervalMs !== undefined && { intervalMs: healthIntervalMs }),
+      changed: (app) => this.#announcements.get(app)?.renew(),
+    });
     this.#serve();
   }
 
@@ -29,19 +40,22 @@ export class Registrations {
     return this.#served.get(name);
   }
 
-  /** Announces every app, after removing what an earlier run announced and this one does not serve. */
+  /** Announces every app, after removing what an earlier run announced and this one does not serve; checks their health. */
   async start(announced: Iterable<AppServer>): Promise<void> {
-    const { client, apps, clock, log } = this.#options;
+    const { client, apps, clock, log, healthIntervalMs } = this.#options;
     await Promise.all(staleServers(announced, this.#agent.hostId, apps).map((name) => this.#remove(name)));
     for (const { metadata } of apps) {
-      const resource = (expires: number) => appServerOf(this.#served.get(metadata.name)!, this.#agent, expires);
-      this.#announcements.push(new Announcement({ client, clock, log, ttlMs: APP_ANNOUNCE_TTL_MS, resource }));
+      const { name } = metadata;
+      const resource = (expires: number) =>
+        appServerOf(this.#served.get(name)!, this.#agent, expires, this.#health.of(name));
+      this.#announcements.set(name, new Announcement({ client, clock, log, ttlMs: APP_ANNOUNCE_TTL_MS, resource }));
     }
+    if (healthIntervalMs !== 0) this.#health.start(apps);
   }
 
   /** All apps have been taken by Auth at least once; one that it refuses keeps this waiting. */
   async ready(): Promise<void> {
-    await Promise.all(this.#announcements.map((announcement) => announcement.ready));
+    await Promise.all(this.#all().map((announcement) => announcement.ready));
   }
 
   /** The proxies changed, and default addresses perhaps with them. */
@@ -50,15 +64,21 @@ export class Registrations {
     this.#agent = agent;
     this.#serve();
     if (JSON.stringify([...this.#served]) === before) return;
-    for (const announcement of this.#announcements) announcement.renew();
+    for (const announcement of this.#all()) announcement.renew();
   }
 
   async withdraw(): Promise<void> {
-    await Promise.all(this.#announcements.map((announcement) => announcement.withdraw(WITHDRAW_MS)));
+    this.#health.stop();
+    await Promise.all(this.#all().map((announcement) => announcement.withdraw(WITHDRAW_MS)));
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#announcements.map((announcement) => announcement.stop()));
+    this.#health.stop();
+    await Promise.all(this.#all().map((announcement) => announcement.stop()));
+  }
+
+  #all(): Announcement[] {
+    return [...this.#announcements.values()];
   }
 
   #serve(): void {

@@ -96,7 +96,8 @@ class AppConnection {
 
   /** Forgets what `error` proves useless. */
   #worthAnotherLink(error: unknown): boolean {
-    if (error instanceof LinkDrainingError) {
+    // Or the OPEN and the agent's word that it drains have crossed.
+    if (error instanceof LinkDrainingError || (error instanceof LinkRefusedError && error.refusal === "draining")) {
       this.#link = undefined;
       return true;
     }

@@ -104,7 +104,18 @@ test("agents are those that announce the app at the session's own address", asyn
   view.put(session(ID));
   const found = await routes.session(ID, never);
   assert.ok(found);
-  assert.deepEqual([...routes.agents(found)].sort(), ["a", "b"]);
+  assert.deepEqual(
+    [...routes.agents(found)],
+    [
+      { hostId: "a", healthy: true },
+      { hostId: "b", healthy: true },
+    ],
+  );
+  view.put({ ...server("b", "db", "db.test"), status: { target_health: { status: "unhealthy" } } });
+  assert.deepEqual(
+    routes.agents(found).filter(({ healthy }) => !healthy),
+    [{ hostId: "b", healthy: false }],
+  );
 });
 
 test("the end of a session cuts its relays: by deletion at once, by expiry within a second", async (t) => {
@@ -133,10 +144,24 @@ test("a locked host is cut at once and again when it returns, and nothing is rou
   assert.deepEqual(cutHosts, []);
   view.put(lock("l", { target: { server_id: "a" } }));
   assert.deepEqual(cutHosts, ["a"]);
-  assert.deepEqual(routes.agents(found), ["b"]);
+  assert.deepEqual(
+    routes.agents(found).map(({ hostId }) => hostId),
+    ["b"],
+  );
   await sleep(1_200);
   assert.deepEqual(cutHosts, ["a", "a"]);
   assert.deepEqual(cut, []);
   view.delete("lock", "l");
-  assert.deepEqual([...routes.agents(found)].sort(), ["a", "b"]);
+  assert.deepEqual(
+    [...routes.agents(found)],
+    [
+      { hostId: "a", healthy: true },
+      { hostId: "b", healthy: true },
+    ],
+  );
+  view.put({ ...server("b", "db", "db.test"), status: { target_health: { status: "unhealthy" } } });
+  assert.deepEqual(
+    routes.agents(found).filter(({ healthy }) => !healthy),
+    [{ hostId: "b", healthy: false }],
+  );
 });

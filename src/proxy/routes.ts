@@ -1,7 +1,7 @@
 import type { AppSession, Kind } from "../api/mod.ts";
 import type { Clock, Counters, Timer } from "../base/mod.ts";
 import { awaitEntry, type CachedView } from "../rpc/mod.ts";
-import type { RouteSession } from "../tunnel/mod.ts";
+import type { AgentHost, RouteSession } from "../tunnel/mod.ts";
 import { MAX_PAST_SESSIONS, MAX_WAITING_HELLOS, SESSION_SWEEP_MS, UNKNOWN_SESSION_WAIT_MS } from "./limits.ts";
 
 /** The kinds of resource that a proxy follows. */
@@ -54,18 +54,20 @@ export class Routes {
     return { sessionId, routeKey: Buffer.from(route_key, "base64"), cluster, app, expires: Date.parse(expires) };
   }
 
-  /** Host ids of the agents that announce the session's app at the session's address, in random order. */
-  agents({ sessionId, app }: RouteSession): readonly string[] {
+  /** The hosts that announce the session's app at the session's address, with their word on its health. */
+  agents({ sessionId, app }: RouteSession): readonly AgentHost[] {
     const address = this.#view.get("app_session", sessionId)?.spec.public_addr;
     const locked = this.#lockedHosts();
-    const hosts = this.#view
+    return this.#view
       .list("app_server")
       .filter(
         ({ spec }) =>
           !locked.has(spec.host_id) && spec.app.metadata.name === app && spec.app.spec.public_addr === address,
       )
-      .map(({ spec }) => spec.host_id);
-    return shuffled(hosts);
+      .map(({ spec, status }) => ({
+        hostId: spec.host_id,
+        healthy: status?.target_health?.status !== "unhealthy",
+      }));
   }
 
   close(): void {
@@ -122,14 +124,4 @@ export class Routes {
       this.#sweep = this.#schedule();
     });
   }
-}
-
-/** Fisher–Yates; spreads load over agents, no secret. */
-function shuffled<T>(items: readonly T[]): T[] {
-  const out = [...items];
-  for (let i = out.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1));
-    [out[i], out[j]] = [out[j]!, out[i]!];
-  }
-  return out;
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
@@ -10,7 +11,7 @@ import { ADMIN_FILE, type AuthService, startAuth } from "../auth/mod.ts";
 import { Counters, Lifetime, type Logger, silentLogger, systemClock, systemRandom } from "../base/mod.ts";
 import { createCsr, generateKeyPair } from "../pki/mod.ts";
 import { type ProxyService, startProxy } from "../proxy/mod.ts";
-import { hostUuid, RpcClient, tcpDial } from "../rpc/mod.ts";
+import { type HostRecord, hostUuid, RpcClient, tcpDial } from "../rpc/mod.ts";
 import { openSqlite } from "../storage/mod.ts";
 import { type AppLink, type AppSession, type DialAppLinkOptions, dialAppLink, RouteCounters } from "../tunnel/mod.ts";
 
@@ -18,6 +19,8 @@ export interface TestClusterOptions {
   /** Besides `echo`, which is always there. */
   readonly apps?: readonly App[];
   readonly log?: Logger;
+  /** Between the agents' health checks; by default there are none, which tests of connections would see. */
+  readonly healthIntervalMs?: number;
 }
 
 export const TEST_CLUSTER = "cluster.test";
@@ -187,13 +190,29 @@ export class TestCluster implements AsyncDisposable {
   }
 
   async startApp(): Promise<void> {
-    const identity = await this.#identity("App");
-    this.app = await startApp({ identity, apps: this.#apps, proxyAddress: this.proxyAddress, ...this.#host() });
-    await this.app.ready;
+    this.app = await this.#startAgent(await this.#identity("App"), this.#apps);
+  }
+
+  /** One more agent, on a host of its own, for the same apps or others. */
+  async addAgent(apps: readonly App[] = this.#apps): Promise<{ agent: AppService; hostId: string }> {
+    const hostId = randomUUID();
+    const credentials = await this.auth.localIdentity("App", hostId);
+    const dataDir = join(this.dataDir, hostId);
+    const agent = await this.#startAgent({ hostId, ...credentials }, apps, dataDir);
+    this.#life.defer(() => agent.close());
+    return { agent, hostId };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#life.close();
+  }
+
+  async #startAgent(identity: HostRecord, apps: readonly App[], dataDir = this.dataDir): Promise<AppService> {
+    const { proxyAddress } = this;
+    const { healthIntervalMs = 0 } = this.#options;
+    const agent = await startApp({ identity, apps, proxyAddress, healthIntervalMs, ...this.#host(), dataDir });
+    await agent.ready;
+    return agent;
   }
 
   #host() {

@@ -34,6 +34,10 @@ export class AgentControl {
   /** 16 hexadecimal digits, from its hello on. */
   instance = "";
   draining = false;
+  /** Relayed to it now, or being offered. */
+  clients = 0;
+  /** When it last did not take a client (monotonic). */
+  failedAt = Number.NEGATIVE_INFINITY;
   readonly #tools: Tools;
   readonly #events: AgentControlEvents;
   readonly #channel: ControlChannel;

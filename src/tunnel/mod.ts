@@ -6,6 +6,7 @@
  * It decides nothing about access: it proves who is who and asks its owner. It
  * lacks on purpose, for now: CONNECT proxies and the resumption of links.
  */
+export type { AgentHost } from "./agent-choice.ts";
 export { AgentTunnel, type AgentTunnelOptions } from "./agent-tunnel.ts";
 export { ALERT, refuseHello } from "./alert.ts";
 export {

@@ -89,6 +89,7 @@ export class TestProxy implements AsyncDisposable {
   readonly tunnel: ProxyTunnel;
   readonly authority: TestAuthority;
   agentIds: string[] = [];
+  readonly unhealthy = new Set<string>();
   readonly #server: Server;
   readonly #dispatcher: PortDispatcher;
   readonly #agents: TestAgent[] = [];
@@ -100,7 +101,7 @@ export class TestProxy implements AsyncDisposable {
       ...this.tools,
       credentials: () => credentials,
       session: async (sessionId) => this.sessions.get(sessionId),
-      agents: () => this.agentIds,
+      agents: () => this.agentIds.map((hostId) => ({ hostId, healthy: !this.unhealthy.has(hostId) })),
     });
     this.#dispatcher = new PortDispatcher({
       ...this.tools,
@@ -150,6 +151,8 @@ export class TestProxy implements AsyncDisposable {
       authorize?: (context: LinkContext) => LinkRefusal | undefined;
       credentials?: HostCredentials;
       onRoute?: (socket: Socket) => void;
+      /** The way to the proxy, by default straight. */
+      proxyAddress?: string;
       /** As a proxy would that lies. */
       changeRoute?: (route: Route) => Route;
     } = {},
@@ -168,7 +171,7 @@ export class TestProxy implements AsyncDisposable {
     });
     const tunnel = new AgentTunnel({
       ...tools,
-      proxyAddress: this.address,
+      proxyAddress: o.proxyAddress ?? this.address,
       credentials: () => credentials,
       instance,
       onRoute: (socket, route) =>

@@ -2,10 +2,10 @@ import type { Socket } from "node:net";
 import { isMalformed, messageOf } from "../base/mod.ts";
 import { verifyChain } from "../pki/mod.ts";
 import { AddressLimiter } from "./address-limiter.ts";
+import { type AgentHost, preferred } from "./agent-choice.ts";
 import { AgentControl } from "./agent-control.ts";
 import { ALERT, refuseHello } from "./alert.ts";
 import { CONTROL_ALPN } from "./control-wire.ts";
-import type { DataConnection } from "./data-connection.ts";
 import { decodeGreeting, GREETING_LEN, type Route } from "./data-wire.ts";
 import type { HelloConnection } from "./dispatcher.ts";
 import { peekSocket } from "./first-octets.ts";
@@ -26,8 +26,8 @@ export interface ProxyTunnelOptions extends Tools {
   credentials(): HostCredentials;
   /** An app session; may wait until `signal` (2 s) while the view of sessions catches up. */
   session(sessionId: string, signal: AbortSignal): Promise<RouteSession | undefined>;
-  /** The host ids of agents that serve this session's app, preferred first. */
-  agents(session: RouteSession): readonly string[];
+  /** The hosts whose agents serve this session's app. */
+  agents(session: RouteSession): readonly AgentHost[];
 }
 
 /**
@@ -212,30 +212,36 @@ export class ProxyTunnel {
     for (let attempt = 0; attempt < MAX_ROUTE_ATTEMPTS && candidates.length > 0; attempt++) {
       if (client.destroyed || this.#closed) return false;
       const control = candidates[attempt % candidates.length]!;
-      const connection = await control.take();
-      if (connection && (await this.#offer(connection, route)) === "accepted") {
-        this.#relay(client, connection.socket, session.sessionId, control);
+      control.clients++; // Also while it is asked: clients that come at once are spread.
+      const agent = await this.#offer(control, route);
+      if (agent !== undefined) {
+        this.#relay(client, agent, session.sessionId, control);
         return true;
       }
+      control.clients--;
+      control.failedAt = this.#options.clock.now();
+      this.#options.counters.count("route.agent-failed");
     }
     return false;
   }
 
   #candidates(session: RouteSession, instance: string): AgentControl[] {
-    const ready = this.#ready();
-    // A host that has just reconnected may be here twice: the newer one is alive.
-    const ofHost = (hostId: string) => ready.filter((control) => control.hostId === hostId).reverse();
-    const all = this.#options.agents(session).flatMap(ofHost);
+    const now = this.#options.clock.now();
+    const all = preferred(this.#options.agents(session), this.#ready(), now);
     return instance === ANY_INSTANCE ? all : all.filter((control) => control.instance === instance);
   }
 
-  #offer(connection: DataConnection, route: Route): Promise<"accepted" | "declined" | "failed"> {
-    return connection.route(route, this.#options.clock);
+  /** The agent's connection, paused, where it takes the client. */
+  async #offer(control: AgentControl, route: Route): Promise<Socket | undefined> {
+    const connection = await control.take();
+    const answer = await connection?.route(route, this.#options.clock);
+    return answer === "accepted" ? connection?.socket : undefined;
   }
 
   #relay(client: Socket, agent: Socket, sessionId: string, control: AgentControl): void {
     const joined = relay(client, agent, (totals) => {
       this.#relays.delete(live);
+      control.clients--;
       this.#verifier.ended(sessionId);
       this.#options.log.debug({ sessionId, ...totals }, "a relay ended");
     });

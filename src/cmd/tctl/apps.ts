@@ -18,12 +18,13 @@ export function addAppCommands(program: Command, tctl: Tctl): void {
         if (servers.length === 0 && o.format === "text") return print("No applications found\n");
         printAs(o.format, servers, () =>
           table(
-            ["Host", "Name", "Public Address", "URI", "Labels", "Version"],
-            servers.map(({ spec }) => [
+            ["Host", "Name", "Public Address", "URI", "Health", "Labels", "Version"],
+            servers.map(({ spec, status }) => [
               spec.hostname,
               spec.app.metadata.name,
               spec.app.spec.public_addr ?? "",
               spec.app.spec.uri,
+              status?.target_health?.status ?? "unknown",
               Object.entries(spec.app.metadata.labels ?? {})
                 .map(([key, value]) => `${key}=${value}`)
                 .join(","),

@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:net";
-import { type AppServer, appProtocol } from "../../api/mod.ts";
+import { type App, type AppServer, appProtocol, healthOf } from "../../api/mod.ts";
 import { messageOf, splice, VERSION } from "../../base/mod.ts";
 import { AppConnections, AppNotFoundError, summarizeApps } from "../../client/mod.ts";
 import { createCsr, generateKeyPair } from "../../pki/mod.ts";
@@ -20,6 +20,7 @@ export async function listApps(tsh: Tsh, verbose: boolean, format: Format): Prom
     () => {
       const rows = new Map<string, string[]>();
       for (const { spec } of servers) {
+        const alike = servers.filter((other) => sameApp(other, spec.app));
         const { metadata, spec: app } = spec.app;
         const labels = Object.entries(metadata.labels ?? {}).map(([key, value]) => `${key}=${value}`);
         const row = [
@@ -27,19 +28,30 @@ export async function listApps(tsh: Tsh, verbose: boolean, format: Format): Prom
           metadata.description ?? "",
           appProtocol(spec.app).toUpperCase(),
           app.public_addr ?? "",
-          ...(verbose ? [app.uri] : []),
+          ...(verbose ? [app.uri, healthOf(alike)] : []),
           labels.join(","),
         ];
         // Several agents may serve an app: one row for them all.
         rows.set(`${metadata.name}\0${app.public_addr}`, row);
       }
-      const header = ["Application", "Description", "Type", "Public Address", ...(verbose ? ["URI"] : []), "Labels"];
+      const header = [
+        "Application",
+        "Description",
+        "Type",
+        "Public Address",
+        ...(verbose ? ["URI", "Health"] : []),
+        "Labels",
+      ];
       return table(
         header,
         [...rows.values()].sort((a, b) => a[0]!.localeCompare(b[0]!)),
       );
     },
   );
+}
+
+function sameApp({ spec }: AppServer, app: App): boolean {
+  return spec.app.metadata.name === app.metadata.name && spec.app.spec.public_addr === app.spec.public_addr;
 }
 
 async function appServers(rpc: RpcClient): Promise<AppServer[]> {
