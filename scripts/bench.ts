@@ -24,7 +24,6 @@ if (files.length === 0) {
 for (const file of files) {
   const flags = [
     "--disable-warning=ExperimentalWarning",
-    "--initial-old-space-size=128", // As bin/launch; processes that a bench forks inherit it.
     "--expose-gc",
     file,
     ...args.filter((arg) => arg.startsWith("-")),

@@ -31,8 +31,10 @@ export const REPLAY_LIMIT = 8 * 1024 * 1024;
 export const REPLAY_RESERVE = 256 * 1024;
 /** Octets that may be unacknowledged whatever the path: less costs throughput on a fast one. */
 export const PACING_FLOOR = 512 * 1024;
-/** Freed segments kept for reuse. */
-export const SPARE_SEGMENTS = 8;
+/** Freed segments kept for reuse while data flows: acknowledgements of a busy peer come many at once. */
+export const SPARE_SEGMENTS = 64;
+/** The same, once everything is acknowledged. */
+export const IDLE_SPARE_SEGMENTS = 4;
 
 /** An acknowledgement is sent after so many octets … */
 export const ACK_OCTETS = 64 * 1024;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeFrame } from "./frames.ts";
-import { HEADER_LEN, MAX_PAYLOAD, PACING_FLOOR, SEGMENT_LEN } from "./limits.ts";
+import { HEADER_LEN, IDLE_SPARE_SEGMENTS, MAX_PAYLOAD, PACING_FLOOR, SEGMENT_LEN } from "./limits.ts";
 import { TestClock } from "./link-harness.ts";
 import { Outbox } from "./outbox.ts";
 import { Pacer } from "./pacing.ts";
@@ -63,6 +63,23 @@ test("what is written stays unchanged until a later frame is acknowledged", () =
     assert.equal(outbox.acknowledge(frames), undefined);
     for (let i = Math.max(0, firstLive); i < written.length; i++) assert.deepEqual(written[i], copies[i], `write ${i}`);
   }
+});
+
+test("segments are used again, however many come back at once; an idle link keeps few", () => {
+  const { carrier, written } = slowCarrier();
+  const outbox = new Outbox(carrier, new TestClock());
+  let frames = 0;
+  /** Segments' worth of data, acknowledged at the end but for the last `left` frames; the memory they took. */
+  const run = (segments: number, left: number) => {
+    for (let i = 0; i < 4 * segments; i++) outbox.data(1, new Uint8Array(MAX_PAYLOAD));
+    frames += 4 * segments;
+    assert.equal(outbox.acknowledge(frames - left), undefined);
+    return new Set(written.splice(0).map((bytes) => bytes.buffer));
+  };
+  const first = run(30, 1);
+  assert.ok(run(28, 0).isSubsetOf(first));
+  const afterRest = run(30, 0);
+  assert.equal(afterRest.intersection(first).size, IDLE_SPARE_SEGMENTS);
 });
 
 test("unnumbered frames behind the last acknowledged one stay unchanged, too", () => {

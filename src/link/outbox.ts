@@ -1,7 +1,15 @@
 import { type Clock, type Malformed, malformed } from "../base/mod.ts";
 import type { Carrier } from "./carrier.ts";
 import { writeDataHeader } from "./frames.ts";
-import { HEADER_LEN, MAX_FRAME, MAX_PAYLOAD, REPLAY_LIMIT, SEGMENT_LEN, SPARE_SEGMENTS } from "./limits.ts";
+import {
+  HEADER_LEN,
+  IDLE_SPARE_SEGMENTS,
+  MAX_FRAME,
+  MAX_PAYLOAD,
+  REPLAY_LIMIT,
+  SEGMENT_LEN,
+  SPARE_SEGMENTS,
+} from "./limits.ts";
 import { Pacer } from "./pacing.ts";
 
 /** Octets under which the rest of a segment is not worth a DATA frame. */
@@ -117,6 +125,7 @@ export class Outbox {
     }
     this.#pacer.acked(this.#ackedOctets, this.unacked, now);
     this.#freeSegments();
+    if (this.unacked === 0) this.#spare.splice(IDLE_SPARE_SEGMENTS);
     return undefined;
   }
 

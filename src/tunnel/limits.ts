@@ -84,8 +84,8 @@ export const CORK_FROM = 4 * 1024;
 export const RAW_READ_LEN = 64 * 1024;
 /** Octets of a TLS record's text (RFC 8446 §5.1): a TLS socket delivers record by record. */
 export const TLS_READ_LEN = 16 * 1024;
-/** Read buffers of each length kept for reuse: 2 MiB and 512 KiB. */
-export const MAX_SPARE_READ_BUFFERS = 32;
+/** Octets of read buffers of each length kept for reuse: what a few busy sockets have under way. */
+export const MAX_SPARE_READ_OCTETS = 2 * 1024 * 1024;
 /** Sockets that have a read buffer of their own; more read by copy. */
 export const MAX_BULK_READERS = 256;
 /** Octets of a read from which it counts as bulk; a smaller one is copied, so that a keystroke holds no whole buffer. */

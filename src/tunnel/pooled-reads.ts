@@ -4,7 +4,7 @@ import { BufferPool, type PooledBuffer } from "./buffer-pool.ts";
 import {
   BULK_READ_FROM,
   MAX_BULK_READERS,
-  MAX_SPARE_READ_BUFFERS,
+  MAX_SPARE_READ_OCTETS,
   QUIET_READS,
   RAW_READ_LEN,
   TLS_READ_LEN,
@@ -25,7 +25,7 @@ class ReadBuffers {
   bulkReaders = 0;
 
   constructor(length: number) {
-    this.pool = new BufferPool(length, MAX_SPARE_READ_BUFFERS);
+    this.pool = new BufferPool(length, MAX_SPARE_READ_OCTETS / length);
     this.scratch = new Uint8Array(length);
   }
 }
