@@ -31,6 +31,7 @@ export const AUDIT_CODES = {
   "vnet.config.update": { ok: "TVNET002I" },
   "vnet.config.delete": { ok: "TVNET003I" },
   "audit.dropped": { ok: "TAU001W" },
+  "audit.damaged": { ok: "TAU002E" },
 } as const satisfies Record<string, { ok: string; failed?: string }>;
 
 export type AuditEventType = keyof typeof AUDIT_CODES;
@@ -122,6 +123,7 @@ export const auditEventSchema = z.discriminatedUnion("event", [
   event("vnet.config.create", resource),
   event("vnet.config.update", resource),
   event("vnet.config.delete", resource),
+  event("audit.damaged", {}),
   event("audit.dropped", { count: z.int().min(1) }),
 ]);
 

@@ -178,8 +178,28 @@ export const RPC = {
   },
   "audit.search": {
     callers: ["user", "admin"],
-    request: z.strictObject({ from: timestamp.optional(), to: timestamp.optional(), types: texts.optional() }),
+    request: z.strictObject({
+      from: timestamp.optional(),
+      to: timestamp.optional(),
+      types: texts.optional(),
+      user: text.optional(),
+      /** The latest ones are kept. */
+      limit: z.int().min(1).optional(),
+    }),
     response: z.object({ events: z.array(auditEventSchema) }),
+  },
+  /** Follows the log's chain of hashes, and its signatures, from the first record to the last. */
+  "audit.verify": {
+    callers: ["user", "admin"],
+    request: empty,
+    response: z.object({
+      records: z.int(),
+      checkpoints: z.int(),
+      unchained: z.int(),
+      files: z.int(),
+      last_record: z.int(),
+      problems: texts,
+    }),
   },
 } as const satisfies Record<string, RpcContract>;
 

@@ -12,3 +12,11 @@ export const SPOOL_BATCH = 200;
 export const SPOOL_COMPACT_BYTES = 1024 * 1024;
 /** Wait after a failed delivery: doubles from the first to the last. */
 export const SPOOL_BACKOFF_MS = { first: 250, last: 15_000 } as const;
+/** Octets that are read from a file's end at once, to find its last lines. */
+export const TAIL_READ_LEN = 64 * 1024;
+/** Problems that one verification tells: one change spoils what follows. */
+export const MAX_AUDIT_PROBLEMS = 100;
+/** Auth signs for the log's head this often: a tail cut off within it may go unseen after a restart. */
+export const CHECKPOINT_MS = 60_000;
+/** With less free on the audit log's disk, what must be audited is refused: room for what is under way. */
+export const MIN_FREE_BYTES = 16 * 1024 * 1024;

@@ -3,8 +3,9 @@ import { dirname } from "node:path";
 import { type AuditEvent, BadInputError } from "../api/mod.ts";
 import { assert, type Clock, type Logger, messageOf } from "../base/mod.ts";
 import { auditEvent } from "./event.ts";
+import { dropTornLine } from "./files.ts";
 import { MAX_SPOOL_BYTES, SPOOL_BACKOFF_MS, SPOOL_BATCH, SPOOL_COMPACT_BYTES } from "./limits.ts";
-import { endTornLine, parseEvent, syncDirectory } from "./log.ts";
+import { parseEvent, syncDirectory } from "./log.ts";
 
 export interface SpoolOptions {
   /** The file (0600); its directory is created. */
@@ -36,7 +37,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     throw error;
   });
   const handle = await open(options.path, "a+", 0o600);
-  await endTornLine(handle);
+  await dropTornLine(handle);
   await syncDirectory(dirname(options.path));
   return new Spool(options, handle, left);
 }

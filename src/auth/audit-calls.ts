@@ -1,6 +1,7 @@
 import { AccessDeniedError, type AuditEvent, BadInputError } from "../api/mod.ts";
+import type { Notary } from "../audit/mod.ts";
 import type { HostIdentity } from "../pki/mod.ts";
-import type { CallContext } from "../rpc/mod.ts";
+import type { CallContext, ResponseOf } from "../rpc/mod.ts";
 import type { Core } from "./core.ts";
 import { demand } from "./grants.ts";
 
@@ -33,7 +34,13 @@ function checkEvent(core: Core, host: HostIdentity, event: AuditEvent): void {
 
 export async function searchEvents(
   core: Core,
-  o: { from?: string | undefined; to?: string | undefined; types?: string[] | undefined },
+  o: {
+    from?: string | undefined;
+    to?: string | undefined;
+    types?: string[] | undefined;
+    user?: string | undefined;
+    limit?: number | undefined;
+  },
   context: CallContext,
 ): Promise<AuditEvent[]> {
   await demand(core, context, ["list", "read"], "event");
@@ -41,5 +48,17 @@ export async function searchEvents(
     ...(o.from !== undefined && { fromMs: Date.parse(o.from) }),
     ...(o.to !== undefined && { toMs: Date.parse(o.to) }),
     ...(o.types && { types: o.types }),
+    ...(o.user !== undefined && { user: o.user }),
+    ...(o.limit !== undefined && { limit: o.limit }),
   });
+}
+
+export async function verifyAudit(
+  core: Core,
+  notary: Notary,
+  context: CallContext,
+): Promise<ResponseOf<"audit.verify">> {
+  await demand(core, context, ["list", "read"], "event");
+  const { head, problems, ...counts } = await core.audit.verify(notary);
+  return { ...counts, last_record: head.seq, problems: [...problems] };
 }

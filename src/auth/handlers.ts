@@ -1,9 +1,10 @@
 import { X509Certificate } from "node:crypto";
+import type { Notary } from "../audit/mod.ts";
 import { VERSION } from "../base/mod.ts";
 import { spkiPin } from "../pki/mod.ts";
 import type { RpcHandlers } from "../rpc/mod.ts";
 import type { AppSessions } from "./app-sessions.ts";
-import { emitEvents, searchEvents } from "./audit-calls.ts";
+import { emitEvents, searchEvents, verifyAudit } from "./audit-calls.ts";
 import { type Core, iso } from "./core.ts";
 import { proxyAddresses } from "./heartbeats.ts";
 import type { Invites } from "./invites.ts";
@@ -24,6 +25,7 @@ export interface Parts {
   readonly resources: Resources;
   readonly staticTokens: readonly StaticToken[];
   readonly limits: LoginLimits;
+  readonly notary: Notary;
 }
 
 /** The API's methods, each led to the part that carries it out. */
@@ -35,6 +37,7 @@ export function handlersOf({
   resources,
   staticTokens,
   limits,
+  notary,
 }: Parts): RpcHandlers {
   const { authorities, clock } = core;
   const proxies = new ProxyAddresses();
@@ -91,5 +94,6 @@ export function handlersOf({
       return {};
     },
     "audit.search": async (request, context) => ({ events: await searchEvents(core, request, context) }),
+    "audit.verify": (_, context) => verifyAudit(core, notary, context),
   });
 }

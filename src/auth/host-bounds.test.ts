@@ -66,15 +66,13 @@ test("a token is good for as many hosts as it says, and two at once do not share
   await makeToken("few", { max_uses: 3 });
   await join("few");
   await assert.rejects(
-    auth
-      .client()
-      .call("host.join", {
-        token: "few",
-        roles: ["Proxy"],
-        host_id: randomUUID(),
-        node_name: "n",
-        csr: await newCsr(),
-      }),
+    auth.client().call("host.join", {
+      token: "few",
+      roles: ["Proxy"],
+      host_id: randomUUID(),
+      node_name: "n",
+      csr: await newCsr(),
+    }),
     /does not allow the role/,
   );
   const both = await Promise.allSettled([1, 2, 3].map(() => join("few")));

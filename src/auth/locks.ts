@@ -1,6 +1,6 @@
 import { type LockSubject, lockInForce, lockMessage } from "../access/mod.ts";
 import { AccessDeniedError, BadInputError, type Lock, type Resource } from "../api/mod.ts";
-import type { CallContext, RpcCaller, RpcHandlers } from "../rpc/mod.ts";
+import type { CallContext, Method, RpcCaller, RpcHandlers } from "../rpc/mod.ts";
 import { actorOf, type Core, iso } from "./core.ts";
 import { MAX_LOCKS } from "./limits.ts";
 
@@ -30,16 +30,37 @@ function subjectOf(caller: RpcCaller): LockSubject | undefined {
   }
 }
 
-/** Every call of a locked caller is refused, whatever it is. Watches look for themselves, also while they run. */
+/** Calls that leave a record. Heartbeats of hosts, by the same methods, leave none. */
+const AUDITED: ReadonlySet<string> = new Set<Method>([
+  "login.password",
+  "invite.accept",
+  "host.join",
+  "user.invite",
+  "resource.create",
+  "resource.update",
+  "resource.upsert",
+  "resource.delete",
+  "app_session.create",
+]);
+
+/**
+ * What holds for every call: one of a locked caller is refused, whatever it is,
+ * and what must be audited is refused where the audit log cannot take it.
+ * Watches look for themselves, also while they run.
+ */
 export function guarded(core: Core, handlers: RpcHandlers): RpcHandlers {
-  const guard = (run: (request: never, context: CallContext) => unknown) => {
+  const guard = (method: string, run: (request: never, context: CallContext) => unknown) => {
     return async (request: never, context: CallContext) => {
       await refuseLocked(core, context.caller);
+      if (AUDITED.has(method) && context.caller.kind !== "host") await core.audit.demandRoom();
       return run(request, context);
     };
   };
   const { "resource.watch": watch, ...calls } = handlers;
-  const entries = Object.entries(calls).map(([method, run]) => [method, guard(run as Parameters<typeof guard>[0])]);
+  const entries = Object.entries(calls).map(([method, run]) => [
+    method,
+    guard(method, run as Parameters<typeof guard>[1]),
+  ]);
   return { ...(Object.fromEntries(entries) as RpcHandlers), "resource.watch": watch };
 }
 

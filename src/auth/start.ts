@@ -1,13 +1,14 @@
 import { mkdir } from "node:fs/promises";
-import type { AuditLog } from "../audit/mod.ts";
+import type { AuditLog, Notary } from "../audit/mod.ts";
 import type { Clock, Logger } from "../base/mod.ts";
 import type { HostRole } from "../pki/mod.ts";
 import { type HostCredentials, hostUuid, RpcServer } from "../rpc/mod.ts";
 import type { Backend } from "../storage/mod.ts";
 import { writeAdminFile } from "./admin-file.ts";
 import { AppSessions } from "./app-sessions.ts";
+import { openNotary } from "./audit-notary.ts";
 import { openAuthorities } from "./authorities.ts";
-import type { Core } from "./core.ts";
+import { type Core, record } from "./core.ts";
 import { ListenError } from "./errors.ts";
 import { type AuthenticationConfig, clusterName, createPresets, settleAuthPreference } from "./first-start.ts";
 import { handlersOf } from "./handlers.ts";
@@ -58,6 +59,8 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const { backend, dataDir } = options;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const core = await openCore(options);
+  const notary = await openNotary(backend);
+  await guardAudit(core, notary);
   const passwords = new Passwords(backend);
   const sessions = new AppSessions(core, backend);
   const limits = new LoginLimits(core.clock);
@@ -78,19 +81,32 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const server = new RpcServer({
     ...(await credentialsFor(core, ["Auth"], core.hostId)),
     authorities: () => [core.authorities.user.certPem, core.authorities.host.certPem],
-    handlers: handlersOf({ core, passwords, invites, sessions, resources, staticTokens, limits }),
+    handlers: handlersOf({ core, passwords, invites, sessions, resources, staticTokens, limits, notary }),
     clock: core.clock,
     log: core.log,
   });
   const listenAddress = await listen(server, options.config.listenAddr);
   await writeAdminFile(core, dataDir, listenAddress);
+  const close = async () => {
+    await server.close();
+    await core.audit.release();
+  };
   return {
     cluster: core.authorities.cluster,
     listenAddress,
     localIdentity: (role, hostId) => credentialsFor(core, [role], hostId),
-    close: () => server.close(),
-    [Symbol.asyncDispose]: () => server.close(),
+    close,
+    [Symbol.asyncDispose]: close,
   };
+}
+
+/** That the log was tampered with is itself an event, and stays to be found by `tctl audit verify`. */
+async function guardAudit(core: Core, notary: Notary): Promise<void> {
+  const { intact } = await core.audit.guard(notary);
+  if (intact) return;
+  const message = "the audit log is not the one that was written: records were changed, or its end was cut off";
+  core.log.error({}, `${message}; see "tctl audit verify"`);
+  await record(core, "audit.damaged", { server_id: core.hostId, success: false, error: message });
 }
 
 async function openCore(options: AuthOptions): Promise<Core> {

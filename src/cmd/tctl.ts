@@ -1,6 +1,7 @@
 import { readClientEnvironment } from "../config/mod.ts";
 import { newProgram, runProgram } from "./cli/program.ts";
 import { addAppCommands } from "./tctl/apps.ts";
+import { addAuditCommands } from "./tctl/audit.ts";
 import { addLockCommand } from "./tctl/lock.ts";
 import { addResourceCommands } from "./tctl/resources.ts";
 import { addStatusCommand } from "./tctl/status.ts";
@@ -20,5 +21,6 @@ addResourceCommands(program, tctl);
 addUserCommands(program, tctl);
 addTokenCommands(program, tctl);
 addLockCommand(program, tctl);
+addAuditCommands(program, tctl);
 addAppCommands(program, tctl);
 await runProgram(program);

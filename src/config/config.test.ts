@@ -45,6 +45,7 @@ test("almost nothing is needed: Auth and Proxy on, the App Service off", () => {
       publicAddrs: [],
       storagePath: "/var/lib/teleport/backend/sqlite.db",
       auditDir: "/var/lib/teleport/log",
+      auditRetentionMs: undefined,
       authentication: {
         secondFactors: ["otp"],
         webauthnRpId: undefined,

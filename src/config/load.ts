@@ -81,6 +81,7 @@ function authConfig({ teleport, auth_service: auth = {} }: ConfigFile, document:
     publicAddrs: auth.public_addr ?? [],
     storagePath: join(teleport?.storage?.path ?? join(dataDirOf(teleport), "backend"), "sqlite.db"),
     auditDir: join(dataDirOf(teleport), "log"),
+    auditRetentionMs: teleport?.storage?.audit_retention_period || undefined,
     authentication: {
       secondFactors: authentication?.second_factors ?? authentication?.second_factor ?? ["otp"],
       webauthnRpId: authentication?.webauthn?.rp_id,

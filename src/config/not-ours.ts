@@ -21,7 +21,6 @@ export const NOT_OURS: readonly string[] = [
     "storage.sync",
     "storage.audit_events_uri",
     "storage.audit_sessions_uri",
-    "storage.audit_retention_period",
     "log.format.extra_fields",
     "trace",
   ]),

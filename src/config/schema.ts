@@ -71,6 +71,7 @@ const teleport = z
       .strictObject({
         type: z.enum(["sqlite", "dir"], { error: 'only type "sqlite" is supported' }).optional(),
         path: absolutePath.optional(),
+        audit_retention_period: durationMs.optional(),
       })
       .optional(),
   })

@@ -35,6 +35,8 @@ export interface AuthConfig {
   readonly publicAddrs: readonly string[];
   readonly storagePath: string;
   readonly auditDir: string;
+  /** Absent: the audit log is kept for ever. */
+  readonly auditRetentionMs: number | undefined;
   readonly authentication: {
     readonly secondFactors: readonly SecondFactor[];
     readonly webauthnRpId: string | undefined;

@@ -70,7 +70,9 @@ async function openAuth(config: TeleportConfig, log: Logger, life: Lifetime): Pr
   if (auth === undefined) throw new Error("unreachable");
   await mkdir(path.dirname(auth.storagePath), { recursive: true, mode: 0o700 });
   const backend = life.use(openSqlite(auth.storagePath, { clock: systemClock }));
-  const audit = life.use(await openAuditLog({ dir: auth.auditDir, clock: systemClock }));
+  const audit = life.use(
+    await openAuditLog({ dir: auth.auditDir, clock: systemClock, retentionMs: auth.auditRetentionMs }),
+  );
   const service = await startAuth({
     config: {
       clusterName: auth.clusterName,
