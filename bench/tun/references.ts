@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+import { programPath } from "../../src/testkit/mod.ts";
+import { Part } from "./processes.ts";
+
+/** Somebody else's userspace network: a client in a namespace of its own, whose only way out it is. */
+export interface Reference {
+  readonly name: string;
+  /** Under which the client finds the far endpoint's loopback. */
+  readonly host: string;
+  readonly near: Part;
+  readonly cpu: { cpu(): number };
+  stop(): void;
+}
+
+/** Those that are installed and work. */
+export async function startReferences(here: string[], port: number): Promise<Reference[]> {
+  const started: Reference[] = [];
+  for (const [name, host, command] of [
+    ["slirp4netns", "10.0.2.2", (pid: number) => ["slirp4netns", "--configure", "--mtu=65520", String(pid), "tap0"]],
+    [
+      "pasta",
+      "10.5.0.1",
+      (pid: number) =>
+        "pasta --config-net -f -q -4 -m 65520 -a 10.5.0.2 -n 24 -g 10.5.0.1 -i tun0 --map-gw -t none -u none -T none -U none"
+          .split(" ")
+          .concat(String(pid)),
+    ],
+  ] as const) {
+    if (programPath(name) === undefined) continue;
+    const [near] = await Part.start([...here, "unshare", "-rn"], "client.ts");
+    await wait(300); // until it is in its namespace
+    const full = [...here, ...command(near.child.pid!)];
+    const child = spawn(full[0]!, full.slice(1), { stdio: ["ignore", "ignore", "ignore"] });
+    await wait(1_500);
+    const stop = () => {
+      child.kill();
+      near.stop();
+    };
+    const reference: Reference = { name, host, near, cpu: { cpu: () => cpuOf(child) }, stop };
+    if (child.exitCode === null && (await works(reference, port))) started.push(reference);
+    else {
+      console.error(`${name} does not work here: left out`);
+      stop();
+    }
+  }
+  return started;
+}
+
+async function works({ near, host }: Reference, port: number): Promise<boolean> {
+  const trial = near.run({ job: "round-trips", host, port, count: 3 }).then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([trial, wait(3_000, false)]);
+}
+
+function cpuOf(child: ChildProcess): number {
+  const stat = readFileSync(`/proc/${child.pid}/stat`, "latin1");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
