@@ -73,8 +73,11 @@ async function soon(what: string, holds: () => boolean): Promise<void> {
 }
 
 async function echoes(user: StreamUser): Promise<void> {
+  const before = user.received.length;
   user.send(encodeUtf8("hello"));
-  await user.until(5);
+  const lost = user.closed.then((how) => assert.fail(`closed: ${how}`));
+  await Promise.race([user.until(before + 5), lost]);
+  lost.catch(() => {}); // It may end later.
 }
 
 test("logins and logouts are followed while it runs; connections outlive all but a logout", async (t) => {

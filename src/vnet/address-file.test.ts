@@ -60,7 +60,8 @@ test("two VNets keep each other's names; where they differ the later writer has 
   const [one, two] = [open(), open()];
   one.setPrefix("fd01::");
   two.setPrefix("fd02::");
-  one.changed(() => names);
+  const onlyOnes = { host: "d.test", v4: "100.64.0.12" };
+  one.changed(() => [...names, onlyOnes]);
   await one.close();
   two.changed(() => [
     { host: "b.test", v4: "100.64.0.11" },
@@ -68,10 +69,7 @@ test("two VNets keep each other's names; where they differ the later writer has 
   ]);
   await two.close();
   const next = open();
-  assert.deepEqual(next.names, [
-    { host: "b.test", v4: "100.64.0.11" },
-    { host: "c.test", v4: "100.64.0.9" },
-  ]);
+  assert.deepEqual(next.names, [{ host: "b.test", v4: "100.64.0.11" }, { host: "c.test", v4: "100.64.0.9" }, onlyOnes]);
   assert.equal(next.v6Prefix, "fd01::", "the first one's");
 });
 

@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { MAX_STATUS_CLIENTS, MAX_STATUS_LEN, STATUS_TIMEOUT_MS } from "./limits.ts";
@@ -62,6 +62,7 @@ async function listen(path: string, status: () => object): Promise<AsyncDisposab
     async [Symbol.asyncDispose]() {
       for (const client of clients) client.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve())); // Removes the socket too.
+      removeIfEmpty(dirname(path));
     },
   };
 }
@@ -91,6 +92,15 @@ function readOne(path: string): Promise<unknown> {
 /** A killed VNet leaves its socket; one that is slow or ending does not answer. */
 function forget(path: string, error: NodeJS.ErrnoException): undefined {
   if (error.code === "ECONNREFUSED") rmSync(path, { force: true });
+}
+
+/** Other VNets of the user, and what else is kept there, stay. */
+function removeIfEmpty(dir: string): void {
+  try {
+    rmdirSync(dir);
+  } catch {
+    // Not empty, or gone.
+  }
 }
 
 /** Makes the directory, or takes ours; its parent must exist, so that nothing is invented below `/run`. */

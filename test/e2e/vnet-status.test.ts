@@ -61,6 +61,6 @@ test("tsh vnet status and explain from another terminal", needs(...EXEC_NEEDS), 
     const first = await lookup();
     assert.match(first, /^100\./m);
     assert.equal(await lookup(), first);
-    assert.deepEqual(readdirSync(`${runtimeDir}/tsh-vnet`), []);
+    assert.deepEqual(readdirSync(runtimeDir), []);
   });
 });
