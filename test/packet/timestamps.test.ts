@@ -66,13 +66,15 @@ test("PAWS does not look at RST (RFC 7323 §5.2)", async () => {
 });
 
 test("a RST needs no timestamp, everything else does (RFC 7323 §3.2)", async () => {
-  const { rig, app } = await established();
-  rig.send({ flags: "A", seq: 5001, ack: 1, text: "bare" });
-  rig.expectNothing();
-  assert.equal(app.text, "");
-  assert.equal(rig.counters.get("tcp.no-timestamp"), 1);
-  rig.send({ flags: "R", seq: 5001 });
-  assert.deepEqual(app.log, ["reset peer"]);
+  for (const tsVal of [1000, 3_000_000_000]) {
+    const { rig, app } = await established({ tsVal });
+    rig.send({ flags: "A", seq: 5001, ack: 1, text: "bare" });
+    rig.expectNothing();
+    assert.equal(app.text, "");
+    assert.equal(rig.counters.get("tcp.no-timestamp"), 1);
+    rig.send({ flags: "R", seq: 5001 });
+    assert.deepEqual(app.log, ["reset peer"]);
+  }
 });
 
 test("timestamps wrap, and after 24 days of silence an old one is believed (RFC 7323 §5.5)", async () => {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { initialWindow, newCongestion, onDupAck, onNewAck, onTimeout } from "./congestion.ts";
+import { CONGESTION_WINDOW_MAX } from "./limits.ts";
 import { backOff, currentRtoMs, newRttEstimate, sampleAck, startTiming } from "./rto.ts";
+import * as seq from "./seq.ts";
 
 test("the estimate follows RFC 6298 §2", () => {
   const rtt = newRttEstimate();
@@ -59,4 +61,23 @@ test("recovery ends with the ACK of all that was sent before it (RFC 6582 §3.2)
   assert.deepEqual([cc.inRecovery, cc.cwnd], [false, 2000]);
   // Duplicates of what was covered begin nothing new.
   assert.equal([1, 2, 3].map(() => onDupAck(cc, 20_001, 20_001, 1000, 0)).includes(true), false);
+});
+
+test("a loss is found however long ago the last one was: the numbers wrap meanwhile", () => {
+  const cc = newCongestion(1000, 0);
+  cc.ssthresh = 0;
+  let ack = 1;
+  for (let i = 0; i < 40; i++) {
+    ack = seq.add(ack, 2 ** 26); // 2.5 GiB in all
+    onNewAck(cc, 2 ** 26, ack, 1000, 10_000);
+  }
+  let lost = false;
+  for (let i = 0; i < 3; i++) lost = onDupAck(cc, ack, seq.add(ack, 10_000), 1000, 10_000);
+  assert.equal(lost, true);
+});
+
+test("the congestion window has a limit", () => {
+  const cc = newCongestion(1000, 0);
+  for (let i = 1; i < 100; i++) onNewAck(cc, 2 ** 20, i * 2 ** 20, 1000, 0);
+  assert.equal(cc.cwnd, CONGESTION_WINDOW_MAX);
 });
