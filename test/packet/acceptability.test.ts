@@ -53,6 +53,17 @@ test("the four rows of the acceptability test (RFC 9293 §3.4, table 1)", async 
   }
 });
 
+test("of a segment outside of the window nothing counts, its ACK neither", async () => {
+  const rig = new Rig();
+  const app = await rig.establish().ready();
+  app.write("x");
+  rig.expect({ text: "x" });
+  rig.send({ flags: "A", seq: NXT + 70_000, ack: 2, text: "from elsewhere" });
+  rig.expect({ flags: "A", ack: NXT });
+  rig.clock.advance(200);
+  rig.expect({ text: "x" });
+});
+
 test("with the window closed an ACK and a RST still count (RFC 9293 §3.10.7.4, MUST-66)", async () => {
   const { rig } = await withWindow(0);
   rig.send({ flags: "R", seq: NXT });

@@ -168,6 +168,14 @@ for (const v6 of [false, true]) {
   });
 }
 
+test("no more datagrams wait than the table has, however small", () => {
+  const { rig } = listener(false);
+  const whole = udpFrame(false, new Uint8Array(40));
+  for (let i = 0; i < 500; i++) rig.input(fragment(whole, false, i, 0, 16, true));
+  rig.clock.advance(60_000);
+  assert.equal(rig.counters.get("ip.fragment-timeout"), limits.FRAGMENTED_DATAGRAMS);
+});
+
 test("fragments of strangers are not kept", () => {
   const rig = new Rig({ mayTalk: () => false });
   rig.input(fragment(udpFrame(false, new Uint8Array(40)), false, 1, 0, 16, true));
