@@ -139,6 +139,7 @@ test("an agent that does not answer ROUTE is left after a second for the next", 
 
   await proxy.addAgent("agent-2");
   proxy.agentIds = ["agent-mute", "agent-2"];
+  proxy.unhealthy.add("agent-2"); // So the other is asked first.
   const { link, agent } = await dialAppLink({
     ...clientTools(),
     session: await proxy.session(),
