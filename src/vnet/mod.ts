@@ -13,6 +13,7 @@ export type { AppView, ClusterView, Directory } from "./directory.ts";
 export { DialTimeoutError } from "./errors.ts";
 export { type ExplainInput, type ExplainStep, type Explanation, explain } from "./explain.ts";
 export { DIAL_TIMEOUT_MS } from "./limits.ts";
+export { type ClusterStatus, clusterStatus, type VnetStatus, viewOf } from "./status.ts";
 export { readStatuses, serveStatus, statusDirs } from "./status-socket.ts";
 export type { AppTraffic, OpenConnection } from "./traffic.ts";
 export { VNet, type VNetOptions, type VNetStats } from "./vnet.ts";

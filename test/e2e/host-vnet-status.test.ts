@@ -1,8 +1,8 @@
 /** `tsh vnet status` beside `sudo tsh vnet`: the user's, and nobody else's. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { VnetStatus } from "../../src/cmd/tsh/vnet-status.ts";
 import { asUser, needs } from "../../src/testkit/mod.ts";
+import type { VnetStatus } from "../../src/vnet/mod.ts";
 import { clientAddress, HOST_NEEDS, LaptopVnet } from "./host-vnet.ts";
 
 test("tsh vnet status on a host", needs(...HOST_NEEDS), async () => {

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import test from "node:test";
 import { sleep } from "../../src/base/mod.ts";
-import type { VnetStatus } from "../../src/cmd/tsh/vnet-status.ts";
 import { createCa, issueUserCert, keyPairOf } from "../../src/pki/mod.ts";
 import { needs } from "../../src/testkit/mod.ts";
+import type { VnetStatus } from "../../src/vnet/mod.ts";
 import { connectionsTo, endOf, newsOf } from "./connections.ts";
 import { EXEC_NEEDS, LoopbackCluster, USER } from "./loopback-cluster.ts";
 

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync } from "node:fs";
 import test from "node:test";
-import type { VnetStatus } from "../../src/cmd/tsh/vnet-status.ts";
 import { needs } from "../../src/testkit/mod.ts";
+import type { VnetStatus } from "../../src/vnet/mod.ts";
 import { connectionsTo, newsOf } from "./connections.ts";
 import { EXEC_NEEDS, LoopbackCluster } from "./loopback-cluster.ts";
 

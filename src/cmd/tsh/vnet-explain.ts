@@ -1,11 +1,11 @@
 import { ClusterDirectory } from "../../client/mod.ts";
-import { type ExplainInput, type Explanation, explain } from "../../vnet/mod.ts";
+import { type ExplainInput, type Explanation, explain, viewOf } from "../../vnet/mod.ts";
 import type { Format } from "../cli/arguments.ts";
 import { printAs } from "../cli/format.ts";
 import { EXIT_FAILURE, ExitWith, say } from "../cli/program.ts";
 import { headless } from "../cli/table.ts";
 import type { Tsh } from "./session.ts";
-import { runningVnets, viewOf } from "./vnet-status.ts";
+import { runningVnets } from "./vnet-status.ts";
 
 /** Walks the name through what the running VNet knows, or would know. Exit code 1 where it stops. */
 export async function explainName(tsh: Tsh, name: string, format: Format): Promise<void> {

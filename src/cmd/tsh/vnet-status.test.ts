@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { explain } from "../../vnet/mod.ts";
+import { explain, type VnetStatus, viewOf } from "../../vnet/mod.ts";
 import { explanationText } from "./vnet-explain.ts";
-import { statusText, type VnetStatus, viewOf } from "./vnet-status.ts";
+import { statusText } from "./vnet-status.ts";
 
 const STATUS: VnetStatus = {
   version: 1,

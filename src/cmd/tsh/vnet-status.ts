@@ -3,74 +3,19 @@ import type { ClusterDirectory } from "../../client/mod.ts";
 import type { Upstreams } from "../../dns/mod.ts";
 import type { TunDevice } from "../../tun/mod.ts";
 import {
-  type ClusterView,
+  clusterStatus,
   readStatuses,
   serveStatus,
   statusDirs,
   type VNet,
   type VnetAddresses,
+  type VnetStatus,
 } from "../../vnet/mod.ts";
 import type { Format } from "../cli/arguments.ts";
 import { humanDuration, printAs } from "../cli/format.ts";
 import { EXIT_FAILURE, ExitWith, say } from "../cli/program.ts";
 import { headless, table } from "../cli/table.ts";
 import type { Tsh } from "./session.ts";
-
-/** One running VNet, as `tsh vnet status --format=json` prints it: fields may be added, none changes its meaning. */
-export interface VnetStatus {
-  version: 1;
-  pid: number;
-  tsh_version: string;
-  /** `host`: serves the machine. `exec`: one command. */
-  kind: "host" | "exec";
-  command?: readonly string[];
-  started: string;
-  device: { name: string; mtu: number };
-  addresses: { tun: string[]; dns: string[] };
-  upstreams: { address: string; failed: boolean }[];
-  clusters: ClusterStatus[];
-  names: readonly { host: string; v4: string; v6: string }[];
-  apps: AppStatus[];
-  connections: ConnectionStatus[];
-  counters: Readonly<Record<string, number>>;
-}
-
-interface ClusterStatus {
-  profile: string;
-  cluster: string;
-  login: "valid" | "expired";
-  zones: readonly string[];
-  proxies: readonly string[];
-  ipv4_cidr: string;
-  apps: {
-    name: string;
-    public_addr: string;
-    protocol: "tcp" | "http";
-    tcp_ports: { port: number; end_port?: number }[];
-  }[];
-}
-
-interface AppStatus {
-  app: string;
-  cluster: string;
-  host: string;
-  open: number;
-  total: number;
-  refused: number;
-  to_app: number;
-  from_app: number;
-}
-
-interface ConnectionStatus {
-  app: string;
-  cluster: string;
-  host: string;
-  port: number;
-  from: string;
-  since: string;
-  to_app: number;
-  from_app: number;
-}
 
 export interface RunningVnet {
   readonly kind: VnetStatus["kind"];
@@ -121,41 +66,6 @@ export function statusOf(running: RunningVnet, started: string): VnetStatus {
       from_app: fromApp,
     })),
     counters,
-  };
-}
-
-function clusterStatus(view: ClusterView): ClusterStatus {
-  return {
-    profile: view.profile,
-    cluster: view.cluster,
-    login: view.loginExpired ? "expired" : "valid",
-    zones: view.zones,
-    proxies: view.proxyHosts,
-    ipv4_cidr: view.ipv4Cidr,
-    apps: view.apps.map(({ name, publicAddr, protocol, tcpPorts }) => ({
-      name,
-      public_addr: publicAddr,
-      protocol,
-      tcp_ports: tcpPorts.map(({ port, endPort }) => ({ port, ...(endPort !== undefined && { end_port: endPort }) })),
-    })),
-  };
-}
-
-/** What a running VNet knows of a cluster, in the form in which VNet itself knows it. */
-export function viewOf(status: ClusterStatus): ClusterView {
-  return {
-    profile: status.profile,
-    cluster: status.cluster,
-    proxyHosts: status.proxies,
-    zones: status.zones,
-    ipv4Cidr: status.ipv4_cidr,
-    apps: status.apps.map(({ name, public_addr, protocol, tcp_ports }) => ({
-      name,
-      publicAddr: public_addr,
-      protocol,
-      tcpPorts: tcp_ports.map(({ port, end_port }) => ({ port, ...(end_port !== undefined && { endPort: end_port }) })),
-    })),
-    ...(status.login === "expired" && { loginExpired: true as const }),
   };
 }
 
