@@ -118,6 +118,8 @@ export const auditEventSchema = z.discriminatedUnion("event", [
     cert_type: z.enum(["user", "app", "host"]),
     expires: timestamp.optional(),
     app_name: text.optional(),
+    /** Whose certificate, where another made it. */
+    name: text.optional(),
   }),
   event("auth_preference.update", resource),
   event("vnet.config.create", resource),

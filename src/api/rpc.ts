@@ -129,6 +129,11 @@ export const RPC = {
     }),
     response: z.object({ token: tokenName, expires: timestamp, url: text }),
   },
+  "user.sign": {
+    callers: ["admin"],
+    request: z.strictObject({ user: resourceName, csr, ttl_seconds: z.int().min(1).optional() }),
+    response: z.object({ cert: pem, cluster_name: text, host_cas: pems, expires: timestamp, proxies: hostPorts }),
+  },
   "resource.create": { callers: ["user", "admin", "host"], request: oneResource, response: oneResource },
   /** Conditional on `metadata.revision`. */
   "resource.update": { callers: ["user", "admin", "host"], request: oneResource, response: oneResource },

@@ -15,6 +15,7 @@ import type { LoginLimits } from "./login-limits.ts";
 import type { Passwords } from "./passwords.ts";
 import { ProxyAddresses } from "./proxy-addresses.ts";
 import type { Resources } from "./resources.ts";
+import { signUser } from "./signing.ts";
 import { watchResources } from "./watch.ts";
 
 export interface Parts {
@@ -69,6 +70,7 @@ export function handlersOf({
     "invite.accept": ({ token, password }, context) => invites.accept(token, password, context),
     "host.join": (request, context) => joinHost(core, staticTokens, request, context),
     "user.invite": (request, context) => invites.create(request, context),
+    "user.sign": (request, context) => signUser(core, request, context),
     "resource.create": async ({ resource }, context) => ({ resource: await resources.create(resource, context) }),
     "resource.update": async ({ resource }, context) => ({ resource: await resources.update(resource, context) }),
     "resource.upsert": async ({ resource }, context) => ({ resource: await resources.upsert(resource, context) }),

@@ -29,6 +29,10 @@ export const MAX_PASSWORD_LEN = 128;
 export const DEFAULT_INVITE_TTL_MS = 3_600_000;
 export const MAX_INVITE_TTL_MS = 48 * 3_600_000;
 
+/** Life of a certificate from `tctl auth sign`, as in Teleport; at most a year, since only a lock ends it early. */
+export const DEFAULT_SIGNED_TTL_MS = 12 * 3_600_000;
+export const MAX_SIGNED_TTL_MS = 365 * 24 * 3_600_000;
+
 /** Life of an app certificate; the session lives until the login ends. */
 export const APP_CERT_TTL_MS = 3_600_000;
 /** Live app sessions of one user: hundreds of apps from several machines. */

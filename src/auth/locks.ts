@@ -36,6 +36,7 @@ const AUDITED: ReadonlySet<string> = new Set<Method>([
   "invite.accept",
   "host.join",
   "user.invite",
+  "user.sign",
   "resource.create",
   "resource.update",
   "resource.upsert",

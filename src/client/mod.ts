@@ -18,6 +18,13 @@ export {
   ProxyUntrustedError,
   TrustChangedError,
 } from "./errors.ts";
+export {
+  type IdentityFile,
+  IdentityFileStore,
+  IdentityUnusableError,
+  identityFileText,
+  readIdentityFile,
+} from "./identity-file.ts";
 export { type LoginOptions, loginWithPassword } from "./login.ts";
 export { type Profile, ProfileStore, splitPem } from "./profile.ts";
 export { fetchProxyTrust, findProxy, joinHostPort, type ProxyFind, splitHostPort, type WebTrust } from "./web.ts";

@@ -10,6 +10,7 @@ const program = newProgram("tsh", "Log in to a cluster and reach its application
 program
   .option("--proxy <address>", "the proxy of the cluster, HOST or HOST:PORT (TELEPORT_PROXY)")
   .option("--user <name>", "your user name in the cluster (TELEPORT_USER)")
+  .option("-i, --identity <file>", "an identity file in place of a login, with --proxy (TELEPORT_IDENTITY_FILE)")
   .option("--insecure", "do not check the proxy's web certificate: not safe (TELEPORT_INSECURE)");
 const tsh = async () => {
   const config = import("../config/mod.ts");

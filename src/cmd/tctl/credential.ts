@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { type Logger, messageOf, OperationError } from "../../base/mod.ts";
-import { connectCluster, expired, isExpired, ProfileStore, splitPem } from "../../client/mod.ts";
+import { connectCluster, expired, isExpired, ProfileStore, readIdentityFile } from "../../client/mod.ts";
 import { type ClientEnvironment, ConfigFileError, loadTeleportConfig, type TeleportConfig } from "../../config/mod.ts";
 import { RpcClient, tcpDial } from "../../rpc/mod.ts";
 import { UsageError } from "../cli/program.ts";
@@ -39,16 +39,7 @@ export async function connectAdmin(flags: CredentialFlags, env: ClientEnvironmen
 /** Private key, certificate and host CAs, one after the other in PEM. */
 async function fromIdentityFile(file: string, authServer: string | undefined, log: Logger): Promise<RpcClient> {
   if (authServer === undefined) throw new UsageError("--identity needs --auth-server=HOST:PORT, of Auth or of a proxy");
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new NoCredentialError(`the identity file ${file} cannot be read: ${messageOf(cause)}`, { cause });
-  });
-  const keyPem = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/.exec(text)?.[0];
-  const [certPem, ...hostCas] = splitPem(text);
-  if (keyPem === undefined || certPem === undefined || hostCas.length === 0) {
-    throw new NoCredentialError(
-      `${file} is not an identity file: expected a private key, a certificate and the host CAs in PEM`,
-    );
-  }
+  const { certPem, keyPem, hostCas } = await readIdentityFile(file);
   const servername = authServer.replace(/:\d+$/, "");
   return new RpcClient({
     dial: tcpDial(authServer),

@@ -3,7 +3,9 @@ import { createLogger, type Logger } from "../../base/mod.ts";
 import {
   connectCluster,
   expired,
+  IdentityFileStore,
   isExpired,
+  joinHostPort,
   NotLoggedInError,
   type Profile,
   ProfileStore,
@@ -12,10 +14,15 @@ import {
 } from "../../client/mod.ts";
 import type { ClientEnvironment } from "../../config/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
+import { UsageError } from "../cli/program.ts";
+
+/** Without a question to the proxy's web side, which an identity file makes needless. */
+const DEFAULT_PROXY_PORT = 443;
 
 interface GlobalOptions {
   proxy?: string | undefined;
   user?: string | undefined;
+  identity?: string | undefined;
   insecure?: boolean;
   debug?: boolean;
 }
@@ -23,13 +30,27 @@ interface GlobalOptions {
 /** What every `tsh` command works with: the saved logins and the global flags. */
 export class Tsh {
   readonly env: ClientEnvironment;
-  readonly store: ProfileStore;
+  #store: ProfileStore | undefined;
   readonly #program: Command;
 
   constructor(program: Command, env: ClientEnvironment) {
     this.#program = program;
     this.env = env;
-    this.store = new ProfileStore(env.home);
+  }
+
+  /** The saved logins, or the one of an identity file. */
+  get store(): ProfileStore {
+    this.#store ??= this.#openStore();
+    return this.#store;
+  }
+
+  #openStore(): ProfileStore {
+    const file = this.#program.opts<GlobalOptions>().identity ?? this.env.identityFile;
+    if (file === undefined) return new ProfileStore(this.env.home);
+    const { proxy } = this.options;
+    if (proxy === undefined) throw new UsageError("--identity needs --proxy=HOST:PORT: the file does not say where");
+    const { host, port } = splitHostPort(proxy);
+    return new IdentityFileStore(this.env.home, file, joinHostPort(host, port ?? DEFAULT_PROXY_PORT));
   }
 
   /** Flags, else the environment. */
