@@ -34,7 +34,7 @@ test("two agents of one app", async (t) => {
     await first.waitFor(/shutting down/);
     for (const way of users) {
       const started = performance.now();
-      (await way.stream()).end();
+      assert.equal(await (await way.stream()).end(), "end");
       assert.ok(performance.now() - started < ELSEWHERE_MS);
     }
     await sleep(1_500);
@@ -43,7 +43,7 @@ test("two agents of one app", async (t) => {
     const ended = performance.now();
     assert.deepEqual(await first.exited, { code: 0, signal: null });
     assert.ok(performance.now() - ended < GRACE_MS, "with its last stream, not with its grace period");
-    for (const way of users) (await way.stream()).end();
+    for (const way of users) assert.equal(await (await way.stream()).end(), "end");
   });
 
   const again = await cluster.startAgent();
