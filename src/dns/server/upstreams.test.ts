@@ -24,6 +24,17 @@ function refusal(rcode: number): Buffer {
   return message;
 }
 
+/** With EDNS: the client takes so many octets. */
+function queryOfSize(udpPayloadSize: number): Buffer {
+  const opt = { extendedRcode: 0, ednsVersion: 0, flags: 0, flag_do: false, options: [] };
+  return packet.encode({
+    type: "query",
+    id: 0x1234,
+    questions: [{ name: "www.example.com", type: "A" }],
+    additionals: [{ type: "OPT", name: ".", udpPayloadSize, ...opt }],
+  });
+}
+
 test("nameserver lines are read as resolv.conf(5) says", () => {
   const text = `# nameserver 9.9.9.9
 ; nameserver 9.9.9.8
@@ -229,19 +240,12 @@ test("the list of servers is read once a second, and at once after a failure", a
 test("a cut answer is fetched whole over TCP for a client that takes more; else the client does so", async () => {
   const whole = answer("192.0.2.7");
   const cut = answer("192.0.2.1", { flags: packet.TRUNCATED_RESPONSE, answers: [] });
-  const withOpt = (udpPayloadSize: number) =>
-    packet.encode({
-      type: "query",
-      id: 0x1234,
-      questions: [{ name: "www.example.com", type: "A" }],
-      additionals: [{ type: "OPT", name: ".", udpPayloadSize, extendedRcode: 0, ednsVersion: 0, flags: 0, flag_do: false, options: [] }], // biome-ignore format: one record
-    });
   for (const [query, tcp, expected, transports] of [
-    [withOpt(1232), "answers", whole, ["udp", "tcp"]],
-    [withOpt(512), "answers", cut, ["udp"]],
+    [queryOfSize(1232), "answers", whole, ["udp", "tcp"]],
+    [queryOfSize(512), "answers", cut, ["udp"]],
     [QUERY, "answers", cut, ["udp"]],
-    [withOpt(4096), "fails", cut, ["udp", "tcp"]],
-    [withOpt(4096), "is silent", cut, ["udp", "tcp"]],
+    [queryOfSize(4096), "fails", cut, ["udp", "tcp"]],
+    [queryOfSize(4096), "is silent", cut, ["udp", "tcp"]],
   ] as const) {
     const { clock, advance } = handClock();
     const used: string[] = [];
@@ -262,6 +266,30 @@ test("a cut answer is fetched whole over TCP for a client that takes more; else 
     await advance(3_000);
     assert.deepEqual([await result, used], [expected, transports], tcp);
   }
+});
+
+test("a server that cut its answer and is slow over TCP has not failed", async () => {
+  const { clock, advance } = handClock();
+  const it = new Upstreams({
+    servers: () => ["a", "b"],
+    clock,
+    counters: new Counters(),
+    ask: (server, _query, transport) => {
+      if (server === "b") return Promise.resolve(answer());
+      const cut = answer("192.0.2.1", { flags: packet.TRUNCATED_RESPONSE, answers: [] });
+      return transport === "udp" ? Promise.resolve(cut) : new Promise(() => {});
+    },
+  });
+  const result = it.exchange(queryOfSize(4096), "udp");
+  await advance(1_000);
+  assert.deepEqual(await result, answer(), "the next one was asked meanwhile");
+  assert.deepEqual(
+    it.servers().map(({ address, failed }) => [address, failed]),
+    [
+      ["a", false],
+      ["b", false],
+    ],
+  );
 });
 
 test("closing gives up at once what is under way, and what comes later", async () => {

@@ -60,7 +60,7 @@ export class Upstreams implements Forwarder {
     const servers = this.#closed ? [] : this.#inOrder();
     return new Promise((resolve, reject) => {
       const race = new Race(servers.length, this.#clock, {
-        ask: (index, signal) => this.#askWhole(servers[index]!, query, transport, signal),
+        ask: (index, signal) => this.#askWhole(servers[index]!, query, transport, signal, () => race.heard(index)),
         heard: (index) => void this.#failedAt.delete(servers[index]!),
         missed: (index) => void this.#failedAt.set(servers[index]!, this.#clock.now()),
         won: (answer) => {
@@ -100,8 +100,16 @@ export class Upstreams implements Forwarder {
     return at !== undefined && this.#clock.now() - at < UPSTREAM_FAILED_MS;
   }
 
-  async #askWhole(server: string, query: Uint8Array, transport: Transport, signal: AbortSignal): Promise<Uint8Array> {
+  /** `heard` is called as soon as the server has said anything. */
+  async #askWhole(
+    server: string,
+    query: Uint8Array,
+    transport: Transport,
+    signal: AbortSignal,
+    heard: () => void,
+  ): Promise<Uint8Array> {
     const answer = await this.#ask(server, query, transport, signal);
+    heard();
     if (transport === "tcp" || !isCut(answer) || !takesMore(query)) return answer;
     this.#counters.count("dns.tcp-retries");
     const late = new AbortController();
@@ -163,7 +171,7 @@ class Race {
       const index = this.#started++;
       this.#waiting.set(index, this.#clock.now());
       this.#callbacks.ask(index, this.#abort.signal).then(
-        (answer) => this.#answered(index, answer),
+        (answer) => this.#answered(answer),
         (error) => this.#failedBy(index, messageOf(error)),
       );
       this.#hedge = this.#clock.after(HEDGE_DELAY_MS, () => this.next());
@@ -172,10 +180,13 @@ class Race {
     }
   }
 
-  #answered(index: number, answer: Uint8Array): void {
+  /** The server lives, whatever it said, and however long the rest takes. */
+  heard(index: number): void {
+    if (this.#waiting.delete(index)) this.#callbacks.heard(index);
+  }
+
+  #answered(answer: Uint8Array): void {
     if (this.#abort.signal.aborted) return;
-    this.#waiting.delete(index);
-    this.#callbacks.heard(index);
     if (isPoor(answer)) {
       this.#poor ??= answer;
       this.#missed("the upstream DNS servers refused or failed");
