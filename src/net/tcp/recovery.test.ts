@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { plainChunk } from "../../base/mod.ts";
 import { ACK, NO_OPTIONS, SYN } from "../wire/mod.ts";
 import { arrive } from "./arrive.ts";
-import { expire, output } from "./output.ts";
+import { SCOREBOARD_RUNS } from "./limits.ts";
+import { deadline, expire, output } from "./output.ts";
 import { openPassive, type SegmentSink, type Tcb } from "./tcb.ts";
 
 const MSS = 1000;
@@ -49,21 +50,31 @@ function write(tcb: Tcb, segments: number): void {
   tcb.snd.queue.push(plainChunk(new Uint8Array(segments * MSS)));
 }
 
+/** One round trip of 10 ms, so that RACK knows the path. */
+function warmUp(tcb: Tcb, sent: Sent[], sink: SegmentSink): void {
+  write(tcb, 1);
+  output(tcb, 20, sink);
+  ack(tcb, 1 + MSS, [], 30);
+  sent.length = 0;
+}
+
 test("a loss that is found while a timeout is being repaired halves nothing again", () => {
   const { tcb, sent, sink } = established();
+  warmUp(tcb, sent, sink);
   write(tcb, 10);
-  output(tcb, 10, sink);
+  output(tcb, 40, sink);
   assert.equal(sent.length, 10);
   expire(tcb, 1_000, sink);
   const { ssthresh } = tcb.cc;
   assert.equal(ssthresh, 5 * MSS);
-  ack(tcb, 1 + MSS, [], 1_010);
-  output(tcb, 1_010, sink); // 2 and 3 leave again
-  ack(tcb, 1 + MSS, [1 + 2 * MSS, 1 + 3 * MSS], 1_021);
-  output(tcb, 1_021, sink);
-  ack(tcb, 1 + MSS, [1 + 2 * MSS, 1 + 10 * MSS], 1_050); // the second one was lost once more
-  assert.equal(tcb.cc.ssthresh, ssthresh);
-  assert.equal(tcb.cc.inRecovery, false);
+  ack(tcb, 1 + 2 * MSS, [], 1_010);
+  output(tcb, 1_010, sink); // the next two leave again
+  sent.length = 0;
+  ack(tcb, 1 + 2 * MSS, [1 + 3 * MSS, 1 + 4 * MSS], 1_025); // and the first of them is lost again
+  ack(tcb, 1 + 2 * MSS, [1 + 3 * MSS, 1 + 5 * MSS], 1_040);
+  output(tcb, 1_040, sink);
+  assert.equal(sent[0]?.seq, 1 + 2 * MSS, "found");
+  assert.deepEqual([tcb.cc.ssthresh, tcb.cc.inRecovery], [ssthresh, false]);
 });
 
 test("new text waits until everything lost has left again", () => {
@@ -71,12 +82,22 @@ test("new text waits until everything lost has left again", () => {
   write(tcb, 10);
   output(tcb, 10, sink);
   sent.length = 0;
-  write(tcb, 1);
   tcb.snd.queue.push(plainChunk(new Uint8Array(100)));
   expire(tcb, 1_000, sink);
-  tcb.cc.cwnd = MSS + 500; // room for a short new segment, none for a lost one
+  tcb.cc.cwnd = MSS + 500; // room for the new text, none for a lost segment
   output(tcb, 1_001, sink);
   assert.deepEqual(sent, [{ seq: 1, length: MSS }]);
+});
+
+test("nothing new is sent without room on the scoreboard", () => {
+  const { tcb, sent, sink } = established();
+  write(tcb, 1);
+  output(tcb, 10, sink);
+  const { runs } = tcb.snd.board!;
+  while (runs.length < SCOREBOARD_RUNS) runs.push(runs[0]!);
+  write(tcb, 1);
+  output(tcb, 11, sink);
+  assert.equal(sent.length, 1);
 });
 
 test("after recovery the window is its threshold, wherever proportional reduction had brought it", () => {
@@ -86,6 +107,59 @@ test("after recovery the window is its threshold, wherever proportional reductio
   ack(tcb, 1, [1 + MSS, 1 + 10 * MSS], 30);
   assert.equal(tcb.cc.inRecovery, true);
   output(tcb, 30, sink);
+  tcb.cc.cwnd = MSS;
   ack(tcb, 1 + 10 * MSS, [], 50);
   assert.deepEqual([tcb.cc.inRecovery, tcb.cc.cwnd, tcb.cc.ssthresh], [false, 5 * MSS, 5 * MSS]);
+});
+
+test("in recovery one segment leaves for two that arrive (RFC 9937)", () => {
+  const { tcb, sent, sink } = established();
+  warmUp(tcb, sent, sink);
+  tcb.cc.cwnd = 20 * MSS;
+  write(tcb, 60);
+  output(tcb, 40, sink);
+  assert.equal(sent.length, 20);
+  sent.length = 0;
+  const first = 1 + MSS;
+  for (let i = 2; i <= 20; i++) {
+    ack(tcb, first, [first + MSS, first + i * MSS], 50 + i / 10);
+    output(tcb, 50 + i / 10, sink);
+  }
+  assert.ok(tcb.cc.inRecovery);
+  assert.deepEqual([sent.length >= 9, sent.length <= 11], [true, true], `${sent.length} of 19`);
+});
+
+/** Four segments, and a probe of the last one, 2 round trips later. */
+function probed(): { tcb: Tcb; sink: SegmentSink } {
+  const { tcb, sent, sink } = established();
+  warmUp(tcb, sent, sink);
+  write(tcb, 4);
+  output(tcb, 40, sink);
+  assert.equal(deadline(tcb), 60);
+  expire(tcb, 60, sink);
+  assert.deepEqual(sent.at(-1), { seq: 1 + 4 * MSS, length: MSS });
+  return { tcb, sink };
+}
+
+test("a tail-loss probe in vain is no loss: its D-SACK says so (RFC 8985 §7.4)", () => {
+  const { tcb, sink } = probed();
+  const end = 1 + 5 * MSS;
+  ack(tcb, end, [], 61);
+  const { cwnd } = tcb.cc;
+  ack(tcb, end, [end - MSS, end], 71);
+  write(tcb, 1);
+  output(tcb, 72, sink);
+  ack(tcb, end + MSS, [], 82);
+  assert.equal(tcb.cc.cwnd, cwnd + MSS);
+});
+
+test("a tail-loss probe that repaired a loss halves the window like any other (RFC 8985 §7.4)", () => {
+  const { tcb, sink } = probed();
+  const end = 1 + 5 * MSS;
+  ack(tcb, end, [], 70);
+  const { cwnd } = tcb.cc;
+  write(tcb, 1);
+  output(tcb, 72, sink);
+  ack(tcb, end + MSS, [], 82);
+  assert.equal(tcb.cc.cwnd, (cwnd + MSS) / 2);
 });
