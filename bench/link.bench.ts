@@ -17,6 +17,9 @@ const ROUND_TRIPS = option("round-trips", 400);
 const DIRECTIONS = ["up", "down"] as const;
 const STREAMS = [1, 8];
 
+/** Processes of its own for each shape, so that none collects another's garbage. */
+type Paths = Record<Shape, Path>;
+
 /** Figures of all rounds by case and shape. */
 const samples = new Map<string, Record<Shape, number[]>>();
 
@@ -24,45 +27,54 @@ await main();
 
 async function main(): Promise<void> {
   const appPort = await startApp();
-  using path = await Path.start(appPort);
-  for (const shape of SHAPES) await bulk(path, shape, "up", 1, "warm"); // compiled, and the pools filled
-  for (const shape of SHAPES) await bulk(path, shape, "down", 1, "warm");
+  using link = await Path.start(appPort);
+  using tls = await Path.start(appPort);
+  using raw = await Path.start(appPort);
+  const paths: Paths = { link, tls, raw };
+  for (const shape of SHAPES) await bulk(paths, shape, "up", 1, "warm"); // Compiled, and the pools filled.
+  for (const shape of SHAPES) await bulk(paths, shape, "down", 1, "warm");
   samples.clear();
   for (let round = 0; round < ROUNDS; round++) {
     for (const streams of STREAMS) {
       for (const direction of DIRECTIONS) {
-        for (const shape of SHAPES) await bulk(path, shape, direction, streams, `${direction} ${streams}`);
+        for (const shape of SHAPES) await bulk(paths, shape, direction, streams, `${direction} ${streams}`);
       }
     }
-    for (const shape of SHAPES) await connections(path, shape);
-    for (const shape of SHAPES) await roundTrips(path, shape, "idle");
-    for (const shape of SHAPES) await besideBulk(path, shape);
+    for (const shape of SHAPES) await connections(paths, shape);
+    for (const shape of SHAPES) await roundTrips(paths, shape, "idle");
+    for (const shape of SHAPES) await besideBulk(paths, shape);
   }
   print();
 }
 
-async function bulk(path: Path, shape: Shape, direction: "up" | "down", streams: number, name: string): Promise<void> {
-  const before = path.cpu();
+async function bulk(
+  paths: Paths,
+  shape: Shape,
+  direction: "up" | "down",
+  streams: number,
+  name: string,
+): Promise<void> {
+  const before = paths[shape].cpu();
   const start = performance.now();
   const each = Math.floor(OCTETS / streams);
-  await Promise.all(Array.from({ length: streams }, () => transfer(path.ports[shape], direction, each)));
+  await Promise.all(Array.from({ length: streams }, () => transfer(paths[shape].ports[shape], direction, each)));
   const seconds = (performance.now() - start) / 1000;
   add(`${name} Gbit/s`, shape, (each * streams * 8) / 1e9 / seconds);
-  const after = path.cpu();
+  const after = paths[shape].cpu();
   const cost = (part: Part) => (after[part] - before[part]) / ((each * streams) / 1e9);
   for (const part of PARTS) add(`${name} ${part} CPU s/GB`, shape, cost(part));
   add(`${name} path CPU s/GB`, shape, cost("client") + cost("proxy") + cost("agent"));
 }
 
 /** One after the other: connect, one octet and its echo, close. */
-async function connections(path: Path, shape: Shape): Promise<void> {
+async function connections(paths: Paths, shape: Shape): Promise<void> {
   const start = performance.now();
-  for (let i = 0; i < CONNECTIONS; i++) await connection(path.ports[shape]);
+  for (let i = 0; i < CONNECTIONS; i++) await connection(paths[shape].ports[shape]);
   add("connections 1/s", shape, CONNECTIONS / ((performance.now() - start) / 1000));
 }
 
-async function roundTrips(path: Path, shape: Shape, name: string): Promise<void> {
-  using echo = new Echo(path.ports[shape]);
+async function roundTrips(paths: Paths, shape: Shape, name: string): Promise<void> {
+  using echo = new Echo(paths[shape].ports[shape]);
   const times: number[] = [];
   for (let i = 0; i < ROUND_TRIPS; i++) times.push(await echo.roundTrip());
   times.sort((a, b) => a - b);
@@ -70,12 +82,12 @@ async function roundTrips(path: Path, shape: Shape, name: string): Promise<void>
   add(`round trip ${name} p99 ms`, shape, times[Math.floor(times.length * 0.99)]!);
 }
 
-async function besideBulk(path: Path, shape: Shape): Promise<void> {
+async function besideBulk(paths: Paths, shape: Shape): Promise<void> {
   const state = { over: false };
   const load = (async () => {
-    while (!state.over) await transfer(path.ports[shape], "down", OCTETS / 8);
+    while (!state.over) await transfer(paths[shape].ports[shape], "down", OCTETS / 8);
   })();
-  await roundTrips(path, shape, "beside bulk");
+  await roundTrips(paths, shape, "beside bulk");
   state.over = true;
   await load;
 }
