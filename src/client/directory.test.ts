@@ -196,6 +196,22 @@ test("a damaged login is told, and hides no other", async (t) => {
   assert.deepEqual(names(), ["c.test", "b.test"], "what was known stays until it can be read again");
 });
 
+test("the successor of an expired login is found wherever it is kept", async (t) => {
+  let profile = await fakeProfile(Date.now() - 1_000);
+  class FileStore extends ProfileStore {
+    override async names() {
+      return [profile.name];
+    }
+    override async load() {
+      return profile;
+    }
+  }
+  const { directory } = await open(t, new FileStore((await newStore(t)).home));
+  assert.equal(directory.clusters()[0]!.loginExpired, true);
+  profile = await fakeProfile(Date.now() + 3_600_000);
+  await soon("the successor", () => directory.clusters()[0]!.loginExpired === undefined);
+});
+
 test("what was last seen belongs to one user of one cluster; a damaged file is as none", async (t) => {
   const store = await newStore(t);
   const profile = await fakeProfile(Date.now() - 1_000);

@@ -45,7 +45,7 @@ export class ClusterDirectory implements AsyncDisposable {
     this.#options = options;
     this.#watch = new ProfileWatch(options.store.home, {
       changed: () => this.#queue(() => this.#reload()),
-      tick: () => this.#expire(),
+      tick: () => this.#tick(),
     });
   }
 
@@ -201,6 +201,12 @@ export class ClusterDirectory implements AsyncDisposable {
       this.#queue(() => saveLastView(store, profile, summary, log));
     });
     return login;
+  }
+
+  /** What follows an expired login may not be a saved one: an identity file is written somewhere else. */
+  #tick(): void {
+    this.#expire();
+    if (this.#logins.some(({ access }) => !access)) this.#queue(() => this.#reload());
   }
 
   /** Marks the logins that have expired since; their connections go on, new ones wait. */
