@@ -32,3 +32,8 @@ export class AppNotFoundError extends OperationError {
 export class TrustChangedError extends OperationError {
   readonly code = "client.trust-changed";
 }
+
+/** The identity file is missing, is none, or is not for this use. */
+export class IdentityUnusableError extends OperationError {
+  readonly code = "client.identity-file";
+}

@@ -1,13 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { isMalformed, messageOf, OperationError } from "../base/mod.ts";
+import { isMalformed, messageOf } from "../base/mod.ts";
 import { identityOf } from "../pki/mod.ts";
+import { IdentityUnusableError } from "./errors.ts";
 import { type Profile, ProfileStore, splitPem } from "./profile.ts";
 import { splitHostPort } from "./web.ts";
-
-/** The identity file is missing, is none, or is not for this use. */
-export class IdentityUnusableError extends OperationError {
-  readonly code = "client.identity-file";
-}
 
 /** What `tctl auth sign --format=file` writes: a private key, its certificate, the host CAs. */
 export interface IdentityFile {

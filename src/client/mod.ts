@@ -10,6 +10,7 @@ export { dialProxy } from "./dial.ts";
 export { ClusterDirectory, type ClusterDirectoryOptions } from "./directory.ts";
 export {
   AppNotFoundError,
+  IdentityUnusableError,
   LoginExpiredError,
   NotAProxyError,
   NotLoggedInError,
@@ -21,7 +22,6 @@ export {
 export {
   type IdentityFile,
   IdentityFileStore,
-  IdentityUnusableError,
   identityFileText,
   readIdentityFile,
 } from "./identity-file.ts";
