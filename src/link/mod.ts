@@ -15,6 +15,7 @@ export {
   LinkOpenTimeoutError,
   LinkRefusedError,
 } from "./errors.ts";
+export * as linkWire from "./frames.ts";
 export { KeepAlive } from "./keep-alive.ts";
 export * as linkLimits from "./limits.ts";
 export { Link } from "./link.ts";

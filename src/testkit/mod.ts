@@ -36,6 +36,7 @@ export { type StreamEnds, streamContract } from "./stream-contract.ts";
 export { streamPair } from "./stream-pair.ts";
 export { type StreamEnd, StreamUser, type StreamUserOptions } from "./stream-user.ts";
 export { Transcript, type TranscriptOptions } from "./transcript.ts";
+export { fuzzTunnel, type TunnelFuzzResult } from "./tunnel-fuzz.ts";
 export { type Lookup, VirtualHost, type VirtualHostOptions } from "./virtual-host.ts";
 export { startVirtualVnet, type VirtualVnet, type VirtualVnetOptions } from "./virtual-vnet.ts";
 export { makeWebPki, trustWebPki, type WebPki } from "./web-pki.ts";

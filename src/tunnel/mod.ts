@@ -16,8 +16,10 @@ export {
   type LinkRefusal,
 } from "./app-link-server.ts";
 export { type ClientHello, parseClientHello } from "./client-hello.ts";
+export * as controlWire from "./control-wire.ts";
 export { CONTROL_ALPN } from "./control-wire.ts";
 export type { Route } from "./data-wire.ts";
+export * as dataWire from "./data-wire.ts";
 export {
   type AgentList,
   type AppLink,
@@ -31,6 +33,7 @@ export * as tunnelLimits from "./limits.ts";
 export { ProxyTunnel, type ProxyTunnelOptions } from "./proxy-tunnel.ts";
 export { type Relay, type RelayTotals, relay } from "./relay.ts";
 export { RouteCounters } from "./route-counters.ts";
+export * as routeToken from "./route-token.ts";
 export { LINK_ALPN } from "./route-token.ts";
 export { socketStream } from "./socket-stream.ts";
 export type { HostCredentials, RouteSession, Tools } from "./types.ts";
