@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { messageOf, VERSION } from "../../base/mod.ts";
 import type { ClusterDirectory } from "../../client/mod.ts";
 import type { Upstreams } from "../../dns/mod.ts";
@@ -36,6 +37,7 @@ function dirsOf(tsh: Tsh): string[] {
 export async function offerStatus(tsh: Tsh, running: RunningVnet): Promise<AsyncDisposable> {
   const started = new Date().toISOString();
   try {
+    await mkdir(tsh.env.home, { recursive: true, mode: 0o700 }); // With an identity file there may be none yet.
     return await serveStatus(dirsOf(tsh), () => statusOf(running, started));
   } catch (error) {
     tsh.log.warn({ error: messageOf(error) }, "tsh vnet status will not see this VNet");
