@@ -15,7 +15,7 @@ interface Sent {
 }
 
 /** A connection with SACK, ISS 0, whose peer takes everything; `sent` is what is on the wire. */
-function established(): { tcb: Tcb; sent: Sent[]; sink: SegmentSink } {
+function established(tsVal = -1): { tcb: Tcb; sent: Sent[]; sink: SegmentSink } {
   const sent: Sent[] = [];
   const sink: SegmentSink = {
     send: (_, seq, flags, __, ___, length) => {
@@ -33,10 +33,10 @@ function established(): { tcb: Tcb; sent: Sent[]; sink: SegmentSink } {
       keepAlive: undefined,
       now: 0,
     },
-    { seq: 9, wnd: 65_535, mss: MSS, windowScale: undefined, sackPermitted: true, tsVal: -1 },
+    { seq: 9, wnd: 65_535, mss: MSS, windowScale: undefined, sackPermitted: true, tsVal },
   );
   output(tcb, 0, sink);
-  ack(tcb, 1, [], 10);
+  arrive(tcb, { ...NO_OPTIONS, seq: 10, ack: 1, flags: ACK, wnd: 65_535, tsVal }, undefined, 10);
   sent.length = 0;
   return { tcb, sent, sink };
 }
@@ -127,6 +127,45 @@ test("in recovery one segment leaves for two that arrive (RFC 9937)", () => {
   }
   assert.ok(tcb.cc.inRecovery);
   assert.deepEqual([sent.length >= 9, sent.length <= 11], [true, true], `${sent.length} of 19`);
+});
+
+test("what is sent again counts like what is new (RFC 9937)", () => {
+  const { tcb, sent, sink } = established();
+  warmUp(tcb, sent, sink);
+  tcb.cc.cwnd = 20 * MSS;
+  write(tcb, 20);
+  output(tcb, 40, sink);
+  sent.length = 0;
+  const first = 1 + MSS;
+  for (let delivered = 1; delivered <= 10; delivered++) {
+    ack(tcb, first, [first + 5 * MSS, first + (5 + delivered) * MSS], 50 + delivered / 10);
+    output(tcb, 50 + delivered / 10, sink);
+    assert.ok(sent.length <= Math.ceil(delivered / 2), `${sent.length} for ${delivered}`);
+  }
+  assert.equal(sent.length, 5);
+  assert.equal(new Set(sent.map((one) => one.seq)).size, sent.length, "none twice");
+});
+
+test("by its timestamp an ACK is the first copy's or the probe's (RFC 7323 §4)", () => {
+  for (const [echo, halved] of [
+    [45, false],
+    [60, true],
+  ] as const) {
+    const { tcb, sink } = established(1);
+    const mss = tcb.snd.mss;
+    const stamped = (number: number, now: number, tsEcr: number) =>
+      arrive(tcb, { ...NO_OPTIONS, seq: 10, ack: number, flags: ACK, wnd: 65_535, tsVal: 1, tsEcr }, undefined, now);
+    write(tcb, 1);
+    output(tcb, 20, sink);
+    stamped(1 + MSS, 30, 20);
+    write(tcb, 3);
+    output(tcb, 40, sink);
+    expire(tcb, deadline(tcb)!, sink);
+    const { cwnd } = tcb.cc;
+    stamped(1 + 4 * MSS, 70, echo);
+    const grown = cwnd + 3 * MSS;
+    assert.equal(tcb.cc.cwnd, halved ? Math.max(Math.floor(grown / 2), 2 * mss) : grown, `echo ${echo}`);
+  }
 });
 
 /** Four segments, and a probe of the last one, 2 round trips later. */
