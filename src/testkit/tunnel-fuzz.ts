@@ -154,7 +154,7 @@ class TunnelFuzz {
     // A GOAWAY's text is the peer's own, and anything.
     this.#links.count(/violation: (link\.[a-z-]+)$/.exec(end?.message ?? "")?.[1] ?? end?.closeCode ?? "still living");
     peer.link.close("done");
-    await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve)); // All that waits in microtasks has happened.
     peer.checkEnded();
     return said;
   }
@@ -176,8 +176,7 @@ class TunnelFuzz {
 class WildPeer {
   readonly link: Link;
   readonly #carrier = new HandCarrier();
-  /** Of each stream: octets delivered, and granted. */
-  readonly #streams: { delivered: number; ends: number }[] = [];
+  readonly #streams: { delivered: number; ended: boolean; reset: boolean }[] = [];
 
   constructor(isServer: boolean) {
     const options = { clock: STILL, counters: new Counters(), log: silentLogger, instance: new Uint8Array(8) };
@@ -202,12 +201,13 @@ class WildPeer {
 
   check(): void {
     assert(this.link.streams <= linkLimits.MAX_STREAMS);
-    for (const { delivered, ends } of this.#streams) assert(delivered <= GRANTED && ends <= 1);
+    for (const { delivered } of this.#streams) assert(delivered <= GRANTED, "no more than was granted");
   }
 
   checkEnded(): void {
     assert(this.link.ended);
     this.check();
+    for (const stream of this.#streams) assert(stream.reset, "a link's end resets what is open");
   }
 
   #answer(request: OpenRequest): void {
@@ -216,17 +216,29 @@ class WildPeer {
   }
 
   #use(stream: ReturnType<OpenRequest["accept"]>): void {
-    const seen = { delivered: 0, ends: 0 };
+    const seen = { delivered: 0, ended: false, reset: false };
     this.#streams.push(seen);
+    const living = () => assert(!seen.reset, "nothing after a reset");
     stream.open({
       data(chunk) {
-        assert(seen.ends === 0, "nothing after the end");
+        living();
+        assert(!seen.ended, "no octets after the end");
         seen.delivered += chunk.bytes.length;
         chunk.release();
       },
-      end: () => seen.ends++,
-      reset: () => seen.ends++,
-      writable: () => stream.write(plainChunk(Uint8Array.of(1))),
+      end() {
+        living();
+        assert(!seen.ended, "ended once");
+        seen.ended = true;
+      },
+      reset() {
+        living();
+        seen.reset = true;
+      },
+      writable() {
+        living();
+        stream.write(plainChunk(Uint8Array.of(1)));
+      },
     });
     stream.credit(GRANTED);
   }
