@@ -105,6 +105,27 @@ if (!INSIDE) {
     await rig.close();
   });
 
+  test("a device that is down refuses frames and has not failed; up again it works", async () => {
+    const rig = await kernelRig();
+    const failures: Error[] = [];
+    const { promise: received, resolve } = Promise.withResolvers<void>();
+    const receive = (frame: Chunk) => {
+      frame.release();
+      resolve();
+    };
+    rig.device.start({ receive, drained() {}, failed: (error) => failures.push(error) });
+    const link = (state: string) => execFileSync("ip", ["link", "set", rig.device.name, state]);
+    link("down");
+    assert.equal(rig.device.write(rig.frame(new Uint8Array(8))), false);
+    await wait(20);
+    link("up");
+    assert.equal(rig.device.write(rig.frame(new Uint8Array(8))), true);
+    rig.inject(new Uint8Array(8));
+    await received;
+    assert.deepEqual(failures, []);
+    await rig.close();
+  });
+
   test("a name in use is refused with advice", () => {
     const tun = openTun({ name: "held0", mtu: TUN_MTU });
     assert.throws(() => openTun({ name: "held0", mtu: TUN_MTU }), /held0 is in use: VNet is running already/);
