@@ -9,6 +9,7 @@ import { type TestContext, test } from "node:test";
 import { AUDIT_CODES, type AuditEvent, auditEventSchema, check } from "../api/mod.ts";
 import { type VirtualClock, virtualClock } from "../testkit/mod.ts";
 import { auditEvent, openAuditLog } from "./mod.ts";
+import { verifyLog } from "./verify.ts";
 
 function dirFor(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), "audit-"));
@@ -160,4 +161,6 @@ test("what was acknowledged survives kill -9", async (t) => {
     acknowledged.filter((uid) => !stored.has(uid)),
     [],
   );
+  const { problems } = await verifyLog({ dir, notary: { verify: () => true }, heads: [] });
+  assert.deepEqual(problems, [], "and is one chain");
 });

@@ -119,14 +119,15 @@ export class AppSessions {
   /** Where the app is announced and the user may go; all of one address. Refusals do not tell whether it exists. */
   async #reachable(grants: Grants, app: string, sid: string, context: CallContext): Promise<AppServer[]> {
     const servers = await this.#announced(app);
-    const lock = await lockOn(this.#core, { app });
-    if (lock !== undefined) throw new AccessDeniedError(lock);
     const allowed = servers.filter((server) => mayReach(grants, server));
     const first = allowed[0];
     if (first === undefined) {
       if (servers[0] !== undefined) await this.#recordDenied(servers[0], grants, sid, context);
       throw appNotFound(app);
     }
+    // Only who may reach the app learns that it is locked, hence that it is there.
+    const lock = await lockOn(this.#core, { app });
+    if (lock !== undefined) throw new AccessDeniedError(lock);
     if (appProtocol(first.spec.app) !== "tcp") {
       throw new BadInputError(
         `${JSON.stringify(app)} is a web app (HTTP); only TCP apps can be reached in this version`,

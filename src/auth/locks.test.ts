@@ -8,6 +8,7 @@ let auth: TestAuth;
 before(async () => {
   auth = await TestAuth.start();
   await auth.createUser("ed", ["editor", "access"]);
+  await auth.createUser("pat", ["auditor"]);
 });
 after(() => auth?.close());
 
@@ -76,6 +77,8 @@ test("a locked app gives no session", async () => {
   await whileLocked(lock("l4", { app: "vault" }), async () => {
     const csr = await newCsr();
     await assert.rejects(ed.call("app_session.create", { app: "vault", csr }), /lock targeting App:"vault"/);
+    const pat = await auth.as("pat");
+    await assert.rejects(pat.call("app_session.create", { app: "vault", csr }), /not found, or you may not/);
     await assert.rejects(
       ed.call("app_session.renew", { session_id: session.session_id, csr }),
       /lock targeting App:"vault"/,
