@@ -233,4 +233,8 @@ test("with a full disk there is no room for what must be audited", async (t) => 
   await log.demandRoom();
   free = 1_000_000;
   await assert.rejects(log.demandRoom(), { code: "audit.failed", retryable: true, message: /disk is full/ });
+  await using real = await openAuditLog({ dir, clock });
+  await real.demandRoom();
+  rmSync(dir, { recursive: true });
+  await assert.rejects(real.demandRoom(), { code: "audit.failed", message: /is not there/ });
 });

@@ -339,8 +339,12 @@ export function parseEvent(line: string): AuditEvent | undefined {
 }
 
 async function freeBytes(dir: string): Promise<number> {
-  const { bavail, bsize } = await statfs(dir);
-  return bavail * bsize;
+  try {
+    const { bavail, bsize } = await statfs(dir);
+    return bavail * bsize;
+  } catch (cause) {
+    throw new AuditFailedError(`the audit log's directory ${dir} is not there: ${messageOf(cause)}`, { cause });
+  }
 }
 
 async function lastCheckpoint(path: string): Promise<string | undefined> {
