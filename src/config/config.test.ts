@@ -294,6 +294,18 @@ kubernetes_service: {enabled: no}
   ]);
 });
 
+test("how long the audit log is kept, and what an old view of the locks means", () => {
+  const config = parse(`version: v3
+teleport:
+  storage: {audit_retention_period: 720h}
+auth_service:
+  authentication: {locking_mode: strict}
+`);
+  assert.equal(config.auth?.auditRetentionMs, 30 * 24 * 3_600_000);
+  assert.equal(config.auth?.authentication.lockingMode, "strict");
+  assert.deepEqual(config.warnings, []);
+});
+
 test("flags win over the file and meet the same rules", () => {
   const config = parse("version: v3\nteleport: {auth_server: a:1, nodename: x}\n", {
     roles: ["app"],

@@ -37,5 +37,9 @@ async function audited(cluster: LoopbackCluster): Promise<void> {
   assert.equal(events[0]?.code, "T3006I");
   assert.match(events[0]?.reason ?? "", /in force: key lost/);
   assert.match(await cluster.ok("tctl", ["audit", "search", "--from=1h"]), /^Time +Code +Event +User +Details\n/);
+  await using tail = cluster.spawn("tctl", ["audit", "tail", "-n", "1", "--format=json"]);
+  await tail.waitFor(/^\{"event":/m, 10_000);
+  await cluster.says("tsh", ["login", `--proxy=localhost:${cluster.proxyPort}`, "--user=nobody"], { input: "wrong\n" });
+  await tail.waitFor(/"code":"T1000W".*"user":"nobody"/, 10_000);
   assert.match(await cluster.ok("tctl", ["audit", "verify"]), /^The audit log is intact: \d+ records in \d+ files/);
 }
