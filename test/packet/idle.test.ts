@@ -4,8 +4,7 @@ import { idleRun } from "./idle-run.ts";
 
 const CONNECTIONS = 5_000;
 const SECONDS = 3;
-/** The long form allows 2,048; a few connections carry more of what is there once. */
-const EACH_MAX = 2_304;
+const EACH_MAX = 2_048;
 /** Of so short a time one collection is more than the 2 % that the long form allows. */
 const CPU_PERCENT_MAX = 5;
 
