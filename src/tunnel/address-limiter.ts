@@ -1,30 +1,46 @@
 import { parseIp } from "../base/mod.ts";
 import { MAX_UNVERIFIED, MAX_UNVERIFIED_PER_ADDRESS } from "./limits.ts";
 
-/** Counts the connections of each IPv4 address or IPv6 /64 that have proved nothing yet. */
+interface Place {
+  readonly evict: () => void;
+}
+
+/**
+ * Keeps the connections of each IPv4 address or IPv6 /64 that have proved
+ * nothing yet within bounds. When all places together are taken, the oldest of
+ * the network that has the most gives way: whoever is honest needs a place for a
+ * moment, whoever holds many slow handshakes open loses them to others.
+ */
 export class AddressLimiter {
-  readonly #counts = new Map<string, number>();
+  /** Oldest first, networks and places both. */
+  readonly #places = new Map<string, Set<Place>>();
   #total = 0;
 
-  /** A place, to be given back by calling the result once; `undefined` where there is none. */
-  enter(remoteAddress: string): (() => void) | undefined {
+  /** A place, to be given back by calling the result once; `undefined` where the network has its share. `evict` ends the connection. */
+  enter(remoteAddress: string, evict: () => void): (() => void) | undefined {
     const key = networkOf(remoteAddress);
-    const count = this.#counts.get(key) ?? 0;
-    if (count >= MAX_UNVERIFIED_PER_ADDRESS || this.#total >= MAX_UNVERIFIED) return undefined;
-    this.#counts.set(key, count + 1);
+    if ((this.#places.get(key)?.size ?? 0) >= MAX_UNVERIFIED_PER_ADDRESS) return undefined;
+    if (this.#total >= MAX_UNVERIFIED) this.#makeRoom();
+    const place = { evict };
+    const places = this.#places.get(key) ?? new Set();
+    this.#places.set(key, places.add(place));
     this.#total++;
-    let inside = true;
-    return () => {
-      if (!inside) return;
-      inside = false;
-      this.#leave(key);
-    };
+    return () => this.#leave(key, place);
   }
 
-  #leave(key: string): void {
-    const left = this.#counts.get(key)! - 1;
-    if (left === 0) this.#counts.delete(key);
-    else this.#counts.set(key, left);
+  #makeRoom(): void {
+    let most: [string, Set<Place>] | undefined;
+    for (const entry of this.#places) if (entry[1].size > (most?.[1].size ?? 0)) most = entry;
+    const [oldest] = most?.[1] ?? [];
+    if (most === undefined || oldest === undefined) return;
+    this.#leave(most[0], oldest);
+    oldest.evict();
+  }
+
+  #leave(key: string, place: Place): void {
+    const places = this.#places.get(key);
+    if (!places?.delete(place)) return;
+    if (places.size === 0) this.#places.delete(key);
     this.#total--;
   }
 }

@@ -129,17 +129,29 @@ test("lines are the same however they are cut, and bounded", () => {
 
 test("unverified connections are counted by IPv4 address and IPv6 /64", () => {
   const limiter = new AddressLimiter();
-  const places = Array.from({ length: MAX_UNVERIFIED_PER_ADDRESS }, () => limiter.enter("192.0.2.1"));
+  const places = Array.from({ length: MAX_UNVERIFIED_PER_ADDRESS }, () => limiter.enter("192.0.2.1", () => {}));
   assert.ok(places.every((leave) => leave));
-  assert.equal(limiter.enter("192.0.2.1"), undefined);
-  assert.equal(limiter.enter("::ffff:192.0.2.1"), undefined);
-  assert.ok(limiter.enter("192.0.2.2"));
+  assert.equal(
+    limiter.enter("192.0.2.1", () => {}),
+    undefined,
+  );
+  assert.equal(
+    limiter.enter("::ffff:192.0.2.1", () => {}),
+    undefined,
+  );
+  assert.ok(limiter.enter("192.0.2.2", () => {}));
   places[0]!();
   places[0]!(); // Twice counts once.
-  assert.ok(limiter.enter("192.0.2.1"));
-  assert.equal(limiter.enter("192.0.2.1"), undefined);
+  assert.ok(limiter.enter("192.0.2.1", () => {}));
+  assert.equal(
+    limiter.enter("192.0.2.1", () => {}),
+    undefined,
+  );
 
-  for (let i = 0; i < MAX_UNVERIFIED_PER_ADDRESS; i++) assert.ok(limiter.enter(`2001:db8::${i + 1}`));
-  assert.equal(limiter.enter("2001:db8::ffff"), undefined);
-  assert.ok(limiter.enter("2001:db8:0:1::1"));
+  for (let i = 0; i < MAX_UNVERIFIED_PER_ADDRESS; i++) assert.ok(limiter.enter(`2001:db8::${i + 1}`, () => {}));
+  assert.equal(
+    limiter.enter("2001:db8::ffff", () => {}),
+    undefined,
+  );
+  assert.ok(limiter.enter("2001:db8:0:1::1", () => {}));
 });

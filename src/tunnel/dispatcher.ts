@@ -36,7 +36,10 @@ export class PortDispatcher {
   /** From `net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, …)`. */
   accept(socket: Socket): void {
     socket.on("error", () => {}); // Whoever takes the socket over learns of its end by `close`.
-    const leave = this.#limiter.enter(socket.remoteAddress ?? "");
+    const leave = this.#limiter.enter(socket.remoteAddress ?? "", () => {
+      this.#options.counters.count("dispatch.evicted");
+      socket.destroy();
+    });
     if (!leave) {
       this.#options.counters.count("dispatch.address-limit");
       socket.destroy();

@@ -80,7 +80,10 @@ export class ProxyTunnel {
   /** A connection that offered ALPN `tp-link/1`. */
   link(connection: HelloConnection): void {
     const { socket } = connection;
-    const leave = this.#limiter.enter(socket.remoteAddress ?? "");
+    const leave = this.#limiter.enter(socket.remoteAddress ?? "", () => {
+      this.#options.counters.count("route.evicted");
+      socket.destroy();
+    });
     if (!leave) {
       this.#options.counters.count("route.address-limit");
       refuseHello(socket, ALERT.internalError, this.#options.clock);
