@@ -95,7 +95,9 @@ export class DecisionLog {
     const missing = this.#missing(pause);
     const sent = this.#transmissions(pause, missing);
     const lost = sent.filter((row) => this.#rows[row + FATE]! & GONE);
-    const arrived = sent.find((row) => (this.#rows[row + FATE]! & GONE) === 0);
+    const came = (row: number) => (this.#rows[row + FATE]! & GONE) === 0;
+    // Of the handshake one side's SYN may come long before the other's.
+    const arrived = missing === undefined ? sent.findLast(came) : sent.find(came);
     const arrivedMs = arrived === undefined ? pause.endMs : this.#rows[arrived + AT_MS]!;
     const acksLost = this.#acksLost(pause);
     const what = missing === undefined ? "the SYN" : `octet ${missing}`;

@@ -27,6 +27,8 @@ export interface ImpairedResult {
   faults: string[];
   /** Pauses over 1 s that the log explains. */
   pauses: string[];
+  /** And those that it does not. */
+  unexplained: string[];
   totals: Record<string, number>;
   counters: Record<string, number>;
 }
@@ -58,10 +60,11 @@ async function run(combination: Combination, subnet: number, seed: number, octet
   else compare(our, theirs, octets, faults);
   const log = rig.impairment!.log;
   const pauses: string[] = [];
+  const unexplained: string[] = [];
   for (const pause of [...pausesOf(our, "in"), ...pausesOf(theirs, "out")]) {
     const { explained, text } = log.explain(pause);
     if (explained) pauses.push(text);
-    else faults.push(`${text}; unexplained (longest turn of the event loop ${Math.round(loop.max / 1e6)} ms)`);
+    else unexplained.push(`${text} (longest turn of the event loop ${Math.round(loop.max / 1e6)} ms)`);
   }
   rig.close();
   return {
@@ -71,6 +74,7 @@ async function run(combination: Combination, subnet: number, seed: number, octet
     seconds,
     faults,
     pauses,
+    unexplained,
     totals: log.totals(),
     counters: rig.counters.snapshot(),
   };

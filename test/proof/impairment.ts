@@ -46,8 +46,12 @@ let done = 0;
 for await (const line of createInterface({ input: child.stdout })) {
   const result = JSON.parse(line) as ImpairedResult;
   const number = numbers[done++]!;
-  if (result.faults.length > 0) failed++;
-  for (const text of [...result.pauses, ...result.faults.map((fault) => `**fault** ${fault}`)])
+  if (result.faults.length + result.unexplained.length > 0) failed++;
+  for (const text of [
+    ...result.pauses,
+    ...result.faults.map((fault) => `**fault** ${fault}`),
+    ...result.unexplained.map((text) => `**unexplained** ${text}`),
+  ])
     notes.push(`- ${number}: ${text}`);
   console.log(row(number, result));
 }
@@ -57,12 +61,12 @@ process.exitCode = done === numbers.length && failed === 0 ? 0 : 1;
 
 function row(
   number: string,
-  { name, octets: each, seconds, totals: t, counters, faults, pauses }: ImpairedResult,
+  { name, octets: each, seconds, totals: t, counters, faults, pauses, unexplained }: ImpairedResult,
 ): string {
   const damaged = (t.corrupted ?? 0) + (t.truncated ?? 0);
   const fates = `${t.lost ?? 0}, ${damaged}, ${t.duplicated ?? 0}, ${t.reordered ?? 0} of ${t.frames}`;
   const again = `${counters["tcp.fast-retransmit"] ?? 0} fast, ${counters["tcp.retransmission-timeout"] ?? 0} by timeout`;
-  const verdict =
-    faults.length > 0 ? "**failed**" : pauses.length > 0 ? `equal; ${pauses.length} pauses explained` : "equal";
+  const told = `equal; ${pauses.length} pauses explained, ${unexplained.length} not`;
+  const verdict = faults.length > 0 ? "**failed**" : pauses.length + unexplained.length > 0 ? told : "equal";
   return `| ${number} | ${name} | ${each / MIB} MiB | ${seconds.toFixed(1)} s | ${fates} | ${again} | ${verdict} |`;
 }
