@@ -116,7 +116,8 @@ test("at a terminal the command has it, and Ctrl-C arrives once", { ...inNamespa
     setTimeout(() => {}, 5000);`;
   const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
   const command = [...EXEC, process.execPath, "-e", inner].map(quote).join(" ");
-  const child = spawn("script", ["-qefc", command, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
+  // `exec`, for a shell in between (dash keeps itself there) would die of the Ctrl-C.
+  const child = spawn("script", ["-qefc", `exec ${command}`, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
   const output = await line(child, "/dev/pts/");
   child.stdin.write("\x03");
   const rest = text(child);

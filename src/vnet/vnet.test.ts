@@ -201,10 +201,11 @@ test("UDP to anything but DNS is answered as unreachable", async (t) => {
 });
 
 test("the client's SYN waits for the app; a failure is a refusal with one line that says why", async (t) => {
-  let answer: (result: ByteStream | Error) => void = () => {};
+  // Each dial, in order, with the way to answer it.
+  let dialled = Promise.withResolvers<(result: ByteStream | Error) => void>();
   const dial = () =>
     new Promise<ByteStream>((resolve, reject) => {
-      answer = (result) => (result instanceof Error ? reject(result) : resolve(result));
+      dialled.resolve((result) => (result instanceof Error ? reject(result) : resolve(result)));
     });
   const { host, directory, lines } = startVirtualVnet(t, { dial });
   let connected = false;
@@ -212,16 +213,17 @@ test("the client's SYN waits for the app; a failure is a refusal with one line t
     connected = true;
     return user;
   });
+  const accept = await dialled.promise;
   await settle(50);
   assert.equal(connected, false);
-  answer(directory.serve());
+  accept(directory.serve());
   const user = await waiting;
   user.send(Uint8Array.of(1));
   await user.until(1);
 
+  dialled = Promise.withResolvers();
   const refused = assert.rejects(host.dial("echo.company.test", 81));
-  await settle();
-  answer(new Error("the app's server refused the connection"));
+  (await dialled.promise)(new Error("the app's server refused the connection"));
   await refused;
   assert.deepEqual(lines, ["connection to echo.company.test:81 refused: the app's server refused the connection"]);
 });
