@@ -8,7 +8,7 @@
  * a busy machine trust the ratios, which compare the same round, and CPU seconds.
  */
 import { spawn } from "node:child_process";
-import { programPath } from "../src/testkit/mod.ts";
+import { lacking, programPath } from "../src/testkit/mod.ts";
 import type { Target } from "./tun/client.ts";
 import { inside, output, Part } from "./tun/processes.ts";
 import type { Mode, Request } from "./tun/protocol.ts";
@@ -147,5 +147,7 @@ function option(name: string, fallback: number): number {
   return given === undefined ? fallback : Number(given.slice(name.length + 3));
 }
 
-await main();
+const missing = lacking("tun") ?? lacking("userns") ?? lacking("ip");
+if (missing === undefined) await main();
+else console.error(`tun: not run, ${missing}`);
 process.exit(0);
