@@ -151,3 +151,23 @@ test("TIME-WAIT gives way to a SYN with a later timestamp, whatever its number (
     if (!makesWay) rig.expect({ flags: "A", ack: 5002, tsEcr: 2000 });
   }
 });
+
+test("an echo from before the last sending is no round trip: the timer stays as short as the path (RFC 6298 §3)", async () => {
+  const { rig, app } = await established({ sackPermitted: true });
+  const send = () => {
+    rig.frames.length = 0;
+    app.write(new Uint8Array(1000));
+    return rig.expect({ textLen: 1000 });
+  };
+  const first = send();
+  rig.clock.advance(5);
+  rig.send({ flags: "A", seq: 5001, ack: 1001, tsVal: 1001, tsEcr: first.tsVal });
+  // It arrives, but what acknowledges it is lost for seconds; the duplicates' ACKs echo the first copy.
+  const second = send();
+  rig.clock.advance(5_000);
+  assert.ok(rig.frames.length > 0, "sent again");
+  rig.send({ flags: "A", seq: 5001, ack: 2001, tsVal: 1002, tsEcr: second.tsVal });
+  send();
+  rig.clock.advance(700);
+  assert.ok(rig.frames.length > 0, "the next loss is noticed at once");
+});

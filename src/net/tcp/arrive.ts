@@ -238,7 +238,7 @@ function newAck(tcb: Tcb, seg: Segment, now: number): Arrival {
   tcb.softError = false;
   const left = flight(snd);
   const lost = snd.board === undefined && onNewAck(tcb.cc, acked, ack, snd.mss, left);
-  sampleAck(tcb.rtt, ack, now, echoAge(tcb, seg, now));
+  sampleAck(tcb.rtt, ack, now, snd.board?.staleEcho ? -1 : echoAge(tcb, seg, now));
   timer.stalledSinceMs = Math.floor(now);
   timer.persist = false;
   timer.atMs = left === 0 ? 0 : rtoFrom(tcb.rtt, now); // RFC 6298 §5.2, §5.3

@@ -31,6 +31,8 @@ export interface Scoreboard {
   xmitEnd: number;
   rttMs: number;
   minRttMs: number;
+  /** The last ACK's echo is older than the last sending of what it acknowledges: it measures no round trip. */
+  staleEcho: boolean;
   /** Behind the highest number that was delivered. */
   fack: number;
   /** Some run arrived behind a later one without having been lost (step 3). */
@@ -57,6 +59,7 @@ export function newScoreboard(iss: number): Scoreboard {
     xmitEnd: iss,
     rttMs: 0,
     minRttMs: Number.POSITIVE_INFINITY,
+    staleEcho: false,
     fack: iss,
     reordering: false,
     patience: 1,
@@ -88,6 +91,7 @@ export function acknowledgeRuns(
   const { runs } = board;
   let octets = 0;
   let gone = 0;
+  board.staleEcho = false;
   for (const run of runs) {
     if (!seq.gt(ack, run.seq)) break;
     const whole = run.end;
@@ -97,6 +101,8 @@ export function acknowledgeRuns(
     else {
       if (run.lost) board.lostOctets -= length;
       octets += length;
+      // Another copy arrived, or it did long ago and its ACK was lost (Karn; RFC 6298 §3).
+      if (run.again && echoMs < Math.floor(run.sentMs)) board.staleEcho = true;
       delivered(board, run, now, echoMs);
     }
     run.seq = run.end;
