@@ -96,7 +96,6 @@ export {
   errorEnvelopeSchema,
   isRpcMethod,
   RPC,
-  RPC_METHODS,
   type RpcCallMethod,
   type RpcContract,
   type RpcMethod,
@@ -111,7 +110,6 @@ export { type User, userSchema } from "./user.ts";
 export { type Checked, check, checkResource, formatPath, type Issue, type Path, parseValue } from "./validate.ts";
 export {
   DEFAULT_IPV4_CIDR,
-  defaultVnetConfig,
   ipv4CidrOf,
   VNET_CONFIG_NAME,
   type VnetConfig,

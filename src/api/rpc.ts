@@ -216,8 +216,6 @@ export type RpcParsedRequest<M extends RpcMethod> = z.output<(typeof RPC)[M]["re
 export type RpcResponse<M extends RpcMethod> = z.output<(typeof RPC)[M]["response"]>;
 export type RpcCallMethod = { [M in RpcMethod]: (typeof RPC)[M] extends { stream: true } ? never : M }[RpcMethod];
 
-export const RPC_METHODS = Object.keys(RPC) as readonly RpcMethod[];
-
 export function isRpcMethod(word: string): word is RpcMethod {
   return Object.hasOwn(RPC, word);
 }

@@ -43,16 +43,6 @@ export const vnetConfigSchema = z.strictObject({
 
 export type VnetConfig = z.infer<typeof vnetConfigSchema>;
 
-/** What a cluster without a `vnet_config` serves. */
-export function defaultVnetConfig(): VnetConfig {
-  return {
-    kind: "vnet_config",
-    version: "v1",
-    metadata: { name: VNET_CONFIG_NAME },
-    spec: { ipv4_cidr_range: DEFAULT_IPV4_CIDR },
-  };
-}
-
 /** The range in force: an absent and an empty one mean the default. */
 export function ipv4CidrOf(config: VnetConfig | undefined): string {
   return config?.spec.ipv4_cidr_range || DEFAULT_IPV4_CIDR;

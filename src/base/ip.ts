@@ -19,6 +19,11 @@ export function parseIp(text: string): IpAddress | Malformed {
   return malformed("ip.address");
 }
 
+/** As `parseIp`, and a link-local address may name its interface after `%` (RFC 4007 §11), which is left out. */
+export function parseScopedIp(text: string): IpAddress | Malformed {
+  return parseIp(text.replace(/^(fe[89ab][0-9a-f]:.*)%[\w.-]+$/i, "$1"));
+}
+
 /** Canonical text (RFC 5952 for IPv6). */
 export function formatIp(address: IpAddress): string {
   const parsed = ipaddr.fromByteArray(Array.from(address));

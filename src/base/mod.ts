@@ -16,6 +16,7 @@ export {
   type IpAddress,
   parseCidr,
   parseIp,
+  parseScopedIp,
 } from "./ip.ts";
 export { type Lease, leasedChunk, UNPOOLED } from "./lease.ts";
 export { Lifetime } from "./lifetime.ts";

@@ -11,8 +11,6 @@ export {
   type DnsStreamOptions,
   type Forwarder,
   isAnswerTo,
-  parseResolvConf,
-  RESOLVED_STUBS,
   type Resolve,
   serveDnsStream,
   type Transport,

@@ -19,6 +19,7 @@ import { needs } from "../testkit/mod.ts";
 import {
   applyResolvConf,
   formerServers,
+  nameservers,
   type ResolvConfPaths,
   resolvConfPaths,
   resolvConfText,
@@ -44,12 +45,12 @@ function undo(): { status: number | null; stderr: string } {
 
 test("ours comes first, the former ones behind it, and what would pass us by is left out", () => {
   const former =
-    "domain old.test\nnameserver a\nnameserver 100.64.0.2\nnameserver b\nnameserver c\noptions rotate ndots:2\noptions rotate\n";
+    "domain old.test\nnameserver dns.test\nnameserver 192.0.2.1\nnameserver 100.64.0.2\nnameserver 192.0.2.2\nnameserver 192.0.2.3\noptions rotate ndots:2\noptions rotate\n";
   assert.deepEqual(resolvConfText(SERVER, former, "/etc/backup").split("\n").slice(1), [
     "# former file: /etc/backup",
     "nameserver 100.64.0.2",
-    "nameserver a",
-    "nameserver b",
+    "nameserver 192.0.2.1",
+    "nameserver 192.0.2.2",
     "domain old.test",
     "options ndots:2",
     "",
@@ -147,4 +148,22 @@ test("a mount point, as in containers, is changed and restored in place", needs(
   const out = execFileSync("unshare", ["-rm", "sh", "-ec", script, "sh", dir, process.execPath], { encoding: "utf8" });
   assert.equal(out, `nameserver 100.64.0.2\n${FORMER}mounted\nresolv.conf\n`);
   assert.equal(conf(), "below the mount\n");
+});
+
+test("nameserver lines are read as resolv.conf(5) says", () => {
+  const text = `# nameserver 9.9.9.9
+; nameserver 9.9.9.8
+search example.com
+nameserver 192.0.2.1
+nameserver\t192.0.2.2  # trailing
+nameserver 192.0.2.1
+nameserver fe80::1%eth0
+nameserver 2001:db8::1
+nameserver dns.example.com
+nameserver 192.0.2.300
+nameserver
+nameservers 192.0.2.9
+options edns0`;
+  assert.deepEqual(nameservers(text), ["192.0.2.1", "192.0.2.2", "fe80::1%eth0", "2001:db8::1"]);
+  assert.deepEqual(nameservers(text.replaceAll("\n", "\r\n")).length, 4);
 });

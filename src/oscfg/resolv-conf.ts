@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { isMalformed, parseScopedIp } from "../base/mod.ts";
 import { ResolvConfError } from "./errors.ts";
 import { MAX_NAMESERVERS, MAX_RESOLV_CONF_LEN } from "./limits.ts";
 
@@ -82,8 +83,13 @@ function keptLine(line: string): string[] {
   return options.length > 1 ? [options.join(" ")] : [];
 }
 
-function nameservers(text: string): string[] {
-  return text.split("\n").flatMap((line) => /^nameserver\s+(\S+)/.exec(line)?.[1] ?? []);
+/** The addresses of `nameserver` lines (resolv.conf(5)), in order and once each; what is no address is left out. */
+export function nameservers(text: string): string[] {
+  const servers = text.split("\n").flatMap((line) => {
+    const server = /^nameserver[ \t]+([^\s#;]+)/.exec(line)?.[1];
+    return server !== undefined && !isMalformed(parseScopedIp(server)) ? [server] : [];
+  });
+  return [...new Set(servers)];
 }
 
 function isOurs(paths: ResolvConfPaths): boolean {

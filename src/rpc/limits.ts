@@ -24,8 +24,6 @@ export const WINDOW_LEN = 4 * 1024 * 1024;
 export const HEARTBEAT_MS = 5_000;
 /** … and is given up by the client after three silent intervals, by the server when that long unread. */
 export const SILENCE_MS = 15_000;
-/** Octets queued for a watcher that does not read; it is cut off then and lists again. */
-export const MAX_WATCH_BACKLOG = 4 * 1024 * 1024;
 /** An idle connection is probed this often, so that a dead path is noticed. */
 export const PING_INTERVAL_MS = 15_000;
 export const PING_TIMEOUT_MS = 10_000;

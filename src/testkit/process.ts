@@ -20,9 +20,6 @@ export interface RunResult {
   stderr: string;
 }
 
-/** How a command gets to where it should run: the identity, or `nsenter …` before it. */
-export type Wrap = (command: string[], options: RunOptions) => string[];
-
 const DEFAULT_TIMEOUT_MS = 30_000;
 /** Kept of a long-running program's output: plenty for a failure report. */
 const MAX_OUTPUT_CHARS = 4 * 1024 * 1024;

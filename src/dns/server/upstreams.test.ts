@@ -6,9 +6,9 @@ import { type TestContext, test } from "node:test";
 import packet from "dns-packet";
 import { type Clock, Counters, systemClock } from "../../base/mod.ts";
 import { UpstreamError } from "../errors.ts";
-import { parseResolvConf, withoutServers } from "./resolv-conf.ts";
 import { type Ask, framed, isAnswerTo } from "./sockets.ts";
 import { Upstreams } from "./upstreams.ts";
+import { withoutServers } from "./without-servers.ts";
 
 const QUERY = packet.encode({ type: "query", id: 0x1234, questions: [{ name: "www.example.com", type: "A" }] });
 
@@ -34,24 +34,6 @@ function queryOfSize(udpPayloadSize: number): Buffer {
     additionals: [{ type: "OPT", name: ".", udpPayloadSize, ...opt }],
   });
 }
-
-test("nameserver lines are read as resolv.conf(5) says", () => {
-  const text = `# nameserver 9.9.9.9
-; nameserver 9.9.9.8
-search example.com
-nameserver 192.0.2.1
-nameserver\t192.0.2.2  # trailing
-nameserver 192.0.2.1
-nameserver fe80::1%eth0
-nameserver 2001:db8::1
-nameserver dns.example.com
-nameserver 192.0.2.300
-nameserver
-nameservers 192.0.2.9
-options edns0`;
-  assert.deepEqual(parseResolvConf(text), ["192.0.2.1", "192.0.2.2", "fe80::1%eth0", "2001:db8::1"]);
-  assert.deepEqual(parseResolvConf(text.replaceAll("\n", "\r\n")).length, 4);
-});
 
 test("own addresses and stubs are excluded however they are written", () => {
   const servers = ["127.0.0.53", "192.0.2.1", "FD00:0::2", "garbage"];
