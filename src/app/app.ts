@@ -32,6 +32,8 @@ export interface AppService extends AsyncDisposable {
   /** Every app is announced and every proxy connected. Pending while Auth or the proxy is away. */
   readonly ready: Promise<void>;
   readonly counters: Counters;
+  /** Why it works from an old view of the cluster, or not at all. */
+  readonly problem: string | undefined;
   /** Connections to apps now. */
   readonly connections: number;
   /** Takes no new connections, deregisters, lets open ones end for `graceMs`, then closes. */
@@ -125,6 +127,10 @@ class Agent implements AppService {
 
   get connections(): number {
     return this.#connections.open;
+  }
+
+  get problem(): string | undefined {
+    return this.#view.staleSince === undefined ? undefined : "the Auth Service is away";
   }
 
   async start(): Promise<void> {

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import type { AuditLog, Notary } from "../audit/mod.ts";
-import type { Clock, Logger } from "../base/mod.ts";
+import { type Clock, Counters, type Logger } from "../base/mod.ts";
 import type { HostRole } from "../pki/mod.ts";
 import { type HostCredentials, hostUuid, RpcServer } from "../rpc/mod.ts";
 import type { Backend } from "../storage/mod.ts";
@@ -49,6 +49,8 @@ export interface AuthService extends AsyncDisposable {
   readonly cluster: string;
   /** `host:port` that it listens on. */
   readonly listenAddress: string;
+  /** Calls of the API by method and outcome. */
+  readonly counters: Counters;
   /** For a service in this process: a new key and certificate. */
   localIdentity(role: Exclude<HostRole, "Auth">, hostId: string): Promise<HostCredentials>;
   close(): Promise<void>;
@@ -78,12 +80,14 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
     userGone: (name) => sessions.endAll(name),
   });
   const staticTokens = options.config.staticTokens ?? [];
+  const counters = new Counters();
   const server = new RpcServer({
     ...(await credentialsFor(core, ["Auth"], core.hostId)),
     authorities: () => [core.authorities.user.certPem, core.authorities.host.certPem],
     handlers: handlersOf({ core, passwords, invites, sessions, resources, staticTokens, limits, notary }),
     clock: core.clock,
     log: core.log,
+    counters,
   });
   const listenAddress = await listen(server, options.config.listenAddr);
   await writeAdminFile(core, dataDir, listenAddress);
@@ -94,6 +98,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   return {
     cluster: core.authorities.cluster,
     listenAddress,
+    counters,
     localIdentity: (role, hostId) => credentialsFor(core, [role], hostId),
     close,
     [Symbol.asyncDispose]: close,

@@ -12,6 +12,7 @@ interface Flags {
   caPin?: string[];
   nodename?: string;
   pidFile?: string;
+  diagAddr?: string;
   dataDir?: string;
 }
 
@@ -28,6 +29,7 @@ program
   .option("--ca-pin <pin>", "CA pin of the cluster to join", collectList)
   .option("--nodename <name>", "name of this host")
   .option("--pid-file <path>", "where to write the process id")
+  .option("--diag-addr <address>", "serve /healthz, /readyz and /metrics here, HOST:PORT")
   .option("--data-dir <path>", "where to keep state")
   .action((flags: Flags) => start(flags));
 await runProgram(program);
@@ -42,6 +44,7 @@ async function start(flags: Flags): Promise<void> {
     caPins: flags.caPin,
     nodename: flags.nodename,
     pidFile: flags.pidFile,
+    diagAddr: flags.diagAddr,
     dataDir: flags.dataDir,
   };
   const file = flags.config ?? env.configFile?.path;

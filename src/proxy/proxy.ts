@@ -43,6 +43,8 @@ export interface ProxyService extends AsyncDisposable {
   /** The default web certificate, PEM: what a client must trust where it is self-signed. */
   readonly webCertPem: string;
   readonly counters: Counters;
+  /** Why it works from an old view of the cluster, or not at all. */
+  readonly problem: string | undefined;
   /** Agents with a control connection here. */
   connectedAgents(): readonly string[];
   /** Accepts no more, lets relayed connections end for `graceMs`, then closes. */
@@ -143,6 +145,10 @@ class RunningProxy implements ProxyService {
     this.#life.defer(() => this.#dispatcher.close());
     this.#life.defer(() => void server.close());
     log.info({ address: this.address, publicAddr: this.#facts().publicAddr }, "the proxy is listening");
+  }
+
+  get problem(): string | undefined {
+    return this.#view.staleSince === undefined ? undefined : "the Auth Service is away";
   }
 
   connectedAgents(): readonly string[] {

@@ -15,7 +15,7 @@ import {
   toErrorEnvelope,
   UnauthenticatedError,
 } from "../api/mod.ts";
-import { type Clock, isMalformed, type Logger, OperationError } from "../base/mod.ts";
+import { type Clock, type Counters, isMalformed, type Logger, OperationError } from "../base/mod.ts";
 import { type Identity, refusalText, TLS_DEFAULTS, verifyChain } from "../pki/mod.ts";
 import type { CallContext, RpcCaller, RpcHandlers } from "./contract.ts";
 import {
@@ -39,6 +39,8 @@ export interface RpcServerOptions {
   handlers: RpcHandlers;
   clock: Clock;
   log: Logger;
+  /** Calls by method and outcome: `rpc.resource.get.ok`, `rpc.resource.get.api.not-found`. */
+  counters?: Counters;
 }
 
 /** The caller, or why its certificate is refused: then every request is answered with that. */
@@ -151,16 +153,20 @@ export class RpcServer implements AsyncDisposable {
   ): Promise<void> {
     const done = new AbortController();
     stream.once("close", () => done.abort(new Error("the caller gave up")));
+    let method: RpcMethod | undefined;
     try {
       const body = await readBody(stream);
-      const method = methodOf(verb, path);
+      method = methodOf(verb, path);
       const contract: RpcContract = RPC[method];
       const caller = this.#allow(verdict, method, contract);
       const request = parseValue(contract.request, parseJson(body));
       const bound = contract.stream ? this.#untilExpiry(verdict, done) : AbortSignal.timeout(CALL_TIMEOUT_MS);
       const signal = AbortSignal.any([done.signal, this.#abort.signal, bound]);
       await this.#carryOut(stream, method, request, { caller, remote, signal });
+      this.#o.counters?.count(`rpc.${method}.ok`);
     } catch (error) {
+      const code = error instanceof OperationError ? error.code : "internal";
+      this.#o.counters?.count(`rpc.${method ?? "unknown"}.${code}`);
       this.#fail(stream, path, error);
     }
   }

@@ -16,6 +16,7 @@ import {
 import type { TeleportConfig } from "../../config/mod.ts";
 import { type ProxyService, startProxy } from "../../proxy/mod.ts";
 import { openSqlite } from "../../storage/mod.ts";
+import { Diagnostics } from "../cli/diagnostics.ts";
 import { hostIdentity, type JoinSource } from "./identity.ts";
 
 /** Open connections have this long to end after SIGTERM; services that hold none end at once. */
@@ -35,9 +36,11 @@ export async function runTeleport(
   for (const warning of config.warnings) log.warn({}, warning);
   log.info({ version: VERSION, data_dir: config.dataDir }, "starting");
   const life = new Lifetime();
+  const here: Process = { config, diagnostics: new Diagnostics("teleport"), webRoots, log, life, signal };
   try {
+    await serveDiagnostics(here);
     await prepareDataDir(config.dataDir);
-    await startServices(config, webRoots, log, life, signal);
+    await startServices(here);
     await writePidFile(config, life);
     await aborted(signal);
     log.info({}, "shutting down");
@@ -47,25 +50,40 @@ export async function runTeleport(
   }
 }
 
-async function startServices(
-  config: TeleportConfig,
-  webRoots: JoinSource["webRoots"],
-  log: Logger,
-  life: Lifetime,
-  signal: AbortSignal,
-): Promise<void> {
-  const auth = config.auth === undefined ? undefined : await openAuth(config, log, life);
-  const source: JoinSource = { config, auth, webRoots, log, signal };
+/** What the services of this process share. */
+interface Process {
+  readonly config: TeleportConfig;
+  readonly diagnostics: Diagnostics;
+  readonly webRoots: JoinSource["webRoots"];
+  readonly log: Logger;
+  /** Ends, in reverse order, what was started. */
+  readonly life: Lifetime;
+  readonly signal: AbortSignal;
+}
+
+async function startServices(here: Process): Promise<void> {
+  const { config, log } = here;
+  const auth = config.auth === undefined ? undefined : await openAuth(here);
+  const source: JoinSource = { ...here, auth };
   const authAddress = auth?.listenAddress ?? config.authServer;
   const proxy =
-    config.proxy === undefined || authAddress === undefined
-      ? undefined
-      : await openProxy(config, authAddress, source, life);
-  if (config.app !== undefined) await openApp(config, proxy, source, life);
+    config.proxy === undefined || authAddress === undefined ? undefined : await openProxy(here, authAddress, source);
+  if (config.app !== undefined) await openApp(here, proxy, source);
   log.info({}, "The Teleport services are ready");
 }
 
-async function openAuth(config: TeleportConfig, log: Logger, life: Lifetime): Promise<AuthService> {
+/** Before the services, so that a start that takes long is seen to. */
+async function serveDiagnostics({ config, diagnostics, log, life }: Process): Promise<void> {
+  const starting = new Promise<never>(() => {});
+  for (const name of ["auth", "proxy", "app"] as const) {
+    if (config[name] !== undefined) diagnostics.component(name, { ready: starting });
+  }
+  if (config.diagAddr === undefined) return;
+  const server = life.use(await diagnostics.listen(config.diagAddr));
+  log.info({ address: server.address }, "diagnostics are served: /healthz, /readyz, /metrics");
+}
+
+async function openAuth({ config, diagnostics, log, life }: Process): Promise<AuthService> {
   const { auth } = config;
   if (auth === undefined) throw new Error("unreachable");
   await mkdir(path.dirname(auth.storagePath), { recursive: true, mode: 0o700 });
@@ -89,17 +107,16 @@ async function openAuth(config: TeleportConfig, log: Logger, life: Lifetime): Pr
     log: log.child({ component: "auth" }),
   });
   life.defer(() => service.close());
+  diagnostics.component("auth", { counters: service.counters });
   log.info({ address: service.listenAddress }, "Auth Service is listening");
   return service;
 }
 
 async function openProxy(
-  config: TeleportConfig,
+  { config, diagnostics, log, life }: Process,
   authAddress: string,
   source: JoinSource,
-  life: Lifetime,
 ): Promise<ProxyService> {
-  const { log } = source;
   const proxy = await startProxy({
     identity: await hostIdentity("Proxy", source),
     config: config.proxy!,
@@ -110,18 +127,21 @@ async function openProxy(
     log: log.child({ component: "proxy" }),
   });
   life.defer(() => proxy.drain(DRAIN_MS));
+  const { ready, counters } = proxy;
+  diagnostics.component("proxy", { ready, counters, problem: () => proxy.problem });
+  diagnostics.gauge("teleport_connected_agents", "Agents with a control connection to this proxy.", () => {
+    return proxy.connectedAgents().length;
+  });
   log.info({ address: proxy.address }, "Proxy Service is listening");
-  announceReady(proxy.ready, "Proxy Service", log);
+  announceReady(ready, "Proxy Service", log);
   return proxy;
 }
 
 async function openApp(
-  config: TeleportConfig,
+  { config, diagnostics, log, life }: Process,
   proxy: ProxyService | undefined,
   source: JoinSource,
-  life: Lifetime,
 ): Promise<void> {
-  const { log } = source;
   const app = await startApp({
     identity: await hostIdentity("App", source),
     apps: config.app!.apps,
@@ -132,7 +152,10 @@ async function openApp(
     log: log.child({ component: "app" }),
   });
   life.defer(() => app.drain(DRAIN_MS));
-  announceReady(app.ready, "Application Service", log);
+  const { ready, counters } = app;
+  diagnostics.component("app", { ready, counters, problem: () => app.problem });
+  diagnostics.gauge("teleport_app_connections", "Connections to apps through this agent.", () => app.connections);
+  announceReady(ready, "Application Service", log);
 }
 
 function announceReady(ready: Promise<void>, service: string, log: Logger): void {
