@@ -25,6 +25,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   auth: ["api", "access", "audit", "pki", "rpc", "storage"],
   proxy: ["api", "pki", "rpc", "tunnel"],
   app: ["api", "access", "audit", "pki", "rpc", "link", "tunnel"],
+  outside: ["net/stack", "tunnel"],
   client: ["api", "pki", "rpc", "link", "tunnel"],
   vnet: ["api", "net/wire", "net/stack", "tun", "oscfg", "dns", "client"],
 };

@@ -6,7 +6,8 @@
  */
 export type { WantedState } from "../oscfg/mod.ts";
 export { type AttachedLauncher, attachLauncher, upstreamServers } from "./attach.ts";
-export { LauncherError, NamespaceError, ProgramMissingError } from "./errors.ts";
+export { CommandNotFoundError, LauncherError, NamespaceError, ProgramMissingError } from "./errors.ts";
 export { type LaunchOptions, launch } from "./launch.ts";
 export { type CommandEnd, type NamespaceOptions, type NamespaceRun, runInNamespace } from "./namespace.ts";
+export { requireCommand } from "./programs.ts";
 export { becomeRoot } from "./sudo.ts";

@@ -1,6 +1,6 @@
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { ProgramMissingError } from "./errors.ts";
+import { CommandNotFoundError, ProgramMissingError } from "./errors.ts";
 
 /** System programs and the Debian package of each. */
 const PACKAGES = {
@@ -22,14 +22,32 @@ const SYSTEM_DIRS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin
 export function findProgram(program: keyof typeof PACKAGES, path = process.env.PATH ?? ""): string {
   for (const dir of [...path.split(delimiter).filter((part) => part.startsWith("/")), ...SYSTEM_DIRS]) {
     const file = join(dir, program);
-    try {
-      accessSync(file, constants.X_OK);
-      return file;
-    } catch {
-      // Not in this directory.
-    }
+    if (isExecutable(file)) return file;
   }
   throw new ProgramMissingError(program, PACKAGES[program]);
+}
+
+/**
+ * Makes sure, as far as can be known before it is run, that execvp(3) will find the command.
+ *
+ * @throws {CommandNotFoundError}
+ */
+export function requireCommand(command: string, path = process.env.PATH ?? ""): void {
+  const candidates = command.includes("/")
+    ? [command]
+    : path.split(delimiter).map((dir) => join(dir === "" ? "." : dir, command));
+  const found = candidates.filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
+  if (found.some(isExecutable)) return;
+  throw new CommandNotFoundError(command, found[0]);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Root's programs are taken from the system's directories only, whatever PATH says. */

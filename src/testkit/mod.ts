@@ -18,6 +18,7 @@ export { ended, exchange } from "./exchange.ts";
 export { appView, echoStream, type FakeDial, FakeDirectory, LEAF_VIEW, ROOT_VIEW } from "./fake-directory.ts";
 export { FakeView } from "./fake-view.ts";
 export { asUser, type HostName, type Hosts, type Machine, PUBLIC_NAMES, startHosts, thisMachine } from "./hosts.ts";
+export { type LaptopOptions, onLaptop } from "./laptop.ts";
 export { lacking, type Need, needs, postgresBinDir, programPath } from "./needs.ts";
 export { startPglite } from "./pglite.ts";
 export { BackgroundProcess, type RunOptions, type RunResult, run, runOk } from "./process.ts";

@@ -1,8 +1,8 @@
 import type { TestContext } from "node:test";
 import packet from "dns-packet";
-import { type Clock, createLogger, seededRandom, systemClock } from "../base/mod.ts";
+import { type Clock, Counters, createLogger, seededRandom, systemClock } from "../base/mod.ts";
 import { memoryTunPair, VNET_HEADER_LEN } from "../tun/mod.ts";
-import { type AddressStore, planAddresses, VNet } from "../vnet/mod.ts";
+import { type AddressStore, type Outside, planAddresses, VNet } from "../vnet/mod.ts";
 import { type FakeDial, FakeDirectory } from "./fake-directory.ts";
 import { VirtualHost } from "./virtual-host.ts";
 
@@ -30,6 +30,7 @@ export interface VirtualVnetOptions {
   loss?: number;
   ipv6?: boolean;
   store?: AddressStore;
+  outside?: (counters: Counters) => Outside;
   /** Of its choice of addresses. */
   seed?: number;
 }
@@ -69,7 +70,10 @@ export function startVirtualVnet(t: TestContext, options: VirtualVnetOptions = {
     start(handler);
   };
   const { ipv6 = true } = options;
+  const counters = new Counters();
   const vnet = new VNet({
+    counters,
+    ...(options.outside && { outside: options.outside(counters) }),
     ipv6,
     tun,
     directory,

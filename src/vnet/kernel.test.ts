@@ -1,72 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
-import { Counters, seededRandom, silentLogger, systemClock } from "../base/mod.ts";
-import { Upstreams } from "../dns/mod.ts";
-import { runInNamespace } from "../host/mod.ts";
-import { echoStream, needs } from "../testkit/mod.ts";
-import { TUN_MTU } from "../tun/mod.ts";
-import { planAddresses } from "./addresses.ts";
-import type { ClusterView, Directory } from "./directory.ts";
-import { VNet } from "./vnet.ts";
-
-const CLUSTER: ClusterView = {
-  profile: "teleport.example.com",
-  cluster: "teleport.example.com",
-  proxyHosts: ["teleport.example.com"],
-  zones: ["company.test"],
-  ipv4Cidr: "100.64.0.0/10",
-  apps: [
-    { name: "echo", publicAddr: "echo.company.test", protocol: "tcp", tcpPorts: [] },
-    { name: "multi", publicAddr: "multi.company.test", protocol: "tcp", tcpPorts: [{ port: 1337 }] },
-  ],
-};
+import { test } from "node:test";
+import { needs, onLaptop } from "../testkit/mod.ts";
 
 const withPrograms = (program: "dig" | "nc" | "ip") => needs("tun", "userns", "ip", "unshare", "setpriv", program);
-
-/** Runs a shell script on a host whose network is VNet; returns what it wrote to `out`. */
-async function onLaptop(t: TestContext, script: string, input?: Uint8Array): Promise<string> {
-  const dir = mkdtempSync(join(tmpdir(), "vnet-kernel-"));
-  t.after(() => rmSync(dir, { recursive: true }));
-  if (input) writeFileSync(join(dir, "in"), input);
-  const directory: Directory = {
-    clusters: () => [CLUSTER],
-    onChange: () => () => {},
-    dial: (_cluster, _app, port) =>
-      port === 9 ? Promise.reject(new Error("nobody there")) : Promise.resolve(echoStream()[0]),
-  };
-  const addresses = planAddresses([CLUSTER], seededRandom(1));
-  const run = await runInNamespace({
-    command: ["sh", "-c", `cd ${dir}; exec >out 2>&1; ${script}`],
-    addresses: [`${addresses.tunV4}/32`, `${addresses.tunV6}/64`],
-    routes: addresses.ranges,
-    dns: [addresses.dnsV4, addresses.dnsV6],
-    mtu: TUN_MTU,
-  });
-  const counters = new Counters();
-  const upstreams = new Upstreams({ servers: () => [], clock: systemClock, counters });
-  const vnet = new VNet({
-    tun: run.tun,
-    directory,
-    addresses,
-    upstreams,
-    counters,
-    clock: systemClock,
-    random: seededRandom(2),
-    log: silentLogger,
-  });
-  const served = vnet.run();
-  const timer = setTimeout(() => run.kill("SIGKILL"), 20_000);
-  await run.exited;
-  clearTimeout(timer);
-  await vnet.close();
-  await served;
-  run.tun.close();
-  return readFileSync(join(dir, "out"), "utf8");
-}
 
 test("the kernel's resolver and dig find names over UDP and TCP, in both families", withPrograms("dig"), async (t) => {
   const out = await onLaptop(
@@ -98,7 +36,7 @@ test("16 MiB go through the kernel's TCP and back unharmed, half-close included"
   const out = await onLaptop(
     t,
     "nc -N echo.company.test 80 <in | sha256sum; nc -6 -N echo.company.test 80 <in | sha256sum",
-    bytes,
+    { input: bytes },
   );
   const expected = `${createHash("sha256").update(bytes).digest("hex")}  -`;
   assert.deepEqual(out.trim().split("\n"), [expected, expected]);

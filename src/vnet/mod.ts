@@ -16,5 +16,5 @@ export { DIAL_TIMEOUT_MS } from "./limits.ts";
 export { type ClusterStatus, clusterStatus, type VnetStatus, viewOf } from "./status.ts";
 export { readStatuses, serveStatus, statusDirs } from "./status-socket.ts";
 export type { AppTraffic, OpenConnection } from "./traffic.ts";
-export { VNet, type VNetOptions, type VNetStats } from "./vnet.ts";
+export { type Outside, VNet, type VNetOptions, type VNetStats } from "./vnet.ts";
 export { normalizeHost, zonesOf } from "./zones.ts";

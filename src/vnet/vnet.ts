@@ -40,10 +40,20 @@ export interface VNetOptions {
   random: Random;
   log: Logger;
   counters?: Counters;
+  /** Takes what goes to addresses that are not VNet's; without it such packets are dropped. Closed by `close`. */
+  outside?: Outside;
   /** Where addresses are kept from run to run. */
   store?: AddressStore;
   /** `false` where the host has no IPv6: names get IPv4 addresses only. */
   ipv6?: boolean;
+}
+
+/** The network beyond VNet, or what says that there is none. */
+export interface Outside {
+  tcp(attempt: TcpAttempt): void;
+  /** `false`: nobody listens there. */
+  udp(datagram: UdpDatagram): boolean;
+  close(): void;
 }
 
 export interface VNetStats {
@@ -121,7 +131,7 @@ export class VNet {
       emit: (frame) => {
         if (!tun.write(frame)) this.counters.count("vnet.frame-not-taken");
       },
-      isLocal: (address) => this.#isOurs(address) && !this.#own.isTun(address),
+      isLocal: (address) => (options.outside !== undefined || this.#isOurs(address)) && !this.#own.isTun(address),
       mayTalk: (source) => this.#own.isTun(source),
       handlers: {
         tcp: (attempt) => this.#tcp(attempt),
@@ -167,6 +177,7 @@ export class VNet {
       this.#unsubscribe();
       this.#end.abort(new Error("VNet is ending"));
       this.#options.upstreams.close();
+      this.#options.outside?.close();
       for (const connection of [...this.#traffic.open]) {
         connection.local.reset("shutdown");
         connection.remote.reset("shutdown");
@@ -229,6 +240,8 @@ export class VNet {
 
   #udp(datagram: UdpDatagram): boolean {
     const { local, payload } = datagram;
+    const { outside } = this.#options;
+    if (outside && !this.#isOurs(local.address)) return outside.udp(datagram);
     if (local.port !== DNS_PORT || !this.#own.isDns(local.address)) {
       this.counters.count("vnet.udp-refused");
       return false;
@@ -241,6 +254,11 @@ export class VNet {
 
   #tcp(attempt: TcpAttempt): void {
     const { address, port } = attempt.local;
+    const { outside } = this.#options;
+    if (outside && !this.#isOurs(address)) {
+      outside.tcp(attempt);
+      return;
+    }
     if (this.#own.isDns(address)) {
       this.#dnsStream(attempt);
       return;

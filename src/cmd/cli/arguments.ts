@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from "commander";
+import { type IpAddress, isMalformed, parseIp } from "../../base/mod.ts";
 
 export type Format = "text" | "json" | "yaml";
 
@@ -37,6 +38,13 @@ export function parseMinutes(text: string): number {
   const minutes = Number(text);
   if (!Number.isInteger(minutes) || minutes < 1) throw new InvalidArgumentError("expected a number of minutes");
   return minutes;
+}
+
+/** An IPv4 or IPv6 address. */
+export function parseAddress(text: string): IpAddress {
+  const address = parseIp(text);
+  if (isMalformed(address)) throw new InvalidArgumentError('expected an address such as "192.0.2.1"');
+  return address;
 }
 
 export interface LocalPort {

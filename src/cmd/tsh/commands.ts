@@ -1,8 +1,16 @@
 import type { Command } from "commander";
-import { type Format, formatOption, type LocalPort, parseLocalPort, parseMinutes } from "../cli/arguments.ts";
+import {
+  type Format,
+  formatOption,
+  type LocalPort,
+  parseAddress,
+  parseLocalPort,
+  parseMinutes,
+} from "../cli/arguments.ts";
 import { UsageError } from "../cli/program.ts";
 import type { LoginFlags } from "./login.ts";
 import type { Tsh } from "./session.ts";
+import type { ExecFlags } from "./vnet-exec.ts";
 
 /** Run by the root launcher under the user's own uid; nobody types it. */
 const USER_PROCESS = "vnet-user-process";
@@ -84,15 +92,17 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
   vnet
     .command("exec")
     .description(
-      "run one command with VNet, without root, in a network of its own. " +
-        "For now only VNet's apps and DNS are reachable inside: no other network, not even this machine's.",
+      "run one command with VNet, without root, in a network of its own: VNet's apps and DNS, and all else that this " +
+        "machine reaches by TCP and UDP, but not its loopback",
     )
-    .usage("-- COMMAND [ARGUMENTS...]")
-    .action(async () => {
+    .usage("[options] -- COMMAND [ARGUMENTS...]")
+    .option("--isolated", "no network but VNet's apps and DNS", false)
+    .option("--map-host-loopback <address>", "an address that leads to this machine's own loopback", parseAddress)
+    .action(async (o: ExecFlags) => {
       if (command.length === 0) {
         throw new UsageError('no command: say it after two dashes, as in "tsh vnet exec -- psql postgres://…"');
       }
-      await (await code()).runCommand(await tsh(), command);
+      await (await import("./vnet-exec.ts")).runCommand(await tsh(), command, o);
     });
   vnet
     .command("status")

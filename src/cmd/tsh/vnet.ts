@@ -1,17 +1,17 @@
 import { join } from "node:path";
-import { Counters, messageOf, systemClock, systemRandom } from "../../base/mod.ts";
-import { ClusterDirectory, expired, isExpired, NotLoggedInError } from "../../client/mod.ts";
+import { Counters, systemClock, systemRandom } from "../../base/mod.ts";
+import { ClusterDirectory, NotLoggedInError } from "../../client/mod.ts";
 import { Upstreams, withoutServers } from "../../dns/mod.ts";
-import { type AttachedLauncher, attachLauncher, runInNamespace, upstreamServers } from "../../host/mod.ts";
+import { type AttachedLauncher, attachLauncher, upstreamServers } from "../../host/mod.ts";
 import { TUN_MTU, type TunDevice } from "../../tun/mod.ts";
-import { AddressFile, planAddresses, VNet, type VnetAddresses } from "../../vnet/mod.ts";
-import { aborted, ExitWith, exitCodeOf, interruption, print, say } from "../cli/program.ts";
-import { HostSide, tunAddresses } from "./host-side.ts";
+import { AddressFile, type Outside, planAddresses, VNet, type VnetAddresses } from "../../vnet/mod.ts";
+import { aborted, interruption, print, say } from "../cli/program.ts";
+import { HostSide } from "./host-side.ts";
 import type { Tsh } from "./session.ts";
 import { offerStatus } from "./vnet-status.ts";
 
 /** The clusters of all saved logins; says which of these have expired. */
-async function openDirectory(tsh: Tsh, stop?: AbortSignal): Promise<ClusterDirectory> {
+export async function openDirectory(tsh: Tsh, stop?: AbortSignal): Promise<ClusterDirectory> {
   const names = await tsh.store.names();
   if (names.length === 0) {
     throw new NotLoggedInError('not logged in; log in with "tsh login --proxy=PROXY_HOST --user=NAME" first');
@@ -30,21 +30,24 @@ async function openDirectory(tsh: Tsh, stop?: AbortSignal): Promise<ClusterDirec
 }
 
 /** Where names keep their addresses, and the addresses of this run. */
-function openAddresses(tsh: Tsh, directory: ClusterDirectory): { file: AddressFile; addresses: VnetAddresses } {
+export function openAddresses(tsh: Tsh, directory: ClusterDirectory): { file: AddressFile; addresses: VnetAddresses } {
   const file = new AddressFile(join(tsh.env.home, "vnet", "addresses.json"), { clock: systemClock, log: tsh.log });
   const addresses = planAddresses(directory.clusters(), systemRandom, file.v6Prefix);
   file.setPrefix(addresses.tunV6);
   return { file, addresses };
 }
 
-function newVnet(
-  tsh: Tsh,
-  tun: TunDevice,
-  directory: ClusterDirectory,
-  addresses: VnetAddresses,
-  store: AddressFile,
-): { vnet: VNet; upstreams: Upstreams } {
-  const counters = new Counters();
+export interface VnetParts {
+  readonly tun: TunDevice;
+  readonly directory: ClusterDirectory;
+  readonly addresses: VnetAddresses;
+  readonly store: AddressFile;
+  readonly counters: Counters;
+  readonly outside?: Outside;
+}
+
+export function newVnet(tsh: Tsh, parts: VnetParts): { vnet: VNet; upstreams: Upstreams } {
+  const { addresses, counters } = parts;
   const own = [addresses.dnsV4, addresses.dnsV6];
   const upstreams = new Upstreams({
     servers: () => withoutServers(upstreamServers(), own),
@@ -52,53 +55,13 @@ function newVnet(
     counters,
   });
   const vnet = new VNet({
-    tun,
-    directory,
-    addresses,
-    store,
+    ...parts,
     upstreams,
-    counters,
     clock: systemClock,
     random: systemRandom,
     log: tsh.log,
   });
   return { vnet, upstreams };
-}
-
-export async function runCommand(tsh: Tsh, command: readonly string[]): Promise<void> {
-  const profiles = await tsh.store.all().catch(() => []);
-  // The command would meet refusals only; a VNet of the host may wait for the next login.
-  if (profiles.length > 0 && profiles.every((profile) => isExpired(profile))) throw expired(profiles[0]!);
-  await using directory = await openDirectory(tsh);
-  const { file, addresses } = openAddresses(tsh, directory);
-  await using store = file;
-  const run = await runInNamespace({
-    command,
-    addresses: tunAddresses(addresses),
-    routes: addresses.ranges,
-    dns: [addresses.dnsV4, addresses.dnsV6],
-    mtu: TUN_MTU,
-    env: process.env,
-  });
-  const { vnet, upstreams } = newVnet(tsh, run.tun, directory, addresses, store);
-  const served = vnet.run().catch((error: unknown) => {
-    say(`VNet ended: ${messageOf(error)}\n`);
-    run.kill("SIGTERM");
-  });
-  await using _ = await offerStatus(tsh, {
-    kind: "exec",
-    command,
-    tun: run.tun,
-    addresses,
-    directory,
-    upstreams,
-    vnet,
-  });
-  const end = await run.exited;
-  await vnet.close();
-  await served;
-  run.tun.close();
-  throw new ExitWith(exitCodeOf(end));
 }
 
 /** The unprivileged user process behind `sudo tsh vnet`: it holds all keys and parses all hostile bytes. */
@@ -126,7 +89,7 @@ async function serve(
   const { file, addresses } = openAddresses(tsh, directory);
   await using store = file;
   const { tun } = launcher;
-  const { vnet, upstreams } = newVnet(tsh, tun, directory, addresses, store);
+  const { vnet, upstreams } = newVnet(tsh, { tun, directory, addresses, store, counters: new Counters() });
   const served = vnet.run(stop);
   await using _ = await offerStatus(tsh, { kind: "host", tun, addresses, directory, upstreams, vnet });
   const host = new HostSide(launcher, directory, addresses);

@@ -60,6 +60,12 @@ export class Attempt implements TcpAttempt, Flow, Due {
     this.#leave("answered", undefined);
   }
 
+  unreachable(reason: "address" | "prohibited"): void {
+    if (this.#state !== "held") return;
+    this.#host.unreachable(reason, this.tuple, this.#offer);
+    this.#leave("answered", undefined);
+  }
+
   segment(seg: TcpSegment, text: Chunk | undefined): void {
     text?.release();
     if (seg.flags & RST) {

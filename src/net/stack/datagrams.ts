@@ -1,7 +1,8 @@
-import { isMalformed } from "../../base/mod.ts";
+import { assert, isMalformed } from "../../base/mod.ts";
 import {
   addWords,
   decodeIcmp,
+  decodeIp,
   decodeUdp,
   ICMP_HEADER_LEN,
   type IpPacket,
@@ -16,7 +17,7 @@ import {
 import { localOf, remoteOf, type Tuple, tupleOf } from "./flow-table.ts";
 import type { FirstFragment } from "./fragments.ts";
 import type { FrameWriter } from "./frame-writer.ts";
-import { addressesOf, IcmpErrors } from "./icmp-errors.ts";
+import { addressesOf, IcmpErrors, packetHead, type UnreachableReason } from "./icmp-errors.ts";
 import { type PathProblem, pathProblem } from "./icmp-input.ts";
 import { UDP_PIECES } from "./limits.ts";
 import type { StackOptions, UdpDatagram } from "./types.ts";
@@ -76,7 +77,13 @@ export class Datagrams {
     let at = udp.payloadAt;
     do {
       const payload = buf.slice(at, Math.min(end, at + step));
-      const datagram: UdpDatagram = { local, remote, payload, reply: (answer) => this.send(tuple, answer) };
+      const datagram: UdpDatagram = {
+        local,
+        remote,
+        payload,
+        reply: (answer) => this.send(tuple, answer),
+        unreachable: (reason) => this.#unreachableLater(reason, tuple, protocol.UDP, 0),
+      };
       if (!this.#o.handlers.udp(datagram)) {
         this.#unreachable("port", buf, ip);
         return; // nobody listens: one answer for all of them
@@ -122,7 +129,19 @@ export class Datagrams {
     if (!sent) this.#o.counters.count("icmp.rate-limited");
   }
 
-  #unreachable(reason: "address" | "port" | "protocol", buf: Uint8Array, ip: IpPacket): void {
+  /** Answers a SYN with this number. */
+  tcpUnreachable(reason: "address" | "prohibited", tuple: Tuple, seq: number): void {
+    this.#unreachableLater(reason, tuple, protocol.TCP, seq);
+  }
+
+  #unreachableLater(reason: "address" | "port" | "prohibited", tuple: Tuple, proto: number, second: number): void {
+    const packet = packetHead(tuple, proto, second);
+    const ip = decodeIp(packet, 0);
+    assert(!isMalformed(ip), "a head of our own making");
+    this.#unreachable(reason, packet, ip);
+  }
+
+  #unreachable(reason: UnreachableReason, buf: Uint8Array, ip: IpPacket): void {
     const sent = this.#errors.send(reason, buf, ip, this.#o.clock.now());
     this.#o.counters.count(sent ? `icmp.${reason}-unreachable` : "icmp.rate-limited");
   }

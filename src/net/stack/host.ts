@@ -21,6 +21,8 @@ export interface Host {
   established(connection: Flow): void;
   /** Answers a segment that nobody wants with a RST (RFC 9293 §3.10.7.1). */
   reject(tuple: Tuple, seg: Pick<TcpSegment, "seq" | "ack" | "flags">, textLen: number): void;
+  /** Answers a SYN by ICMP. */
+  unreachable(reason: "address" | "prohibited", tuple: Tuple, syn: Pick<TcpSegment, "seq">): void;
 }
 
 export interface Flushable {

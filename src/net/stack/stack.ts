@@ -191,6 +191,7 @@ export class Stack {
       },
       established: (connection) => void this.#halfOpen.delete(connection as Connection),
       reject: (tuple, seg, textLen) => this.#reject(tuple, seg, textLen),
+      unreachable: (reason, tuple, { seq }) => this.#datagrams.tcpUnreachable(reason, tuple, seq),
     };
   }
 

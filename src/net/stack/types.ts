@@ -49,6 +49,8 @@ export interface TcpAttempt {
   accept(): ByteStream;
   /** Sends RST: the client sees "connection refused" at once. */
   refuse(): void;
+  /** Says by ICMP that no way leads to the address, or none that the client may go: it sees an error at once. */
+  unreachable(reason: "address" | "prohibited"): void;
 }
 
 export interface UdpDatagram {
@@ -58,4 +60,9 @@ export interface UdpDatagram {
   readonly payload: Uint8Array;
   /** Sends a datagram back; at any time. Borrows `payload` for the call. */
   reply(payload: Uint8Array): void;
+  /**
+   * Says by ICMP that nobody listens there, or as above; at any time. Of "address" Linux tells a program only if it
+   * asked for such news (IP_RECVERR), of the others always.
+   */
+  unreachable(reason: "port" | "address" | "prohibited"): void;
 }
