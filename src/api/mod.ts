@@ -73,6 +73,19 @@ export {
 export { LOCK_TARGETS, type Lock, type LockTarget, lockSchema } from "./lock.ts";
 export { type HostPort, isDnsLabel1035, isDnsSubdomain1123, isIpText, parseHostPort } from "./names.ts";
 export { nearest, unknownWord } from "./nearest.ts";
+export {
+  type Expression,
+  FILTER_LANGUAGE,
+  type FilterSubject,
+  LABEL_LANGUAGE,
+  type LabelSubject,
+  type Matcher,
+  matchesSearch,
+  parseExpression,
+  parsePattern,
+  parseTraitPattern,
+  type Traits,
+} from "./predicate/mod.ts";
 export { renderJson, renderYaml, yamlText } from "./render.ts";
 export {
   CREATABLE_KINDS,

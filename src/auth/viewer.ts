@@ -1,4 +1,4 @@
-import { mayAccessApp } from "../access/mod.ts";
+import { appAccess } from "../access/mod.ts";
 import { AccessDeniedError, type AppSession, type Kind, type Resource, type Verb } from "../api/mod.ts";
 import type { HostIdentity } from "../pki/mod.ts";
 import type { CallContext } from "../rpc/mod.ts";
@@ -26,7 +26,7 @@ export async function viewerOf(
       const grants = await grantsOf(core, caller);
       // Everybody may see the own app sessions.
       for (const kind of kinds) if (kind !== "app_session") demandOf(core, grants, verbs, kind);
-      return (resource) => asSeenByUser(grants, resource);
+      return asSeenByUser(grants);
     }
     case "none":
       throw new AccessDeniedError("log in first");
@@ -58,17 +58,20 @@ function asSeenByHost(host: HostIdentity, resource: Resource): Resource | undefi
   }
 }
 
-function asSeenByUser(grants: Grants, resource: Resource): Resource | undefined {
-  switch (resource.kind) {
-    case "app":
-      return mayAccessApp(grants.roles, resource, grants.traits).allowed ? resource : undefined;
-    case "app_server":
-      return mayAccessApp(grants.roles, resource.spec.app, grants.traits).allowed ? resource : undefined;
-    case "app_session":
-      return resource.spec.user === grants.user ? withoutRouteKey(resource) : undefined;
-    default:
-      return resource;
-  }
+function asSeenByUser({ user, roles, traits }: Grants): Viewer {
+  const may = appAccess(roles, traits);
+  return (resource) => {
+    switch (resource.kind) {
+      case "app":
+        return may(resource).allowed ? resource : undefined;
+      case "app_server":
+        return may(resource.spec.app).allowed ? resource : undefined;
+      case "app_session":
+        return resource.spec.user === user ? withoutRouteKey(resource) : undefined;
+      default:
+        return resource;
+    }
+  };
 }
 
 /** The key by which proxies know a session's carriers. */
