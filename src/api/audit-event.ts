@@ -30,6 +30,7 @@ export const AUDIT_CODES = {
   "vnet.config.create": { ok: "TVNET001I" },
   "vnet.config.update": { ok: "TVNET002I" },
   "vnet.config.delete": { ok: "TVNET003I" },
+  "cert_authority.rotate": { ok: "TCA001I" },
   "audit.dropped": { ok: "TAU001W" },
   "audit.damaged": { ok: "TAU002E" },
 } as const satisfies Record<string, { ok: string; failed?: string }>;
@@ -125,6 +126,8 @@ export const auditEventSchema = z.discriminatedUnion("event", [
   event("vnet.config.create", resource),
   event("vnet.config.update", resource),
   event("vnet.config.delete", resource),
+  /** An authority's rotation came to another phase; not of Teleport's table. */
+  event("cert_authority.rotate", { name: text, ca_type: text, phase: text, mode: text.optional() }),
   event("audit.damaged", {}),
   event("audit.dropped", { count: z.int().min(1) }),
 ]);

@@ -35,6 +35,29 @@ export type ClusterAuthPreference = z.infer<typeof clusterAuthPreferenceSchema>;
 
 const caCertificate = z.strictObject({ cert: text });
 
+export const ROTATION_PHASES = ["standby", "init", "update_clients", "update_servers", "rollback"] as const;
+export type RotationPhase = (typeof ROTATION_PHASES)[number];
+
+/** Where the replacement of an authority's key stands. Absent: the key is the first one. */
+export const caRotationSchema = z.strictObject({
+  state: z.enum(["standby", "in_progress"]),
+  phase: z.enum(ROTATION_PHASES),
+  mode: z.enum(["manual", "auto"]).optional(),
+  current_id: text.optional(),
+  started: timestamp.optional(),
+  grace_period: durationText.optional(),
+  last_rotated: timestamp.optional(),
+  /** When an automatic rotation comes to each phase that is ahead. */
+  schedule: z
+    .strictObject({
+      update_clients: timestamp.optional(),
+      update_servers: timestamp.optional(),
+      standby: timestamp.optional(),
+    })
+    .optional(),
+});
+export type CaRotation = z.infer<typeof caRotationSchema>;
+
 /** Certificates only: private keys never cross the API. */
 export const certAuthoritySchema = z.strictObject({
   kind: literal("kind", "cert_authority"),
@@ -45,6 +68,7 @@ export const certAuthoritySchema = z.strictObject({
     cluster_name: text.min(1),
     active_keys: z.array(caCertificate),
     additional_trusted_keys: z.array(caCertificate),
+    rotation: caRotationSchema.optional(),
   }),
 });
 

@@ -31,6 +31,7 @@ export {
   type AppSession,
   AUTH_PREFERENCE_NAME,
   appSessionSchema,
+  type CaRotation,
   type CertAuthority,
   type ClusterAuthPreference,
   certAuthoritySchema,
@@ -39,6 +40,8 @@ export {
   type LockingMode,
   type Proxy,
   proxySchema,
+  ROTATION_PHASES,
+  type RotationPhase,
   SECOND_FACTORS,
   type SecondFactor,
 } from "./cluster.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { auditEventSchema } from "./audit-event.ts";
-import { routeKey, sessionId } from "./cluster.ts";
+import { caRotationSchema, ROTATION_PHASES, routeKey, sessionId } from "./cluster.ts";
 import { resourceName, text, texts, timestamp, tokenName, traitMap } from "./common.ts";
 import { MAX_EVENTS, MAX_PAGE } from "./limits.ts";
 import { kindSchema, resourceSchema } from "./resource.ts";
@@ -74,7 +74,8 @@ export const RPC = {
   "cluster.trust": {
     callers: ["none", "user", "admin", "host"],
     request: empty,
-    response: z.object({ cluster_name: text, generation, host_cas: pems }),
+    /** `vouchers`: certificates by which the authorities vouch for each other while one replaces another. */
+    response: z.object({ cluster_name: text, generation, host_cas: pems, vouchers: pems.optional() }),
   },
   "cluster.status": {
     callers: ["user", "admin"],
@@ -83,7 +84,9 @@ export const RPC = {
       cluster_name: text,
       version: text,
       ca_pins: texts,
-      authorities: z.array(z.object({ type: text, fingerprint: text, not_after: timestamp })),
+      authorities: z.array(
+        z.object({ type: text, fingerprint: text, not_after: timestamp, rotation: caRotationSchema.optional() }),
+      ),
     }),
   },
   "login.password": {
@@ -118,6 +121,23 @@ export const RPC = {
       csr,
     }),
     response: z.object({ cert: pem, cluster_name: text, host_cas: pems, user_cas: pems }),
+  },
+  /** The same host and roles, by the present authority. */
+  "host.renew": {
+    callers: ["host"],
+    request: z.strictObject({ csr }),
+    response: z.object({ cert: pem, cluster_name: text, host_cas: pems, user_cas: pems }),
+  },
+  /** One step of a rotation; `init` begins it, and without `phase` too. Every other step is by hand. */
+  "authority.rotate": {
+    callers: ["user", "admin"],
+    request: z.strictObject({
+      type: z.enum(["host", "user"]),
+      phase: z.enum(ROTATION_PHASES).optional(),
+      mode: z.enum(["manual", "auto"]).optional(),
+      grace_seconds: z.int().min(1).optional(),
+    }),
+    response: z.object({ type: text, phase: z.enum(ROTATION_PHASES), generation }),
   },
   "user.invite": {
     callers: ["user", "admin"],

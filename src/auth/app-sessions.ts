@@ -223,8 +223,8 @@ export class AppSessions {
   }
 
   #trust(): { generation: number; host_cas: string[] } {
-    const { generation, host } = this.#core.authorities;
-    return { generation, host_cas: [host.certPem] };
+    const { authorities } = this.#core;
+    return { generation: authorities.generation, host_cas: authorities.trusted("host") };
   }
 
   #recordStart(session: AppSession, server: AppServer, grants: Grants, context: CallContext): Promise<void> {

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { AccessDeniedError, RevisionMismatchError, type Token, type TokenRole } from "../api/mod.ts";
 import { messageOf } from "../base/mod.ts";
-import { generateKeyPair, type HostRole, issueHostCert } from "../pki/mod.ts";
+import { generateKeyPair, type HostRole, issueHostCert, type KeyedCert } from "../pki/mod.ts";
 import type { CallContext, HostCredentials, RpcHandlers } from "../rpc/mod.ts";
 import { actorOf, type Core, record } from "./core.ts";
 import { type HostBounds, UNBOUNDED } from "./host-bounds.ts";
@@ -46,8 +46,7 @@ export async function joinHost(
     // Last, so that a request that could not be granted uses nothing up.
     if (found.name !== undefined) await use(core, found.name);
     await record(core, "instance.join", { ...event, success: true });
-    const { cluster, host, user } = core.authorities;
-    return { cert, cluster_name: cluster, host_cas: [host.certPem], user_cas: [user.certPem] };
+    return { cert, ...bundleOf(core) };
   } catch (error) {
     await record(core, "instance.join", { ...event, success: false, error: messageOf(error) });
     throw error;
@@ -56,18 +55,37 @@ export async function joinHost(
 
 /** Credentials for a service in this very process: no token is needed where the authority's key is. */
 export async function credentialsFor(core: Core, roles: readonly HostRole[], hostId: string): Promise<HostCredentials> {
-  const { cluster, host, user } = core.authorities;
+  const { cluster, host, server } = core.authorities;
   const keys = await generateKeyPair();
-  const certPem = await issueHost(core, { publicKeyPem: keys.publicKeyPem, hostId, roles });
-  return { cluster, certPem, keyPem: keys.keyPem, hostCas: [host.certPem], userCas: [user.certPem] };
+  const ca = roles.includes("Auth") ? server : host;
+  const certPem = await issueHost(core, { publicKeyPem: keys.publicKeyPem, hostId, roles, ca });
+  const { host_cas, user_cas } = bundleOf(core);
+  return { cluster, certPem, keyPem: keys.keyPem, hostCas: host_cas, userCas: user_cas };
 }
 
-function issueHost(
+/** Another certificate for a host that shows one: the same uuid and roles, by the present authority. */
+export async function renewHost(core: Core, csr: string, { caller }: CallContext): Promise<JoinAnswer> {
+  if (caller.kind !== "host") throw new AccessDeniedError("only a host renews its certificate");
+  const { hostId, roles } = caller;
+  const cert = await issueHost(core, { publicKeyPem: await csrKey(csr), hostId, roles });
+  return { cert, ...bundleOf(core) };
+}
+
+function bundleOf({ authorities }: Core) {
+  return {
+    cluster_name: authorities.cluster,
+    host_cas: authorities.trusted("host"),
+    user_cas: authorities.trusted("user"),
+  };
+}
+
+/** With the certificates behind it that lead those who know only a former authority to the present one. */
+async function issueHost(
   core: Core,
-  o: { publicKeyPem: string; hostId: string; roles: readonly HostRole[] },
+  o: { publicKeyPem: string; hostId: string; roles: readonly HostRole[]; ca?: KeyedCert },
 ): Promise<string> {
-  const { cluster, host } = core.authorities;
-  return issueHostCert({ ca: host, cluster, now: core.clock.wallMs(), ...o });
+  const { cluster, host, hostChain } = core.authorities;
+  return `${await issueHostCert({ ca: host, cluster, now: core.clock.wallMs(), ...o })}\n${hostChain}`;
 }
 
 interface FoundToken {

@@ -40,6 +40,16 @@ export const MAX_APP_SESSIONS = 1024;
 
 /** A heartbeat's resource lapses after this at the latest. */
 export const HEARTBEAT_TTL_MS = 10 * 60_000;
+/** How long a rotation takes by itself, as in Teleport: users and hosts must renew in it. */
+export const DEFAULT_GRACE_MS = 30 * 3_600_000;
+export const MIN_GRACE_MS = 3 * 60_000;
+export const MAX_GRACE_MS = 90 * 24 * 3_600_000;
+/** A rotation's next phase is looked for this often at least, so that a clock set forward counts. */
+export const MAX_ROTATION_WAIT_MS = 60_000;
+/** A phase that could not be entered (a full disk) is tried again after this. */
+export const ROTATION_RETRY_MS = 60_000;
+/** Former host authorities by which one who was away so many rotations long still finds the present one. */
+export const MAX_VOUCHERS = 4;
 /** Items read from storage at once. */
 export const PAGE_LEN = 500;
 /** Locks at one time: each is looked at for every request and by every agent. */

@@ -37,6 +37,7 @@ const AUDITED: ReadonlySet<string> = new Set<Method>([
   "host.join",
   "user.invite",
   "user.sign",
+  "authority.rotate",
   "resource.create",
   "resource.update",
   "resource.upsert",

@@ -7,7 +7,7 @@ import type { Backend } from "../storage/mod.ts";
 import { writeAdminFile } from "./admin-file.ts";
 import { AppSessions } from "./app-sessions.ts";
 import { openNotary } from "./audit-notary.ts";
-import { openAuthorities } from "./authorities.ts";
+import { Authorities } from "./authorities.ts";
 import { type Core, record } from "./core.ts";
 import { ListenError } from "./errors.ts";
 import { type AuthenticationConfig, clusterName, createPresets, settleAuthPreference } from "./first-start.ts";
@@ -18,6 +18,7 @@ import { credentialsFor, type StaticToken } from "./joining.ts";
 import { LoginLimits } from "./login-limits.ts";
 import { Passwords } from "./passwords.ts";
 import { Resources } from "./resources.ts";
+import { Rotations } from "./rotation.ts";
 import { ResourceStore } from "./store.ts";
 
 export { ADMIN_FILE } from "./admin-file.ts";
@@ -79,19 +80,28 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
     },
     userGone: (name) => sessions.endAll(name),
   });
+  const rotations = new Rotations(core);
   const staticTokens = options.config.staticTokens ?? [];
   const counters = new Counters();
   const server = new RpcServer({
     ...(await credentialsFor(core, ["Auth"], core.hostId)),
-    authorities: () => [core.authorities.user.certPem, core.authorities.host.certPem],
-    handlers: handlersOf({ core, passwords, invites, sessions, resources, staticTokens, limits, notary }),
+    authorities: () => [...core.authorities.trusted("user"), ...core.authorities.trusted("host")],
+    handlers: handlersOf({ core, passwords, invites, sessions, resources, rotations, staticTokens, limits, notary }),
     clock: core.clock,
     log: core.log,
     counters,
   });
   const listenAddress = await listen(server, options.config.listenAddr);
   await writeAdminFile(core, dataDir, listenAddress);
+  core.authorities.onChange(async (type) => {
+    if (type === "host") {
+      server.useCredentials(await credentialsFor(core, ["Auth"], core.hostId));
+      await writeAdminFile(core, dataDir, listenAddress);
+    }
+    server.reviewCallers();
+  });
   const close = async () => {
+    await rotations.close();
     await server.close();
     await core.audit.release();
   };
@@ -126,7 +136,7 @@ async function openCore(options: AuthOptions): Promise<Core> {
     ...config.authentication,
   });
   const bounds = new HostBoundsStore(backend, store);
-  const authorities = await openAuthorities({ backend, store, clock }, cluster);
+  const authorities = await Authorities.open({ backend, store, clock }, cluster);
   return { authorities, hostId: await hostUuid(dataDir), store, bounds, audit, clock, log };
 }
 

@@ -7,7 +7,11 @@ export const MAX_AUTHORITIES = 64;
 
 /** Certificates start this long in the past, so that a client's slow clock does not refuse them. */
 export const BACKDATE_MS = 5 * 60_000;
-/** Authorities and hosts: replaced by rotation, not by expiry (as in Teleport). */
+/** Authorities and the administrator: replaced by rotation, not by expiry (as in Teleport). */
 export const LONG_LIFE_MS = 10 * 365 * 86_400_000;
+/** Hosts renew at half of it: one that is switched off for half a year still comes back. */
+export const HOST_LIFE_MS = 365 * 86_400_000;
+/** Steps from an authority to one that a pin names: two keys vouch for each other while one replaces the other. */
+export const MAX_VOUCHING_STEPS = 4;
 /** The self-signed web certificate: browsers refuse longer ones. */
 export const WEB_LIFE_MS = 365 * 86_400_000;

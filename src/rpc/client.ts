@@ -36,6 +36,7 @@ export class RpcClient implements AsyncDisposable {
   readonly #abort = new AbortController();
   readonly #backoff = new Backoff();
   #identity: ClientIdentity | undefined;
+  #trust: ClusterTrust;
   #session: ClientHttp2Session | undefined;
   #connecting: Promise<ClientHttp2Session> | undefined;
   /** When the next attempt may start, `performance.now()`. */
@@ -44,6 +45,7 @@ export class RpcClient implements AsyncDisposable {
   constructor(options: RpcClientOptions) {
     this.#options = options;
     this.#identity = options.identity;
+    this.#trust = options.trust;
     this.#log = options.log ?? silentLogger;
   }
 
@@ -87,6 +89,11 @@ export class RpcClient implements AsyncDisposable {
     this.#identity = identity;
     this.#session?.close();
     this.#session = undefined;
+  }
+
+  /** Other authorities of the same cluster from the next connection on: its key is being replaced. */
+  useTrust(trust: ClusterTrust): void {
+    this.#trust = trust;
   }
 
   /** Whether a connection is open now. */
@@ -138,8 +145,9 @@ export class RpcClient implements AsyncDisposable {
   async #connect(): Promise<ClientHttp2Session> {
     const waitMs = this.#notBefore - performance.now();
     if (waitMs > 0) await sleep(waitMs, this.#abort.signal);
-    const { dial, trust, servername } = this.#options;
+    const { dial, servername } = this.#options;
     const identity = this.#identity;
+    const trust = this.#trust;
     try {
       const { session } = await connectApi({ dial, trust, identity, servername }, this.#abort.signal);
       this.#backoff.reset();

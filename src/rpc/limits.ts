@@ -28,6 +28,9 @@ export const SILENCE_MS = 15_000;
 export const PING_INTERVAL_MS = 15_000;
 export const PING_TIMEOUT_MS = 10_000;
 
+/** A host looks at the age of its certificate this often at least. */
+export const RENEWAL_LOOK_MS = 3_600_000;
+
 /** Reconnecting waits between these, doubling, with jitter: agents retry a lost Auth at least every 4 s. */
 export const MIN_BACKOFF_MS = 100;
 export const MAX_BACKOFF_MS = 4_000;

@@ -29,6 +29,7 @@ export {
   UntrustedServerError,
   WatchOverflowError,
 } from "./errors.ts";
+export { HostKeeper, type HostKeeperOptions } from "./host-keeper.ts";
 export {
   type HostRecord,
   hostUuid,

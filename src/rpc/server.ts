@@ -15,7 +15,7 @@ import {
   toErrorEnvelope,
   UnauthenticatedError,
 } from "../api/mod.ts";
-import { type Clock, type Counters, isMalformed, type Logger, OperationError } from "../base/mod.ts";
+import { type Clock, type Counters, isMalformed, type Logger, type Malformed, OperationError } from "../base/mod.ts";
 import { type Identity, refusalText, TLS_DEFAULTS, verifyChain } from "../pki/mod.ts";
 import type { CallContext, RpcCaller, RpcHandlers } from "./contract.ts";
 import {
@@ -46,6 +46,16 @@ export interface RpcServerOptions {
 /** The caller, or why its certificate is refused: then every request is answered with that. */
 type Verdict = { caller: RpcCaller; expires: number } | { refused: OperationError };
 
+interface Served {
+  readonly session: ServerHttp2Session;
+  /** The certificate shown, DER; absent for an anonymous caller. */
+  readonly certificate: Uint8Array | undefined;
+  readonly verdict: Verdict;
+  readonly remote: string;
+  /** The authority that vouched for the caller is trusted no more. */
+  readonly revoked: AbortController;
+}
+
 /**
  * Serves the API on TLS sockets with ALPN `tp-auth/1`: its own port's, and raw
  * ones handed to `accept`. A certificate that does not verify is refused with
@@ -54,7 +64,7 @@ type Verdict = { caller: RpcCaller; expires: number } | { refused: OperationErro
 export class RpcServer implements AsyncDisposable {
   readonly #o: RpcServerOptions;
   readonly #tls: TlsServer;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sessions = new Set<Served>();
   /** Raw connections, those in their handshake included: `close` waits for none of them. */
   readonly #sockets = new Set<Duplex>();
   readonly #abort = new AbortController();
@@ -82,6 +92,24 @@ export class RpcServer implements AsyncDisposable {
     this.#tls.on("tlsClientError", (error) => this.#o.log.debug({ error: error.message }, "TLS handshake failed"));
   }
 
+  /** Another certificate of its own from the next handshake on. */
+  useCredentials({ certPem, keyPem }: { certPem: string; keyPem: string }): void {
+    this.#tls.setSecureContext({ ...TLS_DEFAULTS, cert: certPem, key: keyPem });
+  }
+
+  /**
+   * Ends the connections of callers whom the present authorities no longer vouch
+   * for: watches at once, and calls under way with their answer, since one of
+   * them may be what changed the authorities.
+   */
+  reviewCallers(): void {
+    for (const { session, certificate, revoked } of this.#sessions) {
+      if (certificate === undefined || !isMalformed(this.#verify(certificate))) continue;
+      revoked.abort(new UnauthenticatedError(refusalText("pki.unknown-authority")));
+      session.close();
+    }
+  }
+
   async listen(host: string, port: number): Promise<{ address: string; port: number }> {
     const server: NetServer & EventEmitter = this.#tls;
     await new Promise<void>((resolve, reject) => {
@@ -104,7 +132,7 @@ export class RpcServer implements AsyncDisposable {
   async close(): Promise<void> {
     this.#abort.abort(new Error("the Auth Service is shutting down"));
     const closed = new Promise<void>((resolve) => this.#tls.close(() => resolve()));
-    for (const session of this.#sessions) session.destroy();
+    for (const { session } of this.#sessions) session.destroy();
     for (const socket of this.#sockets) socket.destroy();
     if (this.#tls.listening) await closed;
   }
@@ -122,13 +150,15 @@ export class RpcServer implements AsyncDisposable {
       settings: { initialWindowSize: WINDOW_LEN, maxConcurrentStreams: MAX_STREAMS },
     });
     session.setLocalWindowSize(WINDOW_LEN);
-    this.#sessions.add(session);
-    session.once("close", () => this.#sessions.delete(session));
+    const certificate = socket.getPeerX509Certificate()?.raw;
+    const served: Served = { session, certificate, verdict, remote, revoked: new AbortController() };
+    this.#sessions.add(served);
+    session.once("close", () => this.#sessions.delete(served));
     session.on("error", () => {});
     session.setTimeout(IDLE_TIMEOUT_MS, () => session.close());
     session.on("stream", (stream: ServerHttp2Stream, headers) => {
       stream.on("error", () => {});
-      void this.#answer(stream, String(headers[":method"]), String(headers[":path"]), verdict, remote);
+      void this.#answer(stream, String(headers[":method"]), String(headers[":path"]), served);
     });
   }
 
@@ -136,7 +166,7 @@ export class RpcServer implements AsyncDisposable {
     const { raw } = socket.getPeerCertificate();
     if (!raw) return { caller: { kind: "none" }, expires: Number.POSITIVE_INFINITY };
     const expires = Date.parse(socket.getPeerCertificate().valid_to);
-    const identity = verifyChain(raw, this.#o.authorities(), this.#o.clock.wallMs());
+    const identity = this.#verify(raw);
     if (isMalformed(identity)) {
       this.#o.log.info({ reason: identity.malformed }, "a caller's certificate was refused");
       return { refused: new UnauthenticatedError(refusalText(identity.malformed)) };
@@ -144,12 +174,15 @@ export class RpcServer implements AsyncDisposable {
     return admit(identity, expires);
   }
 
+  #verify(certificate: Uint8Array): Identity | Malformed {
+    return verifyChain(certificate, this.#o.authorities(), this.#o.clock.wallMs());
+  }
+
   async #answer(
     stream: ServerHttp2Stream,
     verb: string,
     path: string,
-    verdict: Verdict,
-    remote: string,
+    { verdict, remote, revoked }: Served,
   ): Promise<void> {
     const done = new AbortController();
     stream.once("close", () => done.abort(new Error("the caller gave up")));
@@ -160,8 +193,10 @@ export class RpcServer implements AsyncDisposable {
       const contract: RpcContract = RPC[method];
       const caller = this.#allow(verdict, method, contract);
       const request = parseValue(contract.request, parseJson(body));
-      const bound = contract.stream ? this.#untilExpiry(verdict, done) : AbortSignal.timeout(CALL_TIMEOUT_MS);
-      const signal = AbortSignal.any([done.signal, this.#abort.signal, bound]);
+      const bounds = contract.stream
+        ? [this.#untilExpiry(verdict, done), revoked.signal]
+        : [AbortSignal.timeout(CALL_TIMEOUT_MS)];
+      const signal = AbortSignal.any([done.signal, this.#abort.signal, ...bounds]);
       await this.#carryOut(stream, method, request, { caller, remote, signal });
       this.#o.counters?.count(`rpc.${method}.ok`);
     } catch (error) {

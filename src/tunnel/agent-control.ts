@@ -29,6 +29,8 @@ export interface AgentControlEvents {
  */
 export class AgentControl {
   readonly hostId: string;
+  /** What the agent showed, DER. */
+  readonly certificate: Uint8Array;
   readonly controlId = randomBytes(CONTROL_ID_LEN).toString("hex");
   readonly connectedAt: number;
   /** 16 hexadecimal digits, from its hello on. */
@@ -49,8 +51,14 @@ export class AgentControl {
   #wanted = MIN_IDLE;
   #decay: { cancel(): void } | undefined;
 
-  constructor(socket: TLSSocket, hostId: string, tools: Tools, events: AgentControlEvents) {
-    this.hostId = hostId;
+  constructor(
+    socket: TLSSocket,
+    agent: { hostId: string; certificate: Uint8Array },
+    tools: Tools,
+    events: AgentControlEvents,
+  ) {
+    this.hostId = agent.hostId;
+    this.certificate = agent.certificate;
     this.connectedAt = tools.clock.wallMs();
     this.#tools = tools;
     this.#events = events;

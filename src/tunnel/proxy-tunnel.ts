@@ -102,6 +102,25 @@ export class ProxyTunnel {
     for (const control of this.#controls.values()) if (control.hostId === hostId) control.close("this host is locked");
   }
 
+  /**
+   * The host authorities have changed. An agent whom they no longer vouch for is
+   * cut off; one that has come back with a new certificate keeps its old clients.
+   */
+  reviewAgents(): void {
+    const { hostCas } = this.#options.credentials();
+    const now = this.#options.clock.wallMs();
+    const known = [...this.#controls.values()];
+    const vouched = known.filter(({ certificate }) => !isMalformed(verifyChain(certificate, hostCas, now)));
+    for (const control of known) {
+      if (vouched.includes(control)) continue;
+      control.draining = true;
+      const renewed = vouched.some(
+        ({ hostId, instance }) => hostId === control.hostId && instance === control.instance,
+      );
+      if (!renewed) control.close("the authority of this host's certificate has been replaced: join again");
+    }
+  }
+
   /** Tells agents to expect no new clients from here; relays go on. */
   drain(): void {
     for (const control of this.#controls.values()) control.drain();
@@ -125,13 +144,13 @@ export class ProxyTunnel {
       timeoutMs: CONTROL_HELLO_TIMEOUT_MS,
       chooseAlpn: (protocols) => (protocols.includes(CONTROL_ALPN) ? CONTROL_ALPN : undefined),
     });
-    const raw = secure.getPeerX509Certificate()?.raw;
-    const identity = raw && verifyChain(raw, hostCas, this.#options.clock.wallMs());
+    const certificate = secure.getPeerX509Certificate()?.raw;
+    const identity = certificate && verifyChain(certificate, hostCas, this.#options.clock.wallMs());
     if (!identity || isMalformed(identity)) throw new Error(identity?.malformed ?? "no certificate");
     if (identity.kind !== "host" || !identity.roles.includes("App") || identity.cluster !== cluster) {
       throw new Error("the certificate is not an agent's");
     }
-    const control = new AgentControl(secure, identity.hostId, this.#options, {
+    const control = new AgentControl(secure, { hostId: identity.hostId, certificate }, this.#options, {
       ready: () => this.#agentsChanged(),
       gone: (gone, reason) => this.#onGone(gone, reason),
     });
