@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import type { RotationPhase } from "../api/mod.ts";
 import { isMalformed, sleep } from "../base/mod.ts";
-import { verifyChain } from "../pki/mod.ts";
+import { identityOf, verifyChain } from "../pki/mod.ts";
 import { StreamUser, startTestCluster, type TestCluster, type TestLogin } from "../testkit/mod.ts";
 import type { AppLink } from "../tunnel/mod.ts";
 
@@ -71,6 +71,18 @@ async function hostsRenewed(): Promise<void> {
   while (cluster.proxy.connectedAgents().length !== 1) await sleep(10);
 }
 
+/** The agent trusts the user authority's present key alone. */
+async function agentFollowed(): Promise<void> {
+  const active = await signing("user");
+  const isAgent = (certPem: string) => {
+    const identity = identityOf(certPem);
+    return "kind" in identity && identity.kind === "host" && identity.roles.includes("App");
+  };
+  while (!cluster.renewed.some(({ certPem, userCas }) => isAgent(certPem) && userCas.join() === active.join())) {
+    await sleep(10);
+  }
+}
+
 test("open streams survive both rotations; proxy and agent renew without a restart, and nothing else notices", async () => {
   const { session, answer } = await cluster.appSession(alice, "echo");
   const { link } = await cluster.dialLink(session);
@@ -80,6 +92,7 @@ test("open streams survive both rotations; proxy and agent renew without a resta
     await step("host", phase);
     if (phase === "update_servers") await hostsRenewed();
     await step("user", phase);
+    if (phase === "standby") await agentFollowed();
     await witness.exchange();
     // The session of before, with the trust of before: the way to the agent is vouched for.
     const again = cluster.dialLink({ ...session, hostCas: answer.host_cas });
