@@ -73,6 +73,7 @@ export {
   MAX_TEXT_LEN,
   MAX_YAML_ALIASES,
 } from "./limits.ts";
+export { type ListFilter, listFilter } from "./list-filter.ts";
 export { LOCK_TARGETS, type Lock, type LockTarget, lockSchema } from "./lock.ts";
 export { type HostPort, isDnsLabel1035, isDnsSubdomain1123, isIpText, parseHostPort } from "./names.ts";
 export { nearest, unknownWord } from "./nearest.ts";
@@ -121,7 +122,15 @@ export {
   type WatchEvent,
   watchEventSchema,
 } from "./rpc.ts";
-export { parseTokenRole, TOKEN_ROLES, type Token, type TokenRole, tokenRoles, tokenSchema } from "./token.ts";
+export {
+  maskedToken,
+  parseTokenRole,
+  TOKEN_ROLES,
+  type Token,
+  type TokenRole,
+  tokenRoles,
+  tokenSchema,
+} from "./token.ts";
 export { type User, userSchema } from "./user.ts";
 export { type Checked, check, checkResource, formatPath, type Issue, type Path, parseValue } from "./validate.ts";
 export {

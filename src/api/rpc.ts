@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { auditEventSchema } from "./audit-event.ts";
 import { caRotationSchema, ROTATION_PHASES, routeKey, sessionId } from "./cluster.ts";
-import { resourceName, text, texts, timestamp, tokenName, traitMap } from "./common.ts";
+import { resourceName, stringMap, text, texts, timestamp, tokenName, traitMap } from "./common.ts";
 import { MAX_EVENTS, MAX_PAGE } from "./limits.ts";
 import { kindSchema, resourceSchema } from "./resource.ts";
 
@@ -33,6 +33,15 @@ const generation = z.int().min(0);
 const agents = z.array(z.object({ host_id: text }));
 const resourceRef = z.strictObject({ kind: kindSchema, name: text });
 const oneResource = z.strictObject({ resource: resourceSchema });
+/** Narrow a listing; all that are given must hold. */
+const filterFields = {
+  /** Labels that must have these values. */
+  labels: stringMap.optional(),
+  /** Words that must each occur in the name, description, address or a label. */
+  search: texts.optional(),
+  /** Teleport's predicate language: `labels["env"] == "prod" && hasPrefix(name, "db")`. */
+  query: text.optional(),
+};
 const hostRole = z.enum(["App", "Proxy"]);
 
 /** What a client needs to reach one app: the answer of `app_session.create` and `.renew`. */
@@ -166,6 +175,7 @@ export const RPC = {
       kind: kindSchema,
       start: text.optional(),
       limit: z.int().min(1).max(MAX_PAGE).optional(),
+      ...filterFields,
     }),
     response: z.object({ resources: z.array(resourceSchema), next: text.optional() }),
   },

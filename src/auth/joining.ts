@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { AccessDeniedError, RevisionMismatchError, type Token, type TokenRole } from "../api/mod.ts";
+import { AccessDeniedError, maskedToken, RevisionMismatchError, type Token, type TokenRole } from "../api/mod.ts";
 import { messageOf } from "../base/mod.ts";
 import { generateKeyPair, type HostRole, issueHostCert, type KeyedCert } from "../pki/mod.ts";
 import type { CallContext, HostCredentials, RpcHandlers } from "../rpc/mod.ts";
@@ -8,7 +8,6 @@ import { type HostBounds, UNBOUNDED } from "./host-bounds.ts";
 import { MAX_USE_ATTEMPTS } from "./limits.ts";
 import { lockOn } from "./locks.ts";
 import { csrKey } from "./login.ts";
-import { maskedToken } from "./record-write.ts";
 
 /** A token of the configuration file: it never expires and is not a resource. */
 export interface StaticToken {

@@ -1,4 +1,13 @@
-import { AccessDeniedError, BadInputError, CREATABLE_KINDS, type Kind, MAX_PAGE, type Resource } from "../api/mod.ts";
+import {
+  AccessDeniedError,
+  BadInputError,
+  CREATABLE_KINDS,
+  type Kind,
+  type ListFilter,
+  listFilter,
+  MAX_PAGE,
+  type Resource,
+} from "../api/mod.ts";
 import { messageOf } from "../base/mod.ts";
 import type { CallContext } from "../rpc/mod.ts";
 import type { Core } from "./core.ts";
@@ -79,15 +88,16 @@ export class Resources {
 
   /** In pages; `next` is where the following one starts. */
   async list(
-    o: { kind: Kind; start?: string | undefined; limit?: number | undefined },
+    o: { kind: Kind; start?: string | undefined; limit?: number | undefined } & ListFilter,
     context: CallContext,
   ): Promise<{ resources: Resource[]; next?: string }> {
     const view = await viewerOf(this.#core, context, [o.kind], ["list", "read"]);
+    const wanted = listFilter(o);
     const limit = o.limit ?? MAX_PAGE;
     const resources: Resource[] = [];
     for await (const resource of this.#core.store.each(o.kind, o.start)) {
       const seen = view(resource);
-      if (seen === undefined) continue;
+      if (seen === undefined || !wanted(seen)) continue;
       if (resources.length === limit) return { resources, next: resources.at(-1)!.metadata.name };
       resources.push(seen);
     }
