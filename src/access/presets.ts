@@ -13,7 +13,15 @@ const READ_WRITE: Verbs = ["list", "create", "read", "update", "delete"];
 export const IMPLICIT_RULES: Rules = [
   // Certificates only: the API never carries a CA's private key.
   {
-    resources: ["vnet_config", "proxy", "cluster_auth_preference", "cert_authority", "app", "app_server"],
+    resources: [
+      "vnet_config",
+      "proxy",
+      "cluster_auth_preference",
+      "cert_authority",
+      "app",
+      "app_server",
+      "remote_cluster",
+    ],
     verbs: READ,
   },
 ];
@@ -31,7 +39,18 @@ export function presetRoles(): Role[] {
     preset("editor", "Edit cluster configuration", {
       rules: [
         {
-          resources: ["user", "role", "token", "lock", "vnet_config", "cluster_auth_preference", "app", "app_server"],
+          resources: [
+            "user",
+            "role",
+            "token",
+            "lock",
+            "vnet_config",
+            "cluster_auth_preference",
+            "app",
+            "app_server",
+            "trusted_cluster",
+            "remote_cluster",
+          ],
           verbs: READ_WRITE,
         },
       ],

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { appPublicAddr } from "./app.ts";
 import { durationText, literal, metadata, text, texts, timestamp, unenforced, yesOrNo } from "./common.ts";
+import { roleMapSchema } from "./trust.ts";
 
 export const AUTH_PREFERENCE_NAME = "cluster-auth-preference";
 
@@ -69,6 +70,8 @@ export const certAuthoritySchema = z.strictObject({
     active_keys: z.array(caCertificate),
     additional_trusted_keys: z.array(caCertificate),
     rotation: caRotationSchema.optional(),
+    /** Of a root's user authority, in a leaf: what its users' roles are worth here. */
+    role_map: roleMapSchema.optional(),
   }),
 });
 
@@ -86,6 +89,8 @@ export const proxySchema = z.strictObject({
     public_addrs: texts,
     /** `host:port` of this very instance, for agents. */
     tunnel_public_addr: text,
+    /** Leaf clusters whose proxies are connected to this one. */
+    leaf_clusters: texts.optional(),
   }),
 });
 
@@ -103,7 +108,10 @@ export const appSessionSchema = z.strictObject({
     user: text,
     app: text,
     public_addr: appPublicAddr,
+    /** The app's own. */
     cluster: text,
+    /** The root cluster that issued it, where that is not the app's own. */
+    root: text.optional(),
     expires: timestamp,
     /** Base64 of 32 octets; only in what the role Proxy is shown. */
     route_key: base64Of32.optional(),

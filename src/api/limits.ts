@@ -14,6 +14,8 @@ export const MAX_ENTRIES = 1024;
 export const MAX_TEXT_LEN = 64 * 1024;
 /** Resources in one answer of `resource.list`. */
 export const MAX_PAGE = 1000;
+/** Certificates of one authority in one message: two while it rotates. */
+export const MAX_CA_CERTS = 8;
 /** Events in one `audit.emit` call. */
 export const MAX_EVENTS = 500;
 /** Characters of one regular expression in a role. */

@@ -131,6 +131,14 @@ export {
   tokenRoles,
   tokenSchema,
 } from "./token.ts";
+export {
+  type RemoteCluster,
+  type RoleMap,
+  remoteClusterSchema,
+  roleMapSchema,
+  type TrustedCluster,
+  trustedClusterSchema,
+} from "./trust.ts";
 export { type User, userSchema } from "./user.ts";
 export { type Checked, check, checkResource, formatPath, type Issue, type Path, parseValue } from "./validate.ts";
 export {

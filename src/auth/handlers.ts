@@ -6,6 +6,7 @@ import type { AppSessions } from "./app-sessions.ts";
 import { emitEvents, searchEvents, verifyAudit } from "./audit-calls.ts";
 import { shownRotation } from "./ca-state.ts";
 import { type Core, iso } from "./core.ts";
+import type { Federation } from "./federation/federation.ts";
 import { proxyAddresses } from "./heartbeats.ts";
 import type { Invites } from "./invites.ts";
 import { joinHost, renewHost, type StaticToken } from "./joining.ts";
@@ -29,6 +30,7 @@ export interface Parts {
   readonly staticTokens: readonly StaticToken[];
   readonly limits: LoginLimits;
   readonly notary: Notary;
+  readonly federation: Federation;
 }
 
 /** The API's methods, each led to the part that carries it out. */
@@ -42,6 +44,7 @@ export function handlersOf({
   staticTokens,
   limits,
   notary,
+  federation,
 }: Parts): RpcHandlers {
   const { authorities, clock } = core;
   const proxies = new ProxyAddresses();
@@ -101,6 +104,9 @@ export function handlersOf({
       return {};
     },
     "app_session.agents": ({ session_id }, context) => sessions.agents(session_id, context),
+    "app.agents": (request, context) => sessions.agentsFor(request, context),
+    "trust.establish": (request, context) => federation.leaves.establish(request, context),
+    "trust.renew": (request, context) => federation.leaves.renew(request, context),
     "audit.emit": async ({ events }, context) => {
       await emitEvents(core, events, context);
       return {};

@@ -43,7 +43,7 @@ export async function joinHost(
     if (roles.includes("App")) await core.bounds.settle(host_id, found.bounds);
     const cert = await issueHost(core, { publicKeyPem: await csrKey(request.csr), hostId: host_id, roles });
     // Last, so that a request that could not be granted uses nothing up.
-    if (found.name !== undefined) await use(core, found.name);
+    if (found.name !== undefined) await useToken(core, found.name);
     await record(core, "instance.join", { ...event, success: true });
     return { cert, ...bundleOf(core) };
   } catch (error) {
@@ -108,8 +108,27 @@ async function findToken(core: Core, fixed: readonly StaticToken[], token: strin
   return { name: token, roles, bounds: { app_names: app_names ?? ["*"], public_addrs: public_addrs ?? ["*"] } };
 }
 
+/** The tokens of a role that are good now; the name of one that is a resource, whose uses are counted. */
+export async function liveTokens(
+  core: Core,
+  fixed: readonly StaticToken[],
+  role: TokenRole,
+): Promise<{ secret: string; name?: string }[]> {
+  const now = core.clock.wallMs();
+  const stored = (await core.store.list("token")).filter(
+    ({ metadata, spec, status }) =>
+      spec.roles.includes(role) &&
+      (metadata.expires === undefined || Date.parse(metadata.expires) > now) &&
+      (spec.max_uses === undefined || (status?.uses ?? 0) < spec.max_uses),
+  );
+  return [
+    ...fixed.filter(({ roles }) => roles.includes(role)).map(({ token }) => ({ secret: token })),
+    ...stored.map(({ metadata: { name } }) => ({ secret: name, name })),
+  ];
+}
+
 /** Counts one use; two hosts at once cannot share the last one. */
-async function use(core: Core, name: string): Promise<void> {
+export async function useToken(core: Core, name: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const token = await core.store.find("token", name);
     if (token === undefined) throw new AccessDeniedError("the join token was deleted");

@@ -52,6 +52,15 @@ export const ROTATION_RETRY_MS = 60_000;
 export const MAX_VOUCHERS = 4;
 /** Items read from storage at once. */
 export const PAGE_LEN = 500;
+/** Leaf clusters of one root: the authorities of each are looked at in every handshake. */
+export const MAX_LEAF_CLUSTERS = 200;
+/** Root clusters of one leaf. */
+export const MAX_ROOT_CLUSTERS = 16;
+/** Between two exchanges of authorities of a leaf and its root; also the leaf's sign of life. */
+export const TRUST_RENEW_MS = 60_000;
+/** After a failed one. */
+export const TRUST_RETRY_MS = 5_000;
+
 /** Locks at one time: each is looked at for every request and by every agent. */
 export const MAX_LOCKS = 1000;
 /** A token that many hosts use at the same moment: each may lose the race for one of its uses so often. */

@@ -35,10 +35,13 @@ export async function recordWrite(
       return record(core, `vnet.config.${verb}`, common);
     case "cluster_auth_preference":
       return record(core, "auth_preference.update", common);
+    case "trusted_cluster":
+      return record(core, verb === "delete" ? "trusted_cluster.delete" : "trusted_cluster.create", common);
     case "app_server":
     case "proxy":
     case "app_session":
     case "cert_authority":
+    case "remote_cluster":
       return;
   }
 }

@@ -4,6 +4,7 @@ import {
   CREATABLE_KINDS,
   type Kind,
   type ListFilter,
+  type Lock,
   listFilter,
   MAX_PAGE,
   type Resource,
@@ -26,6 +27,11 @@ export interface Consequences {
   /** Before the user goes: nothing of it may be left for another of the same name. */
   userLeaving(name: string): Promise<void>;
   userGone(name: string): Promise<void>;
+  locked(target: Lock["spec"]["target"]): Promise<void>;
+  /** Before the write: what Auth itself adds, or does first. */
+  completing<R extends Resource>(resource: R): Promise<R>;
+  written(resource: Resource): Promise<void>;
+  deleted(resource: Resource): Promise<void>;
 }
 
 /** Resources as callers read and write them: rules, revisions, audit. */
@@ -83,6 +89,7 @@ export class Resources {
     if (kind === "user") await this.#consequences.userLeaving(name);
     await this.#core.store.delete(kind, name);
     if (kind === "user") await this.#consequences.userGone(name);
+    await this.#consequences.deleted(old);
     await recordWrite(this.#core, "delete", old, context);
   }
 
@@ -114,12 +121,15 @@ export class Resources {
     let written: R;
     try {
       await checkWrite(this.#core, resource);
-      written = await run(await completeLock(this.#core, resource, context));
+      const completed = await completeLock(this.#core, resource, context);
+      written = await run(await this.#consequences.completing(completed));
     } catch (error) {
       await recordWrite(this.#core, verb, resource, context, messageOf(error));
       throw error;
     }
     if (verb === "update") await this.#follow(resource);
+    if (written.kind === "lock") await this.#consequences.locked(written.spec.target);
+    await this.#consequences.written(written);
     await recordWrite(this.#core, verb, written, context);
     return written;
   }
@@ -147,7 +157,7 @@ function writable(kind: Kind): Kind {
   throw new AccessDeniedError(`${kind} is the cluster's own and cannot be written`);
 }
 
-/** An announcement may be removed by hand: a live host makes it again. */
+/** An announcement may be removed by hand: a live host makes it again. A leaf does not. */
 function deletable(kind: Kind): Kind {
-  return kind === "app_server" || kind === "proxy" ? kind : writable(kind);
+  return kind === "app_server" || kind === "proxy" || kind === "remote_cluster" ? kind : writable(kind);
 }

@@ -10,6 +10,7 @@ import { openNotary } from "./audit-notary.ts";
 import { Authorities } from "./authorities.ts";
 import { type Core, record } from "./core.ts";
 import { ListenError } from "./errors.ts";
+import { Federation } from "./federation/federation.ts";
 import { type AuthenticationConfig, clusterName, createPresets, settleAuthPreference } from "./first-start.ts";
 import { handlersOf } from "./handlers.ts";
 import { HostBoundsStore } from "./host-bounds.ts";
@@ -67,10 +68,13 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const passwords = new Passwords(backend);
   const sessions = new AppSessions(core, backend);
   const limits = new LoginLimits(core.clock);
+  const staticTokens = options.config.staticTokens ?? [];
+  const federation = await Federation.open(core, backend, staticTokens);
   const invites = new Invites(core, backend, passwords);
   const resources = new Resources(core, {
-    userChanged(name) {
+    async userChanged(name) {
       limits.forget(name); // An administrator who lifts the lock means it.
+      await sessions.endInLeaves(name);
       return sessions.recheck(name);
     },
     roleChanged: (name) => sessions.recheckRole(name),
@@ -79,14 +83,33 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       await invites.deleteOf(name);
     },
     userGone: (name) => sessions.endAll(name),
+    locked: (target) => sessions.endLockedInLeaves(target),
+    completing: (resource) => federation.completing(resource),
+    written: (resource) => federation.written(resource),
+    deleted: (resource) => federation.deleted(resource),
   });
   const rotations = new Rotations(core);
-  const staticTokens = options.config.staticTokens ?? [];
   const counters = new Counters();
   const server = new RpcServer({
     ...(await credentialsFor(core, ["Auth"], core.hostId)),
-    authorities: () => [...core.authorities.trusted("user"), ...core.authorities.trusted("host")],
-    handlers: handlersOf({ core, passwords, invites, sessions, resources, rotations, staticTokens, limits, notary }),
+    cluster: core.authorities.cluster,
+    authorities: () => [
+      ...core.authorities.trusted("user"),
+      ...core.authorities.trusted("host"),
+      ...federation.callerAuthorities(),
+    ],
+    handlers: handlersOf({
+      core,
+      passwords,
+      invites,
+      sessions,
+      resources,
+      rotations,
+      staticTokens,
+      limits,
+      notary,
+      federation,
+    }),
     clock: core.clock,
     log: core.log,
     counters,
@@ -103,6 +126,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const close = async () => {
     await rotations.close();
     await server.close();
+    await federation.close();
     await core.audit.release();
   };
   return {

@@ -13,7 +13,7 @@ import { ADMIN_FILE, type AuthConfig, type AuthService, startAuth } from "./mod.
 export const CLUSTER = "root.test";
 export const PASSWORD = "correct horse battery staple";
 
-export type Login = RpcClient & { readonly certPem: string };
+export type Login = RpcClient & { readonly certPem: string; readonly identity: ClientIdentity };
 
 /** Auth on memory storage behind real TLS, with clients of every kind. */
 export class TestAuth {
@@ -100,8 +100,8 @@ export class TestAuth {
       csr: await createCsr(keys),
       ...(ttlSeconds !== undefined && { ttl_seconds: ttlSeconds }),
     });
-    const certPem = answer.cert;
-    return Object.assign(this.client({ certPem, keyPem: keys.keyPem }), { certPem });
+    const identity = { certPem: answer.cert, keyPem: keys.keyPem };
+    return Object.assign(this.client(identity), { certPem: identity.certPem, identity });
   }
 
   async host(role: "App" | "Proxy", hostId: string = randomUUID()): Promise<RpcClient & { hostId: string }> {

@@ -2,8 +2,8 @@
 export const MAX_CERTIFICATE_LEN = 32 * 1024;
 /** The identity inside a certificate: it crosses in one handshake flight. */
 export const MAX_IDENTITY_LEN = 16 * 1024;
-/** Authorities in one bundle: two per cluster while rotating. */
-export const MAX_AUTHORITIES = 64;
+/** Authorities in one bundle: of each cluster that there is a trust with two, while it rotates. */
+export const MAX_AUTHORITIES = 512;
 
 /** Certificates start this long in the past, so that a client's slow clock does not refuse them. */
 export const BACKDATE_MS = 5 * 60_000;

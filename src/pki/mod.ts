@@ -19,6 +19,7 @@ export {
   IDENTITY_OID,
   type Identity,
   identityOf,
+  localNameOf,
   type Traits,
   type UserIdentity,
 } from "./identity.ts";

@@ -82,6 +82,7 @@ async function cluster(handlers: Partial<RpcHandlers> = {}) {
     ...handlers,
   } as RpcHandlers;
   const server = new RpcServer({
+    cluster: NAME,
     ...(await host("Auth")),
     authorities: () => [hostCa.certPem, userCa.certPem],
     handlers: defaults,
@@ -234,6 +235,7 @@ test("the client talks only to an Auth of its cluster", async () => {
   await assert.rejects(wrongName.call("cluster.ping", {}), UntrustedServerError);
   // An agent's certificate is from the right authority, but an agent is not Auth.
   await using agentServer = new RpcServer({
+    cluster: NAME,
     ...(await c.host("App")),
     authorities: () => [],
     handlers: {} as RpcHandlers,
@@ -257,6 +259,7 @@ test("first trust: the pin must be that of the authority behind this very connec
   const own = await createCa({ cluster: NAME, type: "host", now: Date.now() });
   const answer = { cluster_name: NAME, generation: 1, host_cas: [own.certPem, c.hostCa.certPem] };
   await using liar = new RpcServer({
+    cluster: NAME,
     ...(await c.host("Auth", own)),
     authorities: () => [],
     handlers: { "cluster.trust": () => answer } as Partial<RpcHandlers> as RpcHandlers,

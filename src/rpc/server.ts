@@ -34,6 +34,8 @@ export interface RpcServerOptions {
   /** Auth's own host certificate. */
   certPem: string;
   keyPem: string;
+  /** This cluster's name: who is of another one is a leaf, or a root's user. */
+  cluster: string;
   /** The user and host authorities of callers, asked at each handshake. */
   authorities(): readonly string[];
   handlers: RpcHandlers;
@@ -171,7 +173,7 @@ export class RpcServer implements AsyncDisposable {
       this.#o.log.info({ reason: identity.malformed }, "a caller's certificate was refused");
       return { refused: new UnauthenticatedError(refusalText(identity.malformed)) };
     }
-    return admit(identity, expires);
+    return identity.cluster === this.#o.cluster ? admit(identity, expires) : admitForeign(identity, expires);
   }
 
   #verify(certificate: Uint8Array): Identity | Malformed {
@@ -262,6 +264,18 @@ function admit(identity: Identity, expires: number): Verdict {
     case "user":
       return { caller: identity, expires };
   }
+}
+
+/** Of another cluster: authorities are asked for only where there is a trust between the two. */
+function admitForeign(identity: Identity, expires: number): Verdict {
+  if (identity.kind === "user") return { caller: { ...identity, kind: "remote_user" }, expires };
+  const { cluster } = identity;
+  if (identity.kind === "host" && identity.roles.includes("Auth")) {
+    return { caller: { kind: "leaf", cluster, hostId: identity.hostId }, expires };
+  }
+  return {
+    refused: new AccessDeniedError(`this API is not for a ${identity.kind} of cluster ${JSON.stringify(cluster)}`),
+  };
 }
 
 function methodOf(verb: string, path: string): RpcMethod {

@@ -3,6 +3,7 @@ import { authorityOf, createCsr, generateKeyPair, type HostRole, pinsVouchingFor
 import { callOn } from "./call.ts";
 import { RpcClient } from "./client.ts";
 import { connectApi, type Dial } from "./connection.ts";
+import type { Method, RequestOf, ResponseOf } from "./contract.ts";
 import { UntrustedServerError } from "./errors.ts";
 import { CALL_TIMEOUT_MS } from "./limits.ts";
 
@@ -35,6 +36,25 @@ export async function fetchTrust(o: FetchTrustOptions): Promise<Trust> {
     const trust = { cluster: cluster_name, hostCas: host_cas, generation };
     checkTrust(trust, raw, { pins: o.pins ?? [], vouchers: vouchers ?? [] });
     return trust;
+  } finally {
+    session.destroy();
+  }
+}
+
+/**
+ * One call to a server that nobody vouches for yet. The caller believes of the
+ * answer what the answer itself proves, and nothing else.
+ */
+export async function callUnverified<M extends Method>(
+  o: Pick<FetchTrustOptions, "dial" | "servername" | "signal">,
+  method: M,
+  request: RequestOf<M>,
+): Promise<ResponseOf<M>> {
+  const timeout = AbortSignal.timeout(CALL_TIMEOUT_MS);
+  const signal = o.signal ? AbortSignal.any([o.signal, timeout]) : timeout;
+  const { session } = await connectApi({ dial: o.dial, trust: undefined, servername: o.servername }, signal);
+  try {
+    return await callOn(session, method, request, signal);
   } finally {
     session.destroy();
   }

@@ -1,0 +1,50 @@
+import { type Logger, messageOf } from "../../base/mod.ts";
+import type { Core } from "../core.ts";
+import { certsOf } from "./authorities.ts";
+
+/** The authorities of other clusters that vouch for callers of this one's API, at hand for each handshake. */
+export class ForeignAuthorities {
+  readonly #core: Core;
+  readonly #log: Logger;
+  readonly #stop = new AbortController();
+  readonly #certs = new Map<string, readonly string[]>();
+  readonly #running: Promise<void>;
+
+  private constructor(core: Core) {
+    this.#core = core;
+    this.#log = core.log;
+    // Registered before the listing, so that nothing in between is lost.
+    this.#running = this.#follow(core.store.watch(this.#stop.signal));
+  }
+
+  static async open(core: Core): Promise<ForeignAuthorities> {
+    const authorities = new ForeignAuthorities(core);
+    for (const authority of await core.store.list("cert_authority")) authorities.#put(authority);
+    return authorities;
+  }
+
+  get(): readonly string[] {
+    return [...this.#certs.values()].flat();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #follow(changes: ReturnType<Core["store"]["watch"]>): Promise<void> {
+    try {
+      for await (const change of changes) {
+        if (change.type === "put" && change.resource.kind === "cert_authority") this.#put(change.resource);
+        if (change.type === "delete" && change.kind === "cert_authority") this.#certs.delete(change.name);
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#log.error({ error: messageOf(error) }, "authorities are followed no more");
+    }
+  }
+
+  #put(authority: Parameters<typeof certsOf>[0]): void {
+    if (authority.spec.cluster_name === this.#core.authorities.cluster) return;
+    this.#certs.set(authority.metadata.name, certsOf(authority));
+  }
+}
