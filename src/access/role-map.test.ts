@@ -15,7 +15,13 @@ test("a star stands for any text, and its text can be repeated", () => {
   assert.deepEqual(mapRoles(map("*", "visitor"), ["anything", ""]), ["visitor"]);
   assert.deepEqual(mapRoles(map("team-*", "leaf-$1"), ["team-a", "team-", "xteam-a"]), ["leaf-a", "leaf-"]);
   assert.deepEqual(mapRoles(map("*-*-ro", "$2-of-$1"), ["db-eu-ro", "db-ro"]), ["eu-of-db"]);
+  assert.deepEqual(mapRoles(map("a.b", "x"), ["a.b", "aXb"]), ["x"], "all else is literal");
   assert.deepEqual(mapRoles(map("a*a", "x"), ["a", "aa", "aba"]), ["x"], "the ends do not overlap");
+});
+
+test("a regular expression binds both ends, and its groups can be repeated", () => {
+  assert.deepEqual(mapRoles(map("^(eu|us)-(.+)$", "$2-in-$1"), ["eu-dba", "xeu-dba", "as-dba"]), ["dba-in-eu"]);
+  assert.deepEqual(mapRoles(map("^($", "all"), ["(", "access"]), [], "one that is none gives nothing");
 });
 
 test("what repeats nothing gives no role", () => {
@@ -23,6 +29,6 @@ test("what repeats nothing gives no role", () => {
   assert.deepEqual(mapRoles(map("access", "$1"), ["access"]), []);
 });
 
-test("a template in a local role cannot name a property of strings or objects", () => {
-  assert.deepEqual(mapRoles(map("access", "r$&", "r$$"), ["access"]), ["r$&", "r$$"]);
+test("nothing but groups can be repeated", () => {
+  assert.deepEqual(mapRoles(map("access", "r$&", "r$$", "r$constructor"), ["access"]), ["r$&", "r$", "r"]);
 });

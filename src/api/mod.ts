@@ -81,13 +81,16 @@ export {
   type Expression,
   FILTER_LANGUAGE,
   type FilterSubject,
+  isRegexPattern,
   LABEL_LANGUAGE,
   type LabelSubject,
   type Matcher,
   matchesSearch,
   parseExpression,
   parsePattern,
+  parseRegex,
   parseTraitPattern,
+  quoteRegex,
   type Traits,
 } from "./predicate/mod.ts";
 export { renderJson, renderYaml, yamlText } from "./render.ts";

@@ -1,19 +1,25 @@
 import { z } from "zod";
+import { isMalformed } from "../base/mod.ts";
 import { literal, metadata, resourceName, text, texts, timestamp, tokenName } from "./common.ts";
 import { MAX_ENTRIES } from "./limits.ts";
 import { parseHostPort } from "./names.ts";
+import { isRegexPattern, parseRegex } from "./predicate/mod.ts";
 
 const address = text.refine((value) => parseHostPort(value)?.port !== undefined, {
   error: "expected host:port, such as teleport.example.com:443",
 });
 
-const remoteRole = text.min(1).refine((value) => !(value.startsWith("^") && value.endsWith("$")), {
-  error: "regular expressions are not supported here: use a name, or * for any text",
+const remoteRole = text.min(1).superRefine((value, context) => {
+  if (!isRegexPattern(value)) return;
+  const regex = parseRegex(value);
+  if (!isMalformed(regex)) return;
+  context.addIssue({ code: "custom", message: `invalid regular expression: ${regex.malformed}` });
 });
 
 /**
  * Which of the leaf's own roles a role of the root is worth here. `remote` is a
- * name, or has `*` for any text, whose parts `$1`, `$2` … in `local` repeat.
+ * name, has `*` for any text, or is a `^regex$`; `$1`, `$2` … in `local` repeat
+ * its stars or groups.
  */
 export const roleMapSchema = z
   .array(z.strictObject({ remote: remoteRole, local: z.array(resourceName).min(1).max(MAX_ENTRIES) }))

@@ -10,5 +10,6 @@ export { LABEL_LANGUAGE, type LabelSubject } from "./label-language.ts";
 export type { Language } from "./language.ts";
 export type { Fault } from "./lexer.ts";
 export { type Expression, parseExpression } from "./parser.ts";
-export { type Matcher, parsePattern } from "./pattern.ts";
+export { isRegexPattern, type Matcher, parsePattern } from "./pattern.ts";
+export { parseRegex, quoteRegex, type Regex } from "./regex.ts";
 export { parseTraitPattern, type TraitPattern, type Traits } from "./template.ts";

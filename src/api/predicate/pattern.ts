@@ -26,7 +26,8 @@ export function parsePattern(parts: readonly string[], between = ""): Matcher | 
   return (text) => text.length <= MAX_MATCH_LEN && globMatches(pieces, text);
 }
 
-function isRegexPattern(pattern: string): boolean {
+/** `^…$` is a regular expression; anything else is a name, perhaps with stars. */
+export function isRegexPattern(pattern: string): boolean {
   return pattern.startsWith("^") && pattern.endsWith("$");
 }
 
