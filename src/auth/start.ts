@@ -120,9 +120,11 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
     if (type === "host") {
       server.useCredentials(await credentialsFor(core, ["Auth"], core.hostId));
       await writeAdminFile(core, dataDir, listenAddress);
+      await federation.ownAuthorityChanged();
     }
     server.reviewCallers();
   });
+  federation.onCallersChange(() => server.reviewCallers());
   const close = async () => {
     await rotations.close();
     await server.close();

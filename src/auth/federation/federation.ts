@@ -42,6 +42,16 @@ export class Federation {
     return this.#authorities.get();
   }
 
+  /** The authorities of callers changed: who came by one of them may have to go. */
+  onCallersChange(listener: () => void): void {
+    this.#authorities.onChange(listener);
+  }
+
+  /** This cluster's own host authority changed: its roots must know at once, and be called by the new one. */
+  ownAuthorityChanged(): Promise<void> {
+    return this.#roots.start();
+  }
+
   /** Before a resource is written: what it must still become. */
   async completing<R extends Resource>(resource: R): Promise<R> {
     return resource.kind === "trusted_cluster" ? ((await this.#roots.establish(resource)) as R) : resource;

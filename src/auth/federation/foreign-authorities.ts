@@ -1,3 +1,4 @@
+import type { CertAuthority } from "../../api/mod.ts";
 import { type Logger, messageOf } from "../../base/mod.ts";
 import type { Core } from "../core.ts";
 import { certsOf } from "./authorities.ts";
@@ -8,6 +9,7 @@ export class ForeignAuthorities {
   readonly #log: Logger;
   readonly #stop = new AbortController();
   readonly #certs = new Map<string, readonly string[]>();
+  readonly #listeners = new Set<() => void>();
   readonly #running: Promise<void>;
 
   private constructor(core: Core) {
@@ -27,6 +29,10 @@ export class ForeignAuthorities {
     return [...this.#certs.values()].flat();
   }
 
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#running;
@@ -35,15 +41,18 @@ export class ForeignAuthorities {
   async #follow(changes: ReturnType<Core["store"]["watch"]>): Promise<void> {
     try {
       for await (const change of changes) {
-        if (change.type === "put" && change.resource.kind === "cert_authority") this.#put(change.resource);
-        if (change.type === "delete" && change.kind === "cert_authority") this.#certs.delete(change.name);
+        const kind = change.type === "put" ? change.resource.kind : change.kind;
+        if (kind !== "cert_authority") continue;
+        if (change.type === "delete") this.#certs.delete(change.name);
+        else this.#put(change.resource as CertAuthority);
+        for (const listener of this.#listeners) listener();
       }
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#log.error({ error: messageOf(error) }, "authorities are followed no more");
     }
   }
 
-  #put(authority: Parameters<typeof certsOf>[0]): void {
+  #put(authority: CertAuthority): void {
     if (authority.spec.cluster_name === this.#core.authorities.cluster) return;
     this.#certs.set(authority.metadata.name, certsOf(authority));
   }

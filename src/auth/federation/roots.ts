@@ -30,6 +30,8 @@ export class Roots {
   readonly #core: Core;
   readonly #known: Documents<typeof schema>;
   readonly #followers = new Map<string, RootFollower>();
+  /** Followers come and go one after the other. */
+  #turn: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(core: Core, backend: Backend) {
@@ -37,7 +39,7 @@ export class Roots {
     this.#known = new Documents(backend, "root_trust", schema);
   }
 
-  /** Follows the roots of all trusts that are enabled. */
+  /** Follows the roots of all trusts that are enabled; those already followed, anew. */
   async start(): Promise<void> {
     for (const { metadata } of await this.#core.store.list("trusted_cluster")) await this.written(metadata.name);
   }
@@ -63,7 +65,26 @@ export class Roots {
   }
 
   /** After a `trusted_cluster` was written: its new role map counts, and its root is followed or left. */
-  async written(name: string): Promise<void> {
+  written(name: string): Promise<void> {
+    return this.#inTurn(() => this.#follow(name));
+  }
+
+  /** After a `trusted_cluster` was deleted: the root's users have no business here any more. */
+  gone(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#leave(name);
+      await this.#conceal(name);
+      await this.#known.delete(name);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#turn;
+    await Promise.all([...this.#followers.keys()].map((name) => this.#leave(name)));
+  }
+
+  async #follow(name: string): Promise<void> {
     await this.#leave(name);
     const trust = await this.#core.store.find("trusted_cluster", name);
     if (trust === undefined || trust.spec.enabled === false) return this.#conceal(name);
@@ -81,17 +102,10 @@ export class Roots {
     this.#followers.set(name, follower);
   }
 
-  /** After a `trusted_cluster` was deleted: the root's users have no business here any more. */
-  async gone(name: string): Promise<void> {
-    await this.#leave(name);
-    await this.#conceal(name);
-    await this.#known.delete(name);
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.all([...this.#followers.values()].map((follower) => follower.close()));
-    this.#followers.clear();
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const mine = this.#turn.then(work);
+    this.#turn = mine.catch(() => {});
+    return mine;
   }
 
   async #demandAllowed({ metadata, spec }: TrustedCluster): Promise<void> {
@@ -149,8 +163,12 @@ export class Roots {
       tunnel_addrs: known?.tunnel_addrs ?? [],
     };
     if (JSON.stringify(status) !== JSON.stringify(trust.status)) await this.#core.store.upsert({ ...trust, status });
-    // Its host authority is what the follower goes by: a rotation makes another one.
-    if (known?.host_cas.join() !== before?.host_cas.join()) queueMicrotask(() => void this.written(name));
+    // Its host authority is what the follower goes by. Not waited for: the follower that tells this will be closed.
+    if (known?.host_cas.join() !== before?.host_cas.join()) {
+      this.written(name).catch((error: unknown) =>
+        this.#core.log.error({ root: name, error: messageOf(error) }, "the root cluster is followed no more"),
+      );
+    }
   }
 
   async #show(trust: TrustedCluster, known: Pick<RootFacts, "host_cas" | "user_cas">): Promise<void> {
