@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { App, LabelConditions, Role, RoleConditions, Traits, Verb } from "../api/mod.ts";
 import { checkResource } from "../api/mod.ts";
-import { mayAccessApp, mayDo, presetRoles, type RuleKind, sessionTtl } from "./mod.ts";
+import { mayAccessApp, mayDo, presetRoles, presetRules, type RuleKind, sessionTtl, upgradedPreset } from "./mod.ts";
 
 function app(labels?: Record<string, string>): App {
   const metadata = labels === undefined ? { name: "db" } : { name: "db", labels };
@@ -227,4 +227,28 @@ test("session lifetime: the least of request, default and roles", () => {
   assert.equal(sessionTtl([], 100 * h), 30 * h);
   assert.equal(sessionTtl([role("a", {}, {}, "8h"), role("b", {}, {}, "30m")], undefined), h / 2);
   assert.equal(sessionTtl([role("a", {}, {}, "8h")], h), h);
+});
+
+test("a preset of an older version gets the rules that came since, once; an administrator's word stays", () => {
+  const editor = presetRoles()[1]!;
+  const without = (kind: string): Role => {
+    const rules = editor.spec.allow!.rules!.map((rule) => ({
+      ...rule,
+      resources: rule.resources.filter((each) => each !== kind),
+    }));
+    return { ...editor, spec: { ...editor.spec, allow: { ...editor.spec.allow, rules } } };
+  };
+  const none = new Set<string>();
+  const upgraded = upgradedPreset(without("lock"), none);
+  assert.ok(upgraded && mayDo([upgraded], "create", "lock").allowed);
+  assert.equal(upgradedPreset(upgraded, none), undefined, "nothing is missing any more");
+  assert.equal(upgradedPreset(editor, none), undefined);
+  assert.equal(upgradedPreset(without("lock"), new Set(presetRules())), undefined, "was offered, and taken away");
+  const denies: Role = {
+    ...without("lock"),
+    spec: { ...without("lock").spec, deny: { rules: [{ resources: ["lock"], verbs: ["create"] }] } },
+  };
+  assert.equal(upgradedPreset(denies, none), undefined, "denied on purpose");
+  const own: Role = { ...without("lock"), metadata: { name: "editor" } };
+  assert.equal(upgradedPreset(own, none), undefined, "not a preset: somebody's own role of that name");
 });

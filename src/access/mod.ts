@@ -6,7 +6,7 @@
 export { appAccess, type Decision, mayAccessApp, mayDo, type RuleKind } from "./decide.ts";
 export { fitsAny } from "./labels.ts";
 export { type LockSubject, lockInForce, lockMessage } from "./locks.ts";
-export { IMPLICIT_RULES, PRESET_MAX_SESSION_TTL, presetRoles } from "./presets.ts";
+export { IMPLICIT_RULES, PRESET_MAX_SESSION_TTL, presetRoles, presetRules, upgradedPreset } from "./presets.ts";
 export { mapRoles } from "./role-map.ts";
 export { type SessionControls, sessionControls } from "./session-controls.ts";
 export { DEFAULT_SESSION_TTL_MS, MAX_SESSION_TTL_MS, sessionTtl } from "./session-ttl.ts";

@@ -61,6 +61,7 @@ export {
   RevisionMismatchError,
   UnauthenticatedError,
   UnavailableError,
+  VersionMismatchError,
 } from "./errors.ts";
 export {
   MAX_DOCUMENT_BYTES,

@@ -11,7 +11,7 @@ import { Authorities } from "./authorities.ts";
 import { type Core, record } from "./core.ts";
 import { ListenError } from "./errors.ts";
 import { Federation } from "./federation/federation.ts";
-import { type AuthenticationConfig, clusterName, createPresets, settleAuthPreference } from "./first-start.ts";
+import { type AuthenticationConfig, clusterName, settleAuthPreference, settlePresets } from "./first-start.ts";
 import { handlersOf } from "./handlers.ts";
 import { HostBoundsStore } from "./host-bounds.ts";
 import { Invites } from "./invites.ts";
@@ -154,7 +154,7 @@ async function openCore(options: AuthOptions): Promise<Core> {
   const { config, backend, audit, clock, log, dataDir } = options;
   const store = new ResourceStore(backend, clock);
   const cluster = await clusterName(backend, { configured: config.clusterName, nodename: config.nodename, log });
-  await createPresets(backend, store);
+  await settlePresets(backend, store);
   const { messageOfTheDay } = config;
   await settleAuthPreference(store, {
     secondFactors: config.secondFactors ?? ["otp"],

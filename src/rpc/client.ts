@@ -17,6 +17,8 @@ export interface RpcClientOptions {
   /** For a relay's dispatch: the proxy's public name. */
   servername?: string | undefined;
   log?: Logger;
+  /** Of this program; another one in tests only. */
+  version?: string;
 }
 
 export interface CallOptions {
@@ -124,7 +126,7 @@ export class RpcClient implements AsyncDisposable {
     for (let attempt = 1; ; attempt++) {
       const session = await raced(this.#connected(), signal);
       try {
-        return openRequest(session, method, request);
+        return openRequest(session, method, request, this.#options.version);
       } catch (error) {
         // The session ended between two turns: nothing was sent, so once more is safe.
         if (this.#session === session) this.#session = undefined;

@@ -1,6 +1,9 @@
 /** ALPN of the API, relayed by proxies without decryption. */
 export const API_ALPN = "tp-auth/1";
 
+/** Header of a request: the version of the caller's program. */
+export const VERSION_HEADER = "teleport-version";
+
 /** One request body: a resource of 1,024 long labels still fits. */
 export const MAX_REQUEST_LEN = 1024 * 1024;
 /** One answer: a page of 1,000 resources. */

@@ -8,8 +8,9 @@ import {
   LimitExceededError,
   RevisionMismatchError,
   UnauthenticatedError,
+  VersionMismatchError,
 } from "../api/mod.ts";
-import { silentLogger, systemClock } from "../base/mod.ts";
+import { silentLogger, systemClock, VERSION } from "../base/mod.ts";
 import {
   type AppRoute,
   createCa,
@@ -121,6 +122,24 @@ test("the certificate decides who calls, and the contract who may", async () => 
   await admin.call("cluster.status", {});
   await assert.rejects(agent.call("cluster.status", {}), AccessDeniedError);
   assert.deepEqual(seen, ["alice", "admin"]);
+});
+
+test("a program more than one major version away is refused with what to install, before anything else is looked at", async () => {
+  const c = await cluster();
+  await using _server = c.server;
+  const [major] = VERSION.split(".").map(Number) as [number];
+  const ping = async (version: string) => {
+    await using client = new RpcClient({ dial: c.dial, trust: c.trust, version });
+    return await client.call("cluster.ping", {});
+  };
+  await ping(`${major - 1}.0.0`);
+  await ping(`${major + 1}.0.0`);
+  for (const far of [`${major - 2}.9.9`, `${major + 2}.0.0`]) {
+    await assert.rejects(
+      ping(far),
+      (error) => error instanceof VersionMismatchError && error.message.includes(`install version ${VERSION}`),
+    );
+  }
 });
 
 test("a certificate that does not verify is refused with the reason, even where none is needed", async () => {

@@ -1,5 +1,11 @@
 import type { EventEmitter } from "node:events";
-import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import {
+  constants,
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createServer, type TLSSocket, type Server as TlsServer } from "node:tls";
@@ -14,8 +20,17 @@ import {
   type RpcMethod,
   toErrorEnvelope,
   UnauthenticatedError,
+  VersionMismatchError,
 } from "../api/mod.ts";
-import { type Clock, type Counters, isMalformed, type Logger, type Malformed, OperationError } from "../base/mod.ts";
+import {
+  type Clock,
+  type Counters,
+  isMalformed,
+  type Logger,
+  type Malformed,
+  OperationError,
+  versionObjection,
+} from "../base/mod.ts";
 import { type Identity, refusalText, TLS_DEFAULTS, verifyChain } from "../pki/mod.ts";
 import type { CallContext, RpcCaller, RpcHandlers } from "./contract.ts";
 import {
@@ -26,6 +41,7 @@ import {
   MAX_CONNECTIONS,
   MAX_REQUEST_LEN,
   MAX_STREAMS,
+  VERSION_HEADER,
   WINDOW_LEN,
 } from "./limits.ts";
 import { sendWatch } from "./send-watch.ts";
@@ -160,7 +176,7 @@ export class RpcServer implements AsyncDisposable {
     session.setTimeout(IDLE_TIMEOUT_MS, () => session.close());
     session.on("stream", (stream: ServerHttp2Stream, headers) => {
       stream.on("error", () => {});
-      void this.#answer(stream, String(headers[":method"]), String(headers[":path"]), served);
+      void this.#answer(stream, headers, served);
     });
   }
 
@@ -182,16 +198,17 @@ export class RpcServer implements AsyncDisposable {
 
   async #answer(
     stream: ServerHttp2Stream,
-    verb: string,
-    path: string,
+    headers: IncomingHttpHeaders,
     { verdict, remote, revoked }: Served,
   ): Promise<void> {
+    const path = String(headers[":path"]);
     const done = new AbortController();
     stream.once("close", () => done.abort(new Error("the caller gave up")));
     let method: RpcMethod | undefined;
     try {
       const body = await readBody(stream);
-      method = methodOf(verb, path);
+      refuseFarVersion(headers[VERSION_HEADER]);
+      method = methodOf(String(headers[":method"]), path);
       const contract: RpcContract = RPC[method];
       const caller = this.#allow(verdict, method, contract);
       const request = parseValue(contract.request, parseJson(body));
@@ -276,6 +293,12 @@ function admitForeign(identity: Identity, expires: number): Verdict {
   return {
     refused: new AccessDeniedError(`this API is not for a ${identity.kind} of cluster ${JSON.stringify(cluster)}`),
   };
+}
+
+/** A program that does not say its version is not one of ours, and judged by what it asks. */
+function refuseFarVersion(version: string | string[] | undefined): void {
+  const objection = version === undefined ? undefined : versionObjection(String(version));
+  if (objection !== undefined) throw new VersionMismatchError(objection);
 }
 
 function methodOf(verb: string, path: string): RpcMethod {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { VERSION } from "../base/mod.ts";
+import { VERSION, versionObjection } from "../base/mod.ts";
 import { CONTROL_VERSION, ControlChannel, type ControlMessage } from "./control-wire.ts";
 import { DataConnection } from "./data-connection.ts";
 import { CONTROL_ID_LEN, dataKey, type Greeting, isGreetingGenuine } from "./data-wire.ts";
@@ -135,6 +135,8 @@ export class AgentControl {
       );
       return;
     }
+    const objection = versionObjection(message.software);
+    if (objection !== undefined) return this.close(objection);
     this.instance = message.instance;
     this.#channel.send({ type: "welcome", version: CONTROL_VERSION, software: VERSION, controlId: this.controlId });
     this.#need();
