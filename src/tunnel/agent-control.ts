@@ -136,7 +136,10 @@ export class AgentControl {
       return;
     }
     const objection = versionObjection(message.software);
-    if (objection !== undefined) return this.close(objection);
+    if (objection !== undefined) {
+      this.close(objection);
+      return;
+    }
     this.instance = message.instance;
     this.#channel.send({ type: "welcome", version: CONTROL_VERSION, software: VERSION, controlId: this.controlId });
     this.#need();
