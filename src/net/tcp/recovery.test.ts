@@ -243,12 +243,12 @@ test("what a probe repairs during a recovery halves nothing again, and the next 
   expire(tcb, deadline(tcb)!, sink); // a probe
   const timeoutAt = deadline(tcb)!;
   expire(tcb, timeoutAt, sink);
-  for (const acked of [1, 2, 8]) {
+  for (const number of [start + mss, start + 2 * mss, tcb.snd.max]) {
     const probeAt = deadline(tcb)!;
     assert.ok(probeAt < tcb.timer.atMs);
     expire(tcb, probeAt, sink);
     const { cwnd, ssthresh } = tcb.cc;
-    stamped(start + acked * mss, probeAt + 5);
+    stamped(number, probeAt + 5);
     assert.ok(tcb.cc.cwnd > cwnd, `${tcb.cc.cwnd} after ${cwnd}`);
     assert.equal(tcb.cc.ssthresh, ssthresh);
     output(tcb, probeAt + 5, sink);
