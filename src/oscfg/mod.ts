@@ -11,4 +11,5 @@ export { type NetworkItem, type NetworkOptions, networkActions, networkItems } f
 export { type HostFacts, refusal } from "./policy.ts";
 export { applyResolvConf, formerServers, type ResolvConfPaths, resolvConfPaths } from "./resolv-conf.ts";
 export { EMPTY_STATE, parseWantedState, STATE_VERSION, type WantedState } from "./state.ts";
+export { TUN_ROUTE } from "./table.ts";
 export { undoScript } from "./undo.ts";
