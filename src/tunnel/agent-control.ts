@@ -29,6 +29,8 @@ export interface AgentControlEvents {
  */
 export class AgentControl {
   readonly hostId: string;
+  /** Of the authority that vouched for it. */
+  readonly cluster: string;
   /** What the agent showed, DER. */
   readonly certificate: Uint8Array;
   readonly controlId = randomBytes(CONTROL_ID_LEN).toString("hex");
@@ -53,11 +55,12 @@ export class AgentControl {
 
   constructor(
     socket: TLSSocket,
-    agent: { hostId: string; certificate: Uint8Array },
+    agent: { hostId: string; cluster: string; certificate: Uint8Array },
     tools: Tools,
     events: AgentControlEvents,
   ) {
     this.hostId = agent.hostId;
+    this.cluster = agent.cluster;
     this.certificate = agent.certificate;
     this.connectedAt = tools.clock.wallMs();
     this.#tools = tools;
