@@ -21,3 +21,6 @@ export const GUARD_LOCK_S = 1;
 
 /** Wanted states that wait for the one being applied. */
 export const MAX_PENDING_STATES = 16;
+
+/** How often the launcher looks at what other programs may have changed; a changed name server counts at once after. */
+export const WATCH_MS = 1_000;

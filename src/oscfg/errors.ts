@@ -20,3 +20,14 @@ export class OsCommandError extends OperationError {
 export class ResolvConfError extends OperationError {
   override readonly code = "oscfg.resolv-conf";
 }
+
+/** A D-Bus call failed; `errorName` is the service's, absent where nobody answered. */
+export class DBusError extends OperationError {
+  override readonly code = "oscfg.dbus";
+  readonly errorName: string | undefined;
+
+  constructor(message: string, errorName?: string) {
+    super(message);
+    this.errorName = errorName;
+  }
+}

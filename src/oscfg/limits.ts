@@ -18,3 +18,28 @@ export const MAX_RESOLV_CONF_LEN = 64 * 1024;
 
 /** One `ip` call. */
 export const COMMAND_MS = 5_000;
+
+/** One D-Bus message, octets; the longest that we expect are lists of DNS servers. The specification allows 128 MiB. */
+export const MAX_DBUS_MESSAGE_LEN = 256 * 1024;
+
+/** Arrays, structs and variants within each other (D-Bus Specification: 32 of either). */
+export const MAX_DBUS_DEPTH = 64;
+
+/** The bus's answer to our name, octets. */
+export const MAX_DBUS_AUTH_LEN = 1_024;
+
+/** Calls that wait for an answer; ours wait for each other. */
+export const MAX_DBUS_CALLS = 32;
+
+/** One D-Bus call; systemd-resolved answers in 1 ms. */
+export const DBUS_CALL_MS = 2_000;
+
+/** Routing domains of one device; systemd-resolved takes 256 (`LINK_SEARCH_DOMAINS_MAX` of version 252). */
+export const MAX_LINK_DOMAINS = 256;
+
+/** Foreign ranges that are looked at: routes and rules beyond these are too many for a laptop. */
+export const MAX_TAKEN = 4_096;
+
+/** How often, in a time, we take the host's name servers back from another program that changes them. */
+export const MAX_MENDS = 10;
+export const MENDS_WINDOW_MS = 60_000;

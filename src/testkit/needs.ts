@@ -12,6 +12,7 @@ import { spawnSync } from "node:child_process";
 import { accessSync, closeSync, constants, openSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { TestOptions } from "node:test";
+import { LAYERS, type Layer, lackingLayer } from "./layers.ts";
 
 /** Programs looked for in PATH, and the Debian package that holds each. */
 const PROGRAMS = {
@@ -24,6 +25,7 @@ const PROGRAMS = {
   nc: "netcat-openbsd",
   curl: "curl",
   dig: "bind9-dnsutils",
+  "dbus-daemon": "dbus",
   openssl: "openssl",
   ip: "iproute2",
   nsenter: "util-linux",
@@ -40,7 +42,7 @@ const PROGRAMS = {
 const PROGRAM_FILES: Partial<Record<Program, string>> = { redis: "redis-server" };
 
 type Program = keyof typeof PROGRAMS;
-export type Need = Program | "root" | "tun" | "userns" | "postgres";
+export type Need = Program | Layer | "root" | "tun" | "userns" | "postgres";
 
 /** Options for `test` or `describe`: run, skip, or fail at once when skipping is forbidden. */
 export function needs(...names: Need[]): TestOptions {
@@ -96,8 +98,13 @@ function probe(need: Need): string | undefined {
     case "postgres":
       return postgresBinDir() === undefined ? install("postgresql") : undefined;
     default:
+      if (isLayer(need)) return lackingLayer(need);
       return programPath(PROGRAM_FILES[need] ?? need) === undefined ? install(PROGRAMS[need]) : undefined;
   }
+}
+
+function isLayer(need: Need): need is Layer {
+  return (LAYERS as readonly string[]).includes(need);
 }
 
 function install(debianPackage: string): string {
