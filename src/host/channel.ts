@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import type { HostReport } from "../oscfg/mod.ts";
 import { MAX_MESSAGE_LEN } from "./limits.ts";
 
 /** User process to launcher, one JSON document per line. `state` is a `WantedState`, which carries the version. */
@@ -11,6 +12,11 @@ export interface ApplyRequest {
 export type ApplyReply =
   | { readonly id: number; readonly ok: true }
   | { readonly id: number; readonly ok: false; readonly code: string; readonly message: string };
+
+/** What the launcher says unasked: first of all, and after each change. */
+export interface ReportMessage {
+  readonly report: HostReport;
+}
 
 /**
  * Calls `receive` with each line's JSON value; `undefined` stands for a line
@@ -36,6 +42,6 @@ function parse(line: string): unknown {
   }
 }
 
-export function writeMessage(stream: Duplex, message: ApplyRequest | ApplyReply): void {
+export function writeMessage(stream: Duplex, message: ApplyRequest | ApplyReply | ReportMessage): void {
   if (!stream.destroyed && stream.writable) stream.write(`${JSON.stringify(message)}\n`);
 }

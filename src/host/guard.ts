@@ -1,13 +1,10 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { dirname } from "node:path";
-import { promisify } from "node:util";
-import { messageOf } from "../base/mod.ts";
-import { COMMAND_MS, type Os, OsCommandError, type ResolvConfPaths, undoScript } from "../oscfg/mod.ts";
+import { type ResolvConfPaths, undoScript } from "../oscfg/mod.ts";
 import { LauncherError } from "./errors.ts";
-import { hasIpv6 } from "./ipv6.ts";
 import { GUARD_LOCK_S, OS_COMMAND_MS } from "./limits.ts";
-import { findProgram } from "./programs.ts";
+import { findProgram, systemPath } from "./programs.ts";
 
 const BUSY = 75; // EX_TEMPFAIL of sysexits.h
 
@@ -42,7 +39,7 @@ undo`;
       stdio: ["pipe", "pipe", "inherit"],
       detached: true,
       cwd: "/",
-      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+      env: { PATH: systemPath() },
     });
     const guard = new Guard(shell);
     const ready = once(shell.stdout!, "data").then(() => "ready" as const);
@@ -63,26 +60,4 @@ undo`;
     clearTimeout(late);
     if (code !== 0) throw new LauncherError("not everything could be undone; the next start of VNet tries again");
   }
-}
-
-/** The real operating system. */
-export function hostOs(device: string, paths: ResolvConfPaths): Os {
-  const ip = findProgram("ip", "");
-  const options = { timeout: COMMAND_MS, env: {} };
-  return {
-    hasIpv6,
-    async ip(args) {
-      try {
-        return (await promisify(execFile)(ip, args, options)).stdout;
-      } catch (error) {
-        throw new OsCommandError(`ip ${args.join(" ")}`, (error as { stderr?: string }).stderr ?? messageOf(error));
-      }
-    },
-    async restoreResolvConf() {
-      await promisify(execFile)(findProgram("sh", ""), ["-c", `${undoScript({ ip, device, paths })}undo_resolv_conf`], {
-        ...options,
-        env: { PATH: "/usr/bin:/bin" },
-      });
-    },
-  };
 }

@@ -1,15 +1,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import type { Duplex } from "node:stream";
-import { type Logger, messageOf, OperationError } from "../base/mod.ts";
-import { HostConfig, resolvConfPaths } from "../oscfg/mod.ts";
+import { type Logger, messageOf, OperationError, systemClock } from "../base/mod.ts";
+import { type DnsManager, HostConfig, hostResolvers, resolvConfPaths } from "../oscfg/mod.ts";
 import { openTunDescriptor, TUN_QUEUE_LEN } from "../tun/mod.ts";
 import { type Account, callingAccount, cleanEnvironment } from "./account.ts";
 import { type ApplyRequest, readMessages, writeMessage } from "./channel.ts";
 import { LauncherError } from "./errors.ts";
-import { Guard, hostOs } from "./guard.ts";
+import { Guard } from "./guard.ts";
+import { hostOs } from "./host-os.ts";
 import { GOODBYE_MS, KILL_GRACE_MS, MAX_PENDING_STATES } from "./limits.ts";
 import { findProgram } from "./programs.ts";
+import { type HostWatch, watchHost } from "./watch.ts";
 
 export interface LaunchOptions {
   /** The user process: program and arguments. It calls `attachLauncher` first of all. */
@@ -18,6 +20,10 @@ export interface LaunchOptions {
   env: NodeJS.ProcessEnv;
   /** Lets every local user in, not only the one who started it. */
   allUsers: boolean;
+  /** Whom to tell about VNet's names; found out when absent. */
+  dnsManager?: DnsManager;
+  /** A range that the wanted states may have though it is not a private one. */
+  allowedRange?: string;
   log: Logger;
   /** Ends it all, as SIGINT, SIGTERM and SIGHUP do. */
   signal?: AbortSignal;
@@ -42,11 +48,20 @@ export async function launch(options: LaunchOptions): Promise<number> {
   const guard = await Guard.start(DEVICE, paths);
   let exited: Promise<number>;
   try {
+    const os = hostOs(DEVICE, paths);
+    const resolvers = await hostResolvers(os, paths, options.dnsManager);
+    const config = new HostConfig(os, resolvers, {
+      device: DEVICE,
+      queueLen: TUN_QUEUE_LEN,
+      users: options.allUsers ? "all" : account.uid,
+      clock: systemClock,
+      ...(options.allowedRange !== undefined && { allowedRange: options.allowedRange }),
+    });
+    await config.report(); // Where the host cannot be understood, nothing is begun.
     const child = startUserProcess(options, account);
-    const users = options.allUsers ? "all" : account.uid;
-    const config = new HostConfig(hostOs(DEVICE, paths), paths, { device: DEVICE, queueLen: TUN_QUEUE_LEN, users });
-    serve(child, config, options.log);
     exited = exitOf(child);
+    using watch = watchHost(config, channelOf(child), options.log);
+    serve(child, config, watch, options.log);
     await Promise.race([exited, ending(child, exited, options.signal)]);
     await config.close();
   } finally {
@@ -73,7 +88,7 @@ function startUserProcess(options: LaunchOptions, account: Account): ChildProces
 }
 
 /** Applies states one after another, in the order in which they came. */
-function serve(child: ChildProcess, config: HostConfig, log: Logger): void {
+function serve(child: ChildProcess, config: HostConfig, watch: HostWatch, log: Logger): void {
   const channel = channelOf(child);
   let last = Promise.resolve();
   let pending = 0;
@@ -84,7 +99,10 @@ function serve(child: ChildProcess, config: HostConfig, log: Logger): void {
       return;
     }
     pending++;
-    last = last.then(() => apply(config, message, channel, log)).finally(() => pending--);
+    last = last
+      .then(() => apply(config, message, channel, log))
+      .then(() => watch.look())
+      .finally(() => pending--);
   });
 }
 

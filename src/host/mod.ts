@@ -4,7 +4,7 @@
  * which keeps the operating system as wanted and undoes it at the end.
  * Deliberately absent: certificates, links, schemas; the launcher loads none.
  */
-export type { WantedState } from "../oscfg/mod.ts";
+export type { DnsManager, HostReport, WantedState } from "../oscfg/mod.ts";
 export { type AttachedLauncher, attachLauncher, upstreamServers } from "./attach.ts";
 export { CommandNotFoundError, LauncherError, NamespaceError, ProgramMissingError } from "./errors.ts";
 export { type LaunchOptions, launch } from "./launch.ts";

@@ -13,6 +13,7 @@ const PACKAGES = {
   flock: "util-linux",
   getent: "libc-bin",
   sudo: "sudo",
+  resolvconf: "openresolv",
 } as const;
 
 /** An ordinary user's PATH often lacks the last two, where `ip` lives. */

@@ -3,9 +3,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { OsCommandError } from "./errors.ts";
-import { HostConfig, type Os } from "./host-config.ts";
+import { virtualClock } from "../testkit/mod.ts";
+import { DBusError, OsCommandError } from "./errors.ts";
+import { FileResolver, NoResolver } from "./file-resolver.ts";
+import { HostConfig } from "./host-config.ts";
+import { MAX_MENDS, MENDS_WINDOW_MS } from "./limits.ts";
+import type { Os } from "./os.ts";
 import { resolvConfPaths } from "./resolv-conf.ts";
+import type { HostResolver, WantedDns } from "./resolver.ts";
 import type { WantedState } from "./state.ts";
 
 let dir: string;
@@ -27,6 +32,7 @@ class FakeOs implements Os {
     if (line === "-json address") {
       return '[{"ifname":"eth0","addr_info":[{"local":"192.168.1.5"}]},{"ifname":"vnet0","addr_info":[{"local":"100.64.0.1"}]}]';
     }
+    if (line === "-json -4 rule") return "[]";
     if (line.startsWith("-json")) {
       return '[{"dst":"default","gateway":"192.168.1.1","dev":"eth0","table":"main"},{"dst":"100.64.0.0/24","dev":"vnet0","table":"30318"}]';
     }
@@ -39,6 +45,15 @@ class FakeOs implements Os {
   }
   async restoreResolvConf(): Promise<void> {
     this.restored++;
+  }
+  async resolvconf(): Promise<string> {
+    throw new OsCommandError("resolvconf", "not there");
+  }
+  async indexOf(): Promise<number | undefined> {
+    return undefined;
+  }
+  async nameOf(): Promise<string | undefined> {
+    return undefined;
   }
   taken(): string[] {
     return this.calls.splice(0);
@@ -55,8 +70,37 @@ const STATE: WantedState = {
   proxies: [],
 };
 
-function config(os: Os, users: number | "all" = 1_000): HostConfig {
-  return new HostConfig(os, resolvConfPaths(join(dir, "resolv.conf")), { device: "vnet0", queueLen: 5_000, users });
+const clock = virtualClock();
+
+function config(os: Os, users: number | "all" = 1_000, before: readonly HostResolver[] = []): HostConfig {
+  const paths = resolvConfPaths(join(dir, "resolv.conf"));
+  const resolvers = [...before, new FileResolver(paths, () => os.restoreResolvConf()), new NoResolver(paths)];
+  return new HostConfig(os, resolvers, { device: "vnet0", queueLen: 5_000, users, clock });
+}
+
+/** Remembers what it was told; `fail` makes its calls fail. */
+class FakeResolver implements HostResolver {
+  readonly manager = "systemd-resolved";
+  wanted: WantedDns | undefined;
+  applied = 0;
+  fail: "never" | "apply" | "always" = "never";
+
+  async apply(wanted: WantedDns): Promise<void> {
+    if (this.fail !== "never") throw new DBusError("it does not answer");
+    this.applied++;
+    this.wanted = wanted;
+  }
+  async isApplied(wanted: WantedDns): Promise<boolean> {
+    if (this.fail === "always") throw new DBusError("it does not answer");
+    return JSON.stringify(wanted) === JSON.stringify(this.wanted);
+  }
+  async revert(): Promise<void> {
+    this.wanted = undefined;
+  }
+  async upstreams(): Promise<string[]> {
+    if (this.fail === "always") throw new DBusError("it does not answer");
+    return ["192.0.2.53"];
+  }
 }
 
 test("the first state, in the order in which it is made", async () => {
@@ -69,8 +113,8 @@ test("the first state, in the order in which it is made", async () => {
     "-6 address add fd12::1/64 dev vnet0 nodad noprefixroute",
     "-4 route add unreachable 100.64.0.0/24 metric 4294967295 table 30318 protocol 176",
     "-6 route add unreachable fd12::/64 metric 4294967295 table 30318 protocol 176",
-    "-4 route add 100.64.0.0/24 dev vnet0 congctl reno table 30318 protocol 176",
-    "-6 route add fd12::/64 dev vnet0 congctl reno table 30318 protocol 176",
+    "-4 route add 100.64.0.0/24 dev vnet0 table 30318 protocol 176",
+    "-6 route add fd12::/64 dev vnet0 table 30318 protocol 176",
     "-4 rule add to 100.64.0.2 lookup 30318 pref 5190 protocol 176",
     "-6 rule add to fd12::2 lookup 30318 pref 5190 protocol 176",
     "-4 rule add iif lo uidrange 1000-1000 lookup 30318 pref 5191 protocol 176",
@@ -97,7 +141,7 @@ test("a later state changes only what differs, and an empty one removes all", as
   await host.apply({ ...STATE, ranges: ["100.64.0.0/24", "10.9.0.0/16", "fd12::/64"] });
   assert.deepEqual(os.taken(), [
     "-4 route add unreachable 10.9.0.0/16 metric 4294967295 table 30318 protocol 176",
-    "-4 route add 10.9.0.0/16 dev vnet0 congctl reno table 30318 protocol 176",
+    "-4 route add 10.9.0.0/16 dev vnet0 table 30318 protocol 176",
     "-4 rule add to 10.9.0.0/16 prohibit pref 5193 protocol 176",
   ]);
 
@@ -134,7 +178,7 @@ test("a refused state changes nothing; after a failure the next state goes on fr
   assert.equal(readFileSync(join(dir, "resolv.conf"), "utf8"), "nameserver 192.168.1.1\n");
   os.fail = undefined;
   await host.apply(STATE);
-  assert.equal(os.taken()[0], "-4 route add 100.64.0.0/24 dev vnet0 congctl reno table 30318 protocol 176");
+  assert.equal(os.taken()[0], "-4 route add 100.64.0.0/24 dev vnet0 table 30318 protocol 176");
 });
 
 test("after close nothing is changed any more, not even by the state being applied", async () => {
@@ -149,4 +193,87 @@ test("after close nothing is changed any more, not even by the state being appli
   assert.ok(made.length < 5, `${made.length} calls`);
   assert.deepEqual(os.taken(), []);
   assert.equal(readFileSync(join(dir, "resolv.conf"), "utf8"), "nameserver 192.168.1.1\n");
+});
+
+const text = () => readFileSync(join(dir, "resolv.conf"), "utf8");
+
+test("the resolver learns servers, zones and ranges, and is told nothing twice", async () => {
+  const os = new FakeOs();
+  os.ipv6 = false;
+  const resolved = new FakeResolver();
+  const host = config(os, 0, [resolved]);
+  await host.apply(STATE);
+  await host.apply(STATE);
+  assert.deepEqual(resolved.wanted, {
+    device: "vnet0",
+    servers: ["100.64.0.2"],
+    zones: ["company.test"],
+    ranges: STATE.ranges,
+  });
+  assert.equal(resolved.applied, 1);
+  assert.equal(text(), "nameserver 192.168.1.1\n");
+  const report = await host.report();
+  assert.deepEqual(report, { dns: { manager: "systemd-resolved" }, upstreams: ["192.0.2.53"], taken: [], ipv6: false });
+  await host.apply({ ...STATE, dns: [] });
+  assert.equal(resolved.wanted, undefined);
+});
+
+test("a resolver that fails gives way to the next, and the report says why", async () => {
+  for (const fail of ["apply", "always"] as const) {
+    const resolved = new FakeResolver();
+    resolved.fail = fail;
+    const host = config(new FakeOs(), 0, [resolved]);
+    await host.apply(STATE);
+    assert.match(text(), /^nameserver 100\.64\.0\.2$/m);
+    const { dns } = await host.report();
+    assert.deepEqual(dns, { manager: "file", note: "systemd-resolved cannot be used: it does not answer" });
+    writeFileSync(join(dir, "resolv.conf"), "nameserver 192.168.1.1\n");
+  }
+});
+
+test("where not even the file can be written the person is told what to do", async () => {
+  const paths = resolvConfPaths(join(dir, "missing", "resolv.conf"));
+  const resolvers = [new FileResolver(paths, async () => {}), new NoResolver(paths)];
+  const host = new HostConfig(new FakeOs(), resolvers, { device: "vnet0", queueLen: 1, users: 0, clock });
+  await host.apply(STATE);
+  const { dns } = await host.report();
+  assert.equal(dns.manager, "none");
+  assert.match(
+    dns.note ?? "",
+    /^file cannot be used: .*ENOENT.*; .*send company\.test to the DNS server 100\.64\.0\.2 or fd12::2 yourself$/,
+  );
+});
+
+test("a resolver that has worked and fails later is waited for", async () => {
+  const resolved = new FakeResolver();
+  const host = config(new FakeOs(), 0, [resolved]);
+  await host.apply(STATE);
+  resolved.fail = "always"; // it restarts
+  await assert.rejects(host.mend(), { code: "oscfg.dbus" });
+  await assert.rejects(host.report(), { code: "oscfg.dbus" });
+  resolved.fail = "never";
+  resolved.wanted = undefined; // and has forgotten
+  await host.mend();
+  await host.mend();
+  assert.equal(resolved.applied, 2);
+});
+
+test("what others write into the file is taken back, with their servers behind ours, but not for ever", async () => {
+  const host = config(new FakeOs());
+  await host.mend(); // nothing is wanted yet
+  await host.apply(STATE);
+  for (let i = 1; i <= MAX_MENDS; i++) {
+    writeFileSync(join(dir, "resolv.conf"), `nameserver 192.0.2.${i}\n`);
+    await host.mend();
+    assert.match(text(), new RegExp(`^nameserver 100\\.64\\.0\\.2\nnameserver 192\\.0\\.2\\.${i}$`, "m"));
+    assert.deepEqual((await host.report()).upstreams, [`192.0.2.${i}`]);
+  }
+  writeFileSync(join(dir, "resolv.conf"), "nameserver 192.0.2.99\n");
+  await host.mend();
+  assert.equal(text(), "nameserver 192.0.2.99\n");
+  assert.match((await host.report()).dns.note ?? "", /^another program keeps changing/);
+  clock.advance(MENDS_WINDOW_MS);
+  await host.mend();
+  assert.match(text(), /^nameserver 100\.64\.0\.2$/m);
+  assert.deepEqual((await host.report()).dns, { manager: "file" });
 });

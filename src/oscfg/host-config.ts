@@ -1,19 +1,36 @@
-import { isMalformed } from "../base/mod.ts";
+import { type Clock, isMalformed, messageOf } from "../base/mod.ts";
+import type { DnsManager } from "./dns-manager.ts";
 import { StateRefusedError } from "./errors.ts";
 import { hostFacts } from "./facts.ts";
+import { byHand } from "./file-resolver.ts";
+import { MAX_MENDS, MENDS_WINDOW_MS } from "./limits.ts";
 import { type NetworkItem, type NetworkOptions, networkActions, networkItems } from "./network.ts";
-import { refusal } from "./policy.ts";
-import { applyResolvConf, formerServers, type ResolvConfPaths } from "./resolv-conf.ts";
+import type { Os } from "./os.ts";
+import { type HostFacts, refusal, type TakenRange } from "./policy.ts";
+import type { HostResolver, WantedDns } from "./resolver.ts";
 import { parseWantedState, type WantedState } from "./state.ts";
 
-/** The part of the operating system that is not a file. */
-export interface Os {
-  /** Runs `ip` and returns its output. @throws {OsCommandError} */
-  ip(args: readonly string[]): Promise<string>;
-  hasIpv6(): boolean;
-  /** Runs `undo_resolv_conf` of `undoScript`. */
-  restoreResolvConf(): Promise<void>;
+export interface HostConfigOptions extends Omit<NetworkOptions, "ipv6"> {
+  readonly clock: Clock;
+  /** A range that root itself has allowed, whatever the policy says of it. */
+  readonly allowedRange?: string;
 }
+
+/** What the user process needs to know of the host. */
+export interface HostReport {
+  readonly dns: {
+    readonly manager: DnsManager;
+    /** What the person should know or do. */
+    readonly note?: string;
+  };
+  /** The host's own name servers, in order. */
+  readonly upstreams: readonly string[];
+  /** Ranges that VNet should not use here. */
+  readonly taken: readonly TakenRange[];
+  readonly ipv6: boolean;
+}
+
+const CONTESTED = "another program keeps changing this host's name servers: VNet's names may not be found";
 
 /**
  * Keeps the host as the last wanted state says. It only ever changes things
@@ -22,15 +39,25 @@ export interface Os {
  */
 export class HostConfig {
   readonly #os: Os;
-  readonly #paths: ResolvConfPaths;
-  readonly #options: Omit<NetworkOptions, "ipv6">;
+  readonly #options: HostConfigOptions;
+  /** Those that may still work, best first. */
+  #resolvers: readonly HostResolver[];
   #applied: NetworkItem[] = [];
-  #busy: Promise<void> = Promise.resolve();
+  #dns: WantedDns | undefined;
+  /** One resolver has done what it was told: from now on a failure of it passes. */
+  #settled = false;
+  #note: string | undefined;
+  #contested = false;
+  #taken: readonly TakenRange[] | undefined;
+  /** When what others had changed was mended, of the last `MENDS_WINDOW_MS`. */
+  #mends: number[] = [];
+  #busy: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor(os: Os, paths: ResolvConfPaths, options: Omit<NetworkOptions, "ipv6">) {
+  /** `resolvers`: at least one; the last one's errors are the caller's, any other gives way to the next. */
+  constructor(os: Os, resolvers: readonly HostResolver[], options: HostConfigOptions) {
     this.#os = os;
-    this.#paths = paths;
+    this.#resolvers = resolvers;
     this.#options = options;
   }
 
@@ -38,12 +65,40 @@ export class HostConfig {
    * Carries out `value`, which is not trusted. One call at a time.
    *
    * @throws {StateRefusedError} with nothing changed, or at `close`
-   * @throws {OsCommandError | ResolvConfError} half-way; the next state continues from there
+   * @throws {OperationError} half-way; the next state continues from there
    */
   apply(value: unknown): Promise<void> {
-    const applied = this.#apply(value);
-    this.#busy = applied.catch(() => {});
-    return applied;
+    return this.#inTurn(() => this.#apply(value));
+  }
+
+  /** Mends what other programs have changed since, of the resolver's settings. */
+  mend(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#closed || this.#dns === undefined) return;
+      if (await this.#resolver.isApplied(this.#dns)) return;
+      const now = this.#options.clock.now();
+      this.#mends = this.#mends.filter((at) => now - at < MENDS_WINDOW_MS);
+      if (this.#mends.length >= MAX_MENDS) {
+        this.#contested = true;
+        return;
+      }
+      this.#contested = false;
+      this.#mends.push(now);
+      this.#checkOpen();
+      await this.#resolver.apply(this.#dns);
+    });
+  }
+
+  /** @throws {OperationError} while the host's resolver does not answer */
+  report(): Promise<HostReport> {
+    return this.#inTurn(async () => {
+      const upstreams = await this.#upstreams();
+      this.#taken ??= (await this.#facts(upstreams)).taken;
+      const { manager } = this.#resolver;
+      const note = this.#contested ? CONTESTED : this.#note;
+      const dns = note === undefined ? { manager } : { manager, note };
+      return { dns, upstreams, taken: this.#taken, ipv6: this.#os.hasIpv6() };
+    });
   }
 
   /** Once this returns nothing is changed any more; what is half done stays so, for `undoScript`. */
@@ -52,30 +107,79 @@ export class HostConfig {
     await this.#busy;
   }
 
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#busy.then(work);
+    this.#busy = done.catch(() => {});
+    return done;
+  }
+
+  get #resolver(): HostResolver {
+    return this.#resolvers[0]!;
+  }
+
   async #apply(value: unknown): Promise<void> {
     const state = parseWantedState(value);
     if (isMalformed(state)) throw new StateRefusedError(`not a wanted state (${state.malformed})`);
     const ipv6 = this.#os.hasIpv6();
-    await this.#check(state, ipv6);
+    await this.#check(state);
+    const { device } = this.#options;
     await this.#applyNetwork(networkItems(state, { ...this.#options, ipv6 }));
-    const [server] = state.dns;
     this.#checkOpen();
-    if (server !== undefined) applyResolvConf(this.#paths, server);
-    else await this.#os.restoreResolvConf();
+    const servers = state.dns.filter((address) => ipv6 || !address.includes(":"));
+    await this.#applyDns(
+      servers.length > 0 ? { device, servers, zones: state.zones, ranges: state.ranges } : undefined,
+    );
   }
 
-  async #check(state: WantedState, ipv6: boolean): Promise<void> {
-    const [addresses, routes4, routes6] = await Promise.all([
-      this.#os.ip(["-json", "address"]),
-      this.#os.ip(["-json", "-4", "route", "show", "table", "all"]),
-      ipv6 ? this.#os.ip(["-json", "-6", "route", "show", "table", "all"]) : "",
-    ]);
-    const resolvers = formerServers(this.#paths);
-    const device = this.#options.device;
-    const facts4 = hostFacts(device, { addresses, routes: routes4, resolvers, ipv6 });
-    const facts6 = hostFacts(device, { addresses: "", routes: routes6, resolvers: [], ipv6 });
-    const reason = refusal(state, { ...facts4, gateways: [...facts4.gateways, ...facts6.gateways] });
+  async #applyDns(wanted: WantedDns | undefined): Promise<void> {
+    if (wanted === undefined) {
+      if (this.#dns !== undefined) await this.#resolver.revert(this.#options.device);
+      this.#note = undefined;
+    } else {
+      await this.#withResolver(async (resolver) => {
+        if (!(await resolver.isApplied(wanted).catch(() => false))) await resolver.apply(wanted);
+      });
+      this.#settled = true;
+      if (this.#resolver.manager === "none") this.#note = [this.#note, byHand(wanted)].filter(Boolean).join("; ");
+    }
+    this.#dns = wanted;
+  }
+
+  /** By the best resolver that does not fail; why the better ones did is told. */
+  async #withResolver<T>(work: (resolver: HostResolver) => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work(this.#resolver);
+      } catch (error) {
+        if (this.#settled || this.#resolvers.length === 1) throw error;
+        this.#note = `${this.#resolver.manager} cannot be used: ${messageOf(error)}`;
+        this.#resolvers = this.#resolvers.slice(1);
+        this.#checkOpen();
+      }
+    }
+  }
+
+  #upstreams(): Promise<string[]> {
+    return this.#withResolver((resolver) => resolver.upstreams());
+  }
+
+  async #check(state: WantedState): Promise<void> {
+    const facts = await this.#facts(await this.#upstreams());
+    this.#taken = facts.taken;
+    const reason = refusal(state, facts, this.#options.allowedRange);
     if (reason !== undefined) throw new StateRefusedError(reason);
+  }
+
+  async #facts(resolvers: readonly string[]): Promise<HostFacts> {
+    const ipv6 = this.#os.hasIpv6();
+    const show = (family: string) => this.#os.ip(["-json", family, "route", "show", "table", "all"]);
+    const [addresses, routes4, routes6, rules] = await Promise.all([
+      this.#os.ip(["-json", "address"]),
+      show("-4"),
+      ipv6 ? show("-6") : "",
+      this.#os.ip(["-json", "-4", "rule"]),
+    ]);
+    return hostFacts(this.#options.device, { addresses, routes: [routes4, routes6], rules, resolvers, ipv6 });
   }
 
   async #applyNetwork(wanted: readonly NetworkItem[]): Promise<void> {

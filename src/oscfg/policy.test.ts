@@ -17,6 +17,7 @@ const FACTS: HostFacts = {
   gateways: ["192.168.1.1", "fe80::2"],
   resolvers: ["192.168.1.1", "10.1.1.1"],
   ipv6: true,
+  taken: [],
 };
 
 test("an ordinary state, and an empty one, are carried out", () => {

@@ -20,6 +20,12 @@ import {
 } from "./limits.ts";
 import type { WantedState } from "./state.ts";
 
+/** An IPv4 range that somebody else has on this host, and who: a device, a table, a rule. */
+export interface TakenRange {
+  readonly range: string;
+  readonly by: string;
+}
+
 /** What must keep working on this host whatever is wanted; our own device and table left out. */
 export interface HostFacts {
   readonly addresses: readonly string[];
@@ -27,6 +33,8 @@ export interface HostFacts {
   readonly resolvers: readonly string[];
   /** The kernel has IPv6 and it is not switched off. */
   readonly ipv6: boolean;
+  /** What VNet had better not use; whoever takes it all the same cuts nothing off. */
+  readonly taken: readonly TakenRange[];
 }
 
 /**
@@ -34,11 +42,12 @@ export interface HostFacts {
  *
  * The sender is unprivileged. All that it may gain is addresses which nobody
  * routes on the Internet; it may not cut the host off from its network, its
- * resolvers or the proxies.
+ * resolvers or the proxies. `allowedRange` is root's own word: any range within
+ * it is as good as a private one.
  */
-export function refusal(state: WantedState, facts: HostFacts): string | undefined {
+export function refusal(state: WantedState, facts: HostFacts, allowedRange?: string): string | undefined {
   return (
-    refusedRanges(state.ranges) ??
+    refusedRanges(state.ranges, allowedRange === undefined ? [] : [cidr(allowedRange)]) ??
     refusedAddresses(state) ??
     refusedZones(state.zones) ??
     refusedMtu(state.mtu) ??
@@ -57,7 +66,7 @@ const ALLOWED_IPV4 = ["100.64.0.0/10", "10.0.0.0/8", "172.16.0.0/12", "192.168.0
 /** Unique local addresses with a locally chosen prefix (RFC 4193 §3.1). */
 const ALLOWED_IPV6 = cidr("fd00::/8");
 
-function refusedRanges(ranges: readonly string[]): string | undefined {
+function refusedRanges(ranges: readonly string[], allowed: readonly Cidr[]): string | undefined {
   let ipv4 = 0;
   let ipv6 = 0;
   for (const text of ranges) {
@@ -66,10 +75,10 @@ function refusedRanges(ranges: readonly string[]): string | undefined {
     if (formatCidr(range) !== text) return `${quoted(text)} should be written ${formatCidr(range)}`;
     if (range.base.length === 4) {
       ipv4++;
-      const allowed = ALLOWED_IPV4.some(
+      const isAllowed = [...ALLOWED_IPV4, ...allowed].some(
         (outer) => outer.prefixLen <= range.prefixLen && cidrContains(outer, range.base),
       );
-      if (!allowed || range.prefixLen < MIN_IPV4_PREFIX_LEN) return `the range ${text} is not a private one`;
+      if (!isAllowed || range.prefixLen < MIN_IPV4_PREFIX_LEN) return `the range ${text} is not a private one`;
     } else {
       ipv6++;
       if (range.prefixLen !== 64 || !cidrContains(ALLOWED_IPV6, range.base)) {
@@ -135,7 +144,7 @@ function conflict(state: WantedState, facts: HostFacts): string | undefined {
     for (const [what, addresses] of kept) {
       const inside = addresses.find((address) => holds(range, address));
       if (inside !== undefined) {
-        return `the range ${text} contains ${what}, ${inside}; choose another one ("ipv4_cidr_range" of vnet_config)`;
+        return `the range ${text} contains ${what}, ${inside}; choose another one (--ipv4-cidr, or "ipv4_cidr_range" of vnet_config)`;
       }
     }
   }

@@ -54,6 +54,17 @@ export function applyResolvConf(paths: ResolvConfPaths, server: string): void {
   }
 }
 
+/** Whether the file is what `applyResolvConf` would write now. */
+export function isResolvConfApplied(paths: ResolvConfPaths, server: string): boolean {
+  try {
+    if (!isOurs(paths)) return false;
+    const former = existing(paths.backup) ? readBounded(paths.backup) : "";
+    return readBounded(paths.conf) === resolvConfText(server, former, paths.backup);
+  } catch {
+    return false; // It is being written at this moment.
+  }
+}
+
 /** The host's own name servers, also while VNet's stand before them. */
 export function formerServers(paths: ResolvConfPaths): string[] {
   const path = isOurs(paths) ? paths.backup : paths.conf;

@@ -1,4 +1,5 @@
 import { MARK, type ResolvConfPaths } from "./resolv-conf.ts";
+import { STYLES } from "./resolvconf.ts";
 import { TABLE } from "./table.ts";
 
 /**
@@ -31,6 +32,11 @@ undo_resolv_conf() {
     return 1
   fi
 }
+undo_resolvconf() {
+${Object.values(STYLES)
+  .map(({ records, name, remove }) => `  [ ! -e ${records}/${name} ] || resolvconf ${remove(name).join(" ")}`)
+  .join("\n")}
+}
 undo_network() {
   for family in -4 -6; do
     "$ip" $family rule flush protocol ${TABLE.protocol}
@@ -39,6 +45,7 @@ undo_network() {
   "$ip" link delete dev ${quote(options.device)}
 }
 undo() {
+  undo_resolvconf 2>/dev/null # It warns where resolv.conf is not its own.
   undo_resolv_conf
   result=$?
   undo_network 2>/dev/null # Most of it is not there.
