@@ -4,7 +4,7 @@ import { addAppCommands } from "./tctl/apps.ts";
 import { addAuditCommands } from "./tctl/audit.ts";
 import { addLockCommand } from "./tctl/lock.ts";
 import { addResourceCommands } from "./tctl/resources.ts";
-import { addAuthCommands } from "./tctl/rotate.ts";
+import { addAuthCommands } from "./tctl/sign.ts";
 import { addStatusCommand } from "./tctl/status.ts";
 import { Tctl } from "./tctl/tctl.ts";
 import { addTokenCommands } from "./tctl/tokens.ts";

@@ -12,6 +12,7 @@ export type { SavedName } from "./assignments.ts";
 export type { AppView, ClusterView, Directory } from "./directory.ts";
 export { DialTimeoutError } from "./errors.ts";
 export { type ExplainInput, type ExplainStep, type Explanation, explain } from "./explain.ts";
+export { FreeRanges, type FreeRangesOptions, freePart } from "./free-ranges.ts";
 export { DIAL_TIMEOUT_MS } from "./limits.ts";
 export { type ClusterStatus, clusterStatus, type VnetStatus, viewOf } from "./status.ts";
 export { readStatuses, serveStatus, statusDirs } from "./status-socket.ts";

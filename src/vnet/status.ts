@@ -11,6 +11,8 @@ export interface VnetStatus {
   started: string;
   device: { name: string; mtu: number };
   addresses: { tun: string[]; dns: string[] };
+  /** Who tells the host's programs to ask VNet: `systemd-resolved`, `openresolv`, `resolvconf`, `file` or `none`. */
+  resolver?: { manager: string; note?: string };
   upstreams: { address: string; failed: boolean }[];
   clusters: ClusterStatus[];
   names: readonly { host: string; v4: string; v6: string }[];

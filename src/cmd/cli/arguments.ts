@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from "commander";
-import { type IpAddress, isMalformed, parseIp } from "../../base/mod.ts";
+import { formatCidr, type IpAddress, isMalformed, parseCidr, parseIp } from "../../base/mod.ts";
 
 export type Format = "text" | "json" | "yaml";
 
@@ -45,6 +45,15 @@ export function parseAddress(text: string): IpAddress {
   const address = parseIp(text);
   if (isMalformed(address)) throw new InvalidArgumentError('expected an address such as "192.0.2.1"');
   return address;
+}
+
+/** A range of IPv4 addresses, as it is written usually. */
+export function parseIpv4Cidr(text: string): string {
+  const range = parseCidr(text);
+  if (isMalformed(range) || range.base.length !== 4 || formatCidr(range) !== text) {
+    throw new InvalidArgumentError('expected an IPv4 range such as "100.96.0.0/12"');
+  }
+  return text;
 }
 
 export interface LocalPort {

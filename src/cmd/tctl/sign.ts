@@ -15,8 +15,10 @@ interface SignOptions {
   overwrite: boolean;
 }
 
-export function addSignCommand(auth: Command, tctl: Tctl): void {
-  auth
+export function addAuthCommands(program: Command, tctl: Tctl): void {
+  program
+    .command("auth")
+    .description("certificates of the cluster")
     .command("sign")
     .description("make a certificate for a machine that cannot log in, such as a CI job; on the Auth host only")
     .requiredOption("--user <name>", "whose rights it gives")

@@ -1,26 +1,20 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import type { DnsManager } from "../../host/mod.ts";
 import {
   type Format,
   formatOption,
   type LocalPort,
   parseAddress,
+  parseIpv4Cidr,
   parseLocalPort,
   parseMinutes,
 } from "../cli/arguments.ts";
-import { addFilters } from "../cli/list-all.ts";
 import { UsageError } from "../cli/program.ts";
 import type { LoginFlags } from "./login.ts";
 import type { Tsh } from "./session.ts";
+import type { HostFlags } from "./vnet.ts";
 import type { ExecFlags } from "./vnet-exec.ts";
-
-type Labels = Readonly<Record<string, string>>;
-
-interface ListOptions {
-  verbose: boolean;
-  format: Format;
-  search?: string[];
-  query?: string;
-}
+import type { LauncherFlags } from "./vnet-launcher.ts";
 
 /** Run by the root launcher under the user's own uid; nobody types it. */
 const USER_PROCESS = "vnet-user-process";
@@ -57,11 +51,13 @@ function addLoginCommands(program: Command, tsh: () => Promise<Tsh>): void {
 function addAppCommands(program: Command, tsh: () => Promise<Tsh>): void {
   const code = () => import("./apps.ts");
   const apps = program.command("apps").description("applications that you may reach");
-  addFilters(apps.command("ls").description("list applications"), { labels: "argument" })
+  apps
+    .command("ls")
+    .description("list applications")
     .option("-v, --verbose", "print URIs too", false)
     .addOption(formatOption())
-    .action(async (labels: Labels | undefined, { verbose, format, search, query }: ListOptions) =>
-      (await code()).listApps(await tsh(), verbose, format, { labels, search, query }),
+    .action(async (o: { verbose: boolean; format: Format }) =>
+      (await code()).listApps(await tsh(), o.verbose, o.format),
     );
   apps
     .command("login")
@@ -92,10 +88,13 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
     .command("vnet")
     .description("reach every TCP app of every cluster you are logged in to by its DNS name, from any program")
     .option("--all-users", "let every user of this machine in, not only you", false)
-    .action(async (o: { allUsers: boolean }) => {
+    .addOption(dnsManagerOption())
+    .addOption(ipv4CidrOption())
+    .addOption(ipv4OnlyOption())
+    .action(async (o: LauncherFlags) => {
       const { serveHost } = await import("./vnet-launcher.ts");
       const debug = program.opts<{ debug?: boolean }>().debug === true;
-      await serveHost({ allUsers: o.allUsers, debug, userProcess: USER_PROCESS });
+      await serveHost({ ...o, debug, userProcess: USER_PROCESS });
     });
   vnet
     .command("exec")
@@ -125,5 +124,29 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
     .action(async (name: string, o: { format: Format }) =>
       (await import("./vnet-explain.ts")).explainName(await tsh(), name, o.format),
     );
-  program.command(USER_PROCESS, { hidden: true }).action(async () => (await code()).serveFromLauncher(await tsh()));
+  program
+    .command(USER_PROCESS, { hidden: true })
+    .addOption(ipv4CidrOption())
+    .addOption(ipv4OnlyOption())
+    .action(async (o: HostFlags) => (await code()).serveFromLauncher(await tsh(), o));
+}
+
+function dnsManagerOption(): Option {
+  const managers = ["systemd-resolved", "openresolv", "resolvconf", "file", "none"] satisfies DnsManager[];
+  return new Option(
+    "--dns-manager <name>",
+    "who is told about VNet's names, if not the one found: " +
+      'a program, "file" (/etc/resolv.conf itself) or "none" (you do it)',
+  ).choices(managers);
+}
+
+function ipv4CidrOption(): Option {
+  return new Option(
+    "--ipv4-cidr <range>",
+    "IPv4 addresses for VNet's names, instead of each cluster's range",
+  ).argParser(parseIpv4Cidr);
+}
+
+function ipv4OnlyOption(): Option {
+  return new Option("--ipv4-only", "give VNet's names no IPv6 addresses").default(false);
 }

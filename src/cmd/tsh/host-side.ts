@@ -2,10 +2,9 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { ClusterView } from "../../api/mod.ts";
 import { messageOf, sleep } from "../../base/mod.ts";
-import type { ClusterDirectory } from "../../client/mod.ts";
-import type { AttachedLauncher, WantedState } from "../../host/mod.ts";
+import type { AttachedLauncher, HostReport, WantedState } from "../../host/mod.ts";
 import { TUN_MTU } from "../../tun/mod.ts";
-import { rangesOf, type VnetAddresses, zonesOf } from "../../vnet/mod.ts";
+import { type Directory, rangesOf, type VnetAddresses, zonesOf } from "../../vnet/mod.ts";
 import { say } from "../cli/program.ts";
 
 /** For the addresses of all proxies; whoever has none by then is not protected, and cannot be reached either. */
@@ -22,22 +21,28 @@ export function tunAddresses(addresses: VnetAddresses): string[] {
 /** Keeps the host as the clusters want it, through the launcher, and tells the person which zones are served. */
 export class HostSide {
   readonly #launcher: AttachedLauncher;
-  readonly #directory: ClusterDirectory;
+  readonly #directory: Directory;
   readonly #addresses: VnetAddresses;
+  readonly #ipv6: boolean;
   #ranges: readonly string[];
   #applied = "";
+  #note: string | undefined;
   readonly #told = new Map<string, string>();
 
-  constructor(launcher: AttachedLauncher, directory: ClusterDirectory, addresses: VnetAddresses) {
+  /** `ipv6`: whether names have IPv6 addresses. */
+  constructor(launcher: AttachedLauncher, directory: Directory, addresses: VnetAddresses, o: { ipv6: boolean }) {
     this.#launcher = launcher;
     this.#directory = directory;
     this.#addresses = addresses;
+    this.#ipv6 = o.ipv6;
     this.#ranges = addresses.ranges;
   }
 
   /** @throws {LauncherError} with the launcher's reason */
   async start(): Promise<void> {
     await this.#update();
+    this.#tellNote(this.#launcher.latest);
+    this.#launcher.onReport((report) => this.#tellNote(report));
     let last = Promise.resolve();
     // One after the other, so that the newest state comes last.
     this.#directory.onChange(() => {
@@ -55,6 +60,14 @@ export class HostSide {
     }
   }
 
+  /** What the launcher found out about the host's resolver, once. */
+  #tellNote(report: HostReport | undefined): void {
+    const note = report?.dns.note;
+    if (note === undefined || note === this.#note) return;
+    this.#note = note;
+    say(`${note}\n`);
+  }
+
   async #follow(): Promise<void> {
     try {
       await this.#update();
@@ -67,13 +80,20 @@ export class HostSide {
   async #update(): Promise<void> {
     const clusters = this.#directory.clusters();
     const ranges = rangesOf(clusters, this.#addresses.tunV6, this.#ranges);
-    const state = { ...wantedState(clusters, this.#addresses), ranges, proxies: await proxyAddresses(clusters) };
-    const text = JSON.stringify(state);
+    const proxies = await proxyAddresses(clusters);
+    const state = { ...wantedState(clusters, this.#addresses), ranges, proxies };
+    const wanted = this.#ipv6 ? state : ipv4Of(state);
+    const text = JSON.stringify(wanted);
     if (text === this.#applied) return;
-    await this.#launcher.apply(state);
+    await this.#launcher.apply(wanted);
     this.#ranges = ranges;
     this.#applied = text;
   }
+}
+
+function ipv4Of(state: WantedState): WantedState {
+  const ipv4 = (texts: readonly string[]) => texts.filter((text) => !text.includes(":"));
+  return { ...state, addresses: ipv4(state.addresses), ranges: ipv4(state.ranges), dns: ipv4(state.dns) };
 }
 
 function wantedState(clusters: readonly ClusterView[], addresses: VnetAddresses): WantedState {

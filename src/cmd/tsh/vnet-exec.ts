@@ -1,6 +1,6 @@
 import { Counters, type IpAddress, messageOf, systemClock } from "../../base/mod.ts";
 import { expired, isExpired } from "../../client/mod.ts";
-import { CommandNotFoundError, requireCommand, runInNamespace } from "../../host/mod.ts";
+import { CommandNotFoundError, requireCommand, runInNamespace, upstreamServers } from "../../host/mod.ts";
 import { isolation, Outside } from "../../outside/mod.ts";
 import { TUN_MTU } from "../../tun/mod.ts";
 import { ExitWith, exitCodeOf, say } from "../cli/program.ts";
@@ -37,7 +37,15 @@ export async function runCommand(tsh: Tsh, command: readonly string[], flags: Ex
   const { tun } = run;
   const counters = new Counters();
   const outside = flags.isolated ? isolation(counters) : newOutside(counters, flags);
-  const { vnet, upstreams } = newVnet(tsh, { tun, directory, addresses, store, counters, outside });
+  const { vnet, upstreams } = newVnet(tsh, {
+    tun,
+    directory,
+    addresses,
+    store,
+    counters,
+    outside,
+    servers: upstreamServers,
+  });
   const served = vnet.run().catch((error: unknown) => {
     say(`VNet ended: ${messageOf(error)}\n`);
     run.kill("SIGTERM");

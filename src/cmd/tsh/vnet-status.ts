@@ -1,10 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { messageOf, VERSION } from "../../base/mod.ts";
-import type { ClusterDirectory } from "../../client/mod.ts";
 import type { Upstreams } from "../../dns/mod.ts";
+import type { HostReport } from "../../host/mod.ts";
 import type { TunDevice } from "../../tun/mod.ts";
 import {
   clusterStatus,
+  type Directory,
   readStatuses,
   serveStatus,
   statusDirs,
@@ -23,9 +24,11 @@ export interface RunningVnet {
   readonly command?: readonly string[];
   readonly tun: TunDevice;
   readonly addresses: VnetAddresses;
-  readonly directory: ClusterDirectory;
+  readonly directory: Directory;
   readonly upstreams: Upstreams;
   readonly vnet: VNet;
+  /** How the host's own resolver finds VNet's names; absent for `exec`, which has its own. */
+  readonly resolver?: () => HostReport["dns"];
 }
 
 function dirsOf(tsh: Tsh): string[] {
@@ -46,7 +49,7 @@ export async function offerStatus(tsh: Tsh, running: RunningVnet): Promise<Async
 }
 
 export function statusOf(running: RunningVnet, started: string): VnetStatus {
-  const { kind, command, tun, addresses, directory, upstreams, vnet } = running;
+  const { kind, command, tun, addresses, directory, upstreams, vnet, resolver } = running;
   const { names, apps, open, counters } = vnet.stats();
   return {
     version: 1,
@@ -57,6 +60,7 @@ export function statusOf(running: RunningVnet, started: string): VnetStatus {
     started,
     device: { name: tun.name, mtu: tun.mtu },
     addresses: { tun: [addresses.tunV4, addresses.tunV6], dns: [addresses.dnsV4, addresses.dnsV6] },
+    ...(resolver && { resolver: resolver() }),
     upstreams: upstreams.servers(),
     clusters: directory.clusters().map(clusterStatus),
     names,
@@ -94,6 +98,7 @@ export function statusText(status: VnetStatus): string {
     [what, `pid ${status.pid}, running for ${age}`],
     ["Device", `${status.device.name}, MTU ${status.device.mtu}, ${status.addresses.tun.join(", ")}`],
     ["DNS server", status.addresses.dns.join(", ")],
+    ...(status.resolver === undefined ? [] : [["Asked by", resolverText(status.resolver)]]),
     ["Other names", upstreams.join(", ") || "no DNS server of the host is known"],
   ]);
   const clusters = table(
@@ -118,6 +123,12 @@ export function statusText(status: VnetStatus): string {
     ]),
   );
   return [facts, clusters, ...(status.apps.length > 0 ? [apps] : [])].join("\n");
+}
+
+function resolverText({ manager, note }: NonNullable<VnetStatus["resolver"]>): string {
+  const names = { file: "all programs that read /etc/resolv.conf", none: "nobody, unless you see to it" };
+  const who = names[manager as keyof typeof names] ?? manager;
+  return note === undefined ? who : `${who} (${note})`;
 }
 
 function octets(count: number): string {

@@ -2,9 +2,17 @@ import { join } from "node:path";
 import { Counters, systemClock, systemRandom } from "../../base/mod.ts";
 import { ClusterDirectory, NotLoggedInError } from "../../client/mod.ts";
 import { Upstreams, withoutServers } from "../../dns/mod.ts";
-import { type AttachedLauncher, attachLauncher, upstreamServers } from "../../host/mod.ts";
+import { type AttachedLauncher, attachLauncher, type HostReport } from "../../host/mod.ts";
 import { TUN_MTU, type TunDevice } from "../../tun/mod.ts";
-import { AddressFile, type Outside, planAddresses, VNet, type VnetAddresses } from "../../vnet/mod.ts";
+import {
+  AddressFile,
+  type Directory,
+  FreeRanges,
+  type Outside,
+  planAddresses,
+  VNet,
+  type VnetAddresses,
+} from "../../vnet/mod.ts";
 import { aborted, interruption, print, say } from "../cli/program.ts";
 import { HostSide } from "./host-side.ts";
 import type { Tsh } from "./session.ts";
@@ -30,7 +38,7 @@ export async function openDirectory(tsh: Tsh, stop?: AbortSignal): Promise<Clust
 }
 
 /** Where names keep their addresses, and the addresses of this run. */
-export function openAddresses(tsh: Tsh, directory: ClusterDirectory): { file: AddressFile; addresses: VnetAddresses } {
+export function openAddresses(tsh: Tsh, directory: Directory): { file: AddressFile; addresses: VnetAddresses } {
   const file = new AddressFile(join(tsh.env.home, "vnet", "addresses.json"), { clock: systemClock, log: tsh.log });
   const addresses = planAddresses(directory.clusters(), systemRandom, file.v6Prefix);
   file.setPrefix(addresses.tunV6);
@@ -39,18 +47,22 @@ export function openAddresses(tsh: Tsh, directory: ClusterDirectory): { file: Ad
 
 export interface VnetParts {
   readonly tun: TunDevice;
-  readonly directory: ClusterDirectory;
+  readonly directory: Directory;
   readonly addresses: VnetAddresses;
   readonly store: AddressFile;
   readonly counters: Counters;
+  /** The host's own name servers. */
+  readonly servers: () => readonly string[];
   readonly outside?: Outside;
+  /** `false` where names shall have no IPv6 addresses. */
+  readonly ipv6?: boolean;
 }
 
 export function newVnet(tsh: Tsh, parts: VnetParts): { vnet: VNet; upstreams: Upstreams } {
-  const { addresses, counters } = parts;
+  const { addresses, counters, servers } = parts;
   const own = [addresses.dnsV4, addresses.dnsV6];
   const upstreams = new Upstreams({
-    servers: () => withoutServers(upstreamServers(), own),
+    servers: () => withoutServers(servers(), own),
     clock: systemClock,
     counters,
   });
@@ -64,13 +76,18 @@ export function newVnet(tsh: Tsh, parts: VnetParts): { vnet: VNet; upstreams: Up
   return { vnet, upstreams };
 }
 
+export interface HostFlags {
+  readonly ipv4Cidr?: string;
+  readonly ipv4Only: boolean;
+}
+
 /** The unprivileged user process behind `sudo tsh vnet`: it holds all keys and parses all hostile bytes. */
-export async function serveFromLauncher(tsh: Tsh): Promise<void> {
+export async function serveFromLauncher(tsh: Tsh, flags: HostFlags): Promise<void> {
   const launcher = attachLauncher({ mtu: TUN_MTU });
   const stop = AbortSignal.any([interruption(), launcher.closed]);
   try {
     await using directory = await openDirectory(tsh, stop);
-    if (!stop.aborted) await serve(tsh, launcher, directory, stop);
+    if (!stop.aborted) await serve(tsh, launcher, directory, flags, stop);
     // Goodbyes to the clusters may take a while; the host need not wait for them.
     launcher.close();
   } catch (error) {
@@ -83,20 +100,45 @@ export async function serveFromLauncher(tsh: Tsh): Promise<void> {
 async function serve(
   tsh: Tsh,
   launcher: AttachedLauncher,
-  directory: ClusterDirectory,
+  clusters: ClusterDirectory,
+  flags: HostFlags,
   stop: AbortSignal,
 ): Promise<void> {
+  const first = await launcher.report();
+  const latest = () => launcher.latest ?? first;
+  const directory = new FreeRanges(clusters, {
+    taken: () => takenOn(latest()),
+    ...(flags.ipv4Cidr !== undefined && { range: flags.ipv4Cidr }),
+    tell: (line) => say(`${line}\n`),
+  });
+  const ipv6 = first.ipv6 && !flags.ipv4Only;
   const { file, addresses } = openAddresses(tsh, directory);
   await using store = file;
   const { tun } = launcher;
-  const { vnet, upstreams } = newVnet(tsh, { tun, directory, addresses, store, counters: new Counters() });
+  const servers = () => latest().upstreams;
+  const { vnet, upstreams } = newVnet(tsh, {
+    tun,
+    directory,
+    addresses,
+    store,
+    servers,
+    ipv6,
+    counters: new Counters(),
+  });
   const served = vnet.run(stop);
-  await using _ = await offerStatus(tsh, { kind: "host", tun, addresses, directory, upstreams, vnet });
-  const host = new HostSide(launcher, directory, addresses);
+  const resolver = () => latest().dns;
+  await using _ = await offerStatus(tsh, { kind: "host", tun, addresses, directory, upstreams, vnet, resolver });
+  const host = new HostSide(launcher, directory, addresses, { ipv6 });
   // A device that vanishes meanwhile is told now, not when the launcher's time is up.
   await Promise.race([host.start(), served]);
   if (stop.aborted) return;
   print("VNet is ready.\n");
   host.tellZones();
   await served;
+}
+
+/** A name server beyond a default route is in no route of its own. */
+function takenOn({ taken, upstreams }: HostReport): HostReport["taken"] {
+  const servers = upstreams.filter((server) => !server.includes(":"));
+  return [...taken, ...servers.map((server) => ({ range: `${server}/32`, by: "a name server" }))];
 }
