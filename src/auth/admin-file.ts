@@ -12,14 +12,7 @@ export async function writeAdminFile(core: Core, dataDir: string, authAddress: s
   const keys = await generateKeyPair();
   const { publicKeyPem } = keys;
   const cert = await issueAdminCert({ ca: host, cluster, publicKeyPem, now: core.clock.wallMs() });
-  const content = {
-    version: 1,
-    cluster,
-    auth_addr: authAddress,
-    cert,
-    key: keys.keyPem,
-    host_cas: core.authorities.trusted("host"),
-  };
+  const content = { version: 1, cluster, auth_addr: authAddress, cert, key: keys.keyPem, host_cas: [host.certPem] };
   await writePrivate(join(dataDir, ADMIN_FILE), `${JSON.stringify(content, undefined, 2)}\n`);
 }
 

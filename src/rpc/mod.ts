@@ -14,9 +14,7 @@ export { type CallOptions, RpcClient, type RpcClientOptions } from "./client.ts"
 export type { ClientIdentity, ClusterTrust, Dial } from "./connection.ts";
 export type {
   CallContext,
-  LeafCaller,
   Method,
-  RemoteUser,
   RequestOf,
   ResponseOf,
   RpcCaller,
@@ -31,7 +29,6 @@ export {
   UntrustedServerError,
   WatchOverflowError,
 } from "./errors.ts";
-export { HostKeeper, type HostKeeperOptions } from "./host-keeper.ts";
 export {
   type HostRecord,
   hostUuid,
@@ -45,7 +42,6 @@ export { API_ALPN } from "./limits.ts";
 export { RpcServer, type RpcServerOptions } from "./server.ts";
 export { tcpDial } from "./tcp-dial.ts";
 export {
-  callUnverified,
   type FetchTrustOptions,
   fetchTrust,
   type HostCredentials,

@@ -3,14 +3,25 @@
  *
  *     node dns-server.ts ADDRESS NAME=IP…      (`*.zone=IP` matches below the zone)
  *
- * Answers A and AAAA for the names given, NXDOMAIN for others, and prints a
+ * Answers A and AAAA for the names given, NXDOMAIN for others, with EDNS, and prints a
  * line `query NAME TYPE` for each, so that a test sees what was forwarded.
  */
 import dgram from "node:dgram";
-import { decode, encode, type Packet, type StringAnswer } from "dns-packet";
+import { decode, encode, type OptAnswer, type Packet, type StringAnswer } from "dns-packet";
 
 const AUTHORITATIVE = 0x0400;
 const NXDOMAIN = 3;
+
+const OPT: OptAnswer = {
+  type: "OPT",
+  name: ".",
+  udpPayloadSize: 1232,
+  extendedRcode: 0,
+  ednsVersion: 0,
+  flags: 0,
+  flag_do: false,
+  options: [],
+};
 
 const [address = "127.0.0.1", ...pairs] = process.argv.slice(2);
 const records = pairs.map((pair) => {
@@ -40,6 +51,8 @@ function respond(message: Uint8Array): Uint8Array | undefined {
     flags: AUTHORITATIVE | ((query.flags ?? 0) & 0x0100) | (known.length > 0 ? 0 : NXDOMAIN),
     questions: [question],
     answers,
+    // As all of today's servers do; without it systemd-resolved takes us for one that knows no EDNS.
+    additionals: query.additionals?.some(({ type }) => type === "OPT") ? [OPT] : [],
   };
   return encode(response);
 }

@@ -19,10 +19,12 @@ export { appView, echoStream, type FakeDial, FakeDirectory, LEAF_VIEW, ROOT_VIEW
 export { FakeView } from "./fake-view.ts";
 export { asUser, type HostName, type Hosts, type Machine, PUBLIC_NAMES, startHosts, thisMachine } from "./hosts.ts";
 export { type LaptopOptions, onLaptop } from "./laptop.ts";
+export { installLayer, type Layer } from "./layers.ts";
 export { lacking, type Need, needs, postgresBinDir, programPath } from "./needs.ts";
 export { startPglite } from "./pglite.ts";
 export { BackgroundProcess, type RunOptions, type RunResult, run, runOk } from "./process.ts";
 export { namedLimits, protocolSays, protocolTable, quotedLimits } from "./protocol-doc.ts";
+export { ResolvedHost, type ResolvedOptions } from "./resolved.ts";
 export {
   freePort,
   type Server,

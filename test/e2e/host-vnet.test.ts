@@ -1,10 +1,19 @@
 /** `sudo tsh vnet` while it runs: who is served what, and how the host looks. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { sleep } from "../../src/base/mod.ts";
 import { asUser, needs } from "../../src/testkit/mod.ts";
 import { PROXY } from "./guide-cluster.ts";
-import { clientAddress, HOST_NEEDS, LaptopVnet, PSQL, timed, vnetConfig, WEB_PORT, ZONES } from "./host-vnet.ts";
+import {
+  clientAddress,
+  HOST_NEEDS,
+  LaptopVnet,
+  PSQL,
+  timed,
+  vnetConfig,
+  WEB_PORT,
+  within,
+  ZONES,
+} from "./host-vnet.ts";
 
 const AGENT = "10.77.0.30";
 /** A refusal that has asked nobody; the rest is psql's own start on a loaded machine. */
@@ -125,13 +134,3 @@ test("sudo tsh vnet", needs(...HOST_NEEDS), async (t) => {
     await cluster.alice.type("tctl create -f vnet-config.yaml");
   }
 });
-
-/** Repeats until true; answers after how many ms, and fails when that is too late. */
-async function within(limitMs: number, isSo: () => Promise<boolean>): Promise<number> {
-  const since = performance.now();
-  while (!(await isSo())) {
-    assert.ok(performance.now() - since < limitMs, `not within ${limitMs} ms`);
-    await sleep(20);
-  }
-  return performance.now() - since;
-}

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { sleep } from "../../src/base/mod.ts";
 import type { BackgroundProcess, Machine, RunResult } from "../../src/testkit/mod.ts";
+import type { VnetStatus } from "../../src/vnet/mod.ts";
 import { type AppSpec, CLUSTER_NEEDS, GuideCluster, PROXY } from "./guide-cluster.ts";
 
 export const HOST_NEEDS = [...CLUSTER_NEEDS, "dig"] as const;
@@ -108,6 +109,51 @@ export const PSQL = ["psql", "postgres://postgres@tcp-app.company.test/postgres"
 /** psql by name: answers where PostgreSQL sees it coming from. */
 export async function clientAddress(machine: Machine): Promise<string> {
   return (await machine.execOk([...PSQL, "select host(inet_client_addr())"])).trim();
+}
+
+const AGENT = "10.77.0.30";
+
+/** What people use finds apps, and names that are not VNet's: libc's resolver, own resolvers, over UDP and TCP. */
+export async function assertClients(laptop: LaptopVnet): Promise<void> {
+  const { alice } = laptop;
+  const output = async (...command: string[]) => (await alice.execOk(command)).trim();
+  assert.match(await output("getent", "ahostsv4", "tcp-app.company.test"), /^100\./);
+  assert.match(await output("getent", "ahostsv6", "tcp-app.company.test"), /^fd/);
+  assert.match(await output("getent", "ahostsv4", "upstream.example.org"), /^203\.0\.113\.7 /);
+  for (const transport of ["+notcp", "+tcp"]) {
+    assert.match(await output("dig", "+short", transport, "tcp-app.company.test", "A"), /^100\./);
+    assert.equal(await output("dig", "+short", transport, "upstream.example.org", "A"), "203.0.113.7");
+  }
+  // Asked by Chromium for ports other than 443: nothing in it may lead past VNet.
+  assert.equal(await output("dig", "+short", `_${WEB_PORT}._https.web.company.test`, "HTTPS"), "");
+  assert.equal(await clientAddress(alice), AGENT);
+  assert.equal(
+    await output("curl", "-sS", `http://web.company.test:${WEB_PORT}/`),
+    `hello from web.company.test:${WEB_PORT}`,
+  );
+  const script = `
+    const dns = require("node:dns").promises;
+    Promise.all([dns.lookup("web.company.test", 4), dns.resolve4("web.company.test"), dns.resolve4("upstream.example.org")])
+      .then(([a, [b], [c]]) => console.log(a.address === b && b.startsWith("100."), c));`;
+  assert.equal(await output(process.execPath, "-e", script), "true 203.0.113.7");
+}
+
+/** The servers to which VNet forwards now. */
+export async function upstreamsOf(laptop: LaptopVnet): Promise<string[]> {
+  const status = JSON.parse(await laptop.alice.execOk(["tsh", "vnet", "status", "--format=json"])) as {
+    vnets: VnetStatus[];
+  };
+  return status.vnets[0]?.upstreams.map(({ address }) => address) ?? [];
+}
+
+/** Repeats until true; answers after how many ms, and fails when that is too late. */
+export async function within(limitMs: number, isSo: () => Promise<boolean>): Promise<number> {
+  const since = performance.now();
+  while (!(await isSo())) {
+    assert.ok(performance.now() - since < limitMs, `not within ${limitMs} ms`);
+    await sleep(20);
+  }
+  return performance.now() - since;
 }
 
 /** How it ended, and after how many ms. */
