@@ -19,6 +19,7 @@ kernelRig({
   subnet: subnet!,
   mtu: mtu!,
   offload: offload === 1,
+  routes: "as-vnet",
   handlers: {
     tcp: (attempt) => {
       if (attempt.local.port === 81) relay(attempt);

@@ -1,6 +1,5 @@
-import type { App, Kind, Role, RoleConditions, Verb } from "../api/mod.ts";
-import { labelsMatch } from "./labels.ts";
-import type { Traits } from "./patterns.ts";
+import type { App, Kind, Role, RoleConditions, Traits, Verb } from "../api/mod.ts";
+import { appCondition } from "./labels.ts";
 import { IMPLICIT_RULES } from "./presets.ts";
 
 export interface Decision {
@@ -11,13 +10,23 @@ export interface Decision {
 
 /** Whether these roles let the user with these traits reach the app. Deny wins; no rule is no access. */
 export function mayAccessApp(roles: readonly Role[], app: App, traits: Traits = {}): Decision {
-  const name = JSON.stringify(app.metadata.name);
-  const labels = app.metadata.labels ?? {};
-  const denying = roles.find((role) => labelsMatch("deny", role.spec.deny?.app_labels, labels, traits));
-  if (denying !== undefined) return { allowed: false, reason: `role ${quote(denying)} denies app ${name}` };
-  const allowing = roles.find((role) => labelsMatch("allow", role.spec.allow?.app_labels, labels, traits));
-  if (allowing !== undefined) return { allowed: true, reason: `role ${quote(allowing)} allows app ${name}` };
-  return { allowed: false, reason: `${noneOf(roles)} app ${name}` };
+  return appAccess(roles, traits)(app);
+}
+
+/** The same, to be asked of many apps: what the roles say is read once. */
+export function appAccess(roles: readonly Role[], traits: Traits): (app: App) => Decision {
+  const sides = (effect: "allow" | "deny") =>
+    roles.map((role) => ({ role, covers: appCondition(effect, role.spec[effect], traits) }));
+  const [deny, allow] = [sides("deny"), sides("allow")];
+  return ({ metadata }) => {
+    const name = JSON.stringify(metadata.name);
+    const labels = metadata.labels ?? {};
+    const denying = deny.find(({ covers }) => covers(labels));
+    if (denying !== undefined) return { allowed: false, reason: `role ${quote(denying.role)} denies app ${name}` };
+    const allowing = allow.find(({ covers }) => covers(labels));
+    if (allowing !== undefined) return { allowed: true, reason: `role ${quote(allowing.role)} allows app ${name}` };
+    return { allowed: false, reason: `${noneOf(roles)} app ${name}` };
+  };
 }
 
 /** What rules speak of: resource kinds, and `event` for the audit log. */

@@ -3,10 +3,10 @@
  * and in every agent. Reads no clock and no storage; knows nothing of second
  * factors or sessions.
  */
-export { type Decision, mayAccessApp, mayDo, type RuleKind } from "./decide.ts";
-export { type Labels, labelsMatch } from "./labels.ts";
+export { appAccess, type Decision, mayAccessApp, mayDo, type RuleKind } from "./decide.ts";
+export { fitsAny } from "./labels.ts";
 export { type LockSubject, lockInForce, lockMessage } from "./locks.ts";
-export { fitsAny, MAX_EXPANSION, MAX_MATCH_LEN, type Traits } from "./patterns.ts";
-export { IMPLICIT_RULES, PRESET_MAX_SESSION_TTL, presetRoles } from "./presets.ts";
+export { IMPLICIT_RULES, PRESET_MAX_SESSION_TTL, presetRoles, presetRules, upgradedPreset } from "./presets.ts";
+export { mapRoles } from "./role-map.ts";
 export { type SessionControls, sessionControls } from "./session-controls.ts";
 export { DEFAULT_SESSION_TTL_MS, MAX_SESSION_TTL_MS, sessionTtl } from "./session-ttl.ts";

@@ -27,9 +27,12 @@ export const AUDIT_CODES = {
   "instance.join": { ok: "TJ002I", failed: "TJ002E" },
   "cert.create": { ok: "TC000I" },
   "auth_preference.update": { ok: "TCAUTH001I" },
+  "trusted_cluster.create": { ok: "T7000I", failed: "T7000W" },
+  "trusted_cluster.delete": { ok: "T7001I" },
   "vnet.config.create": { ok: "TVNET001I" },
   "vnet.config.update": { ok: "TVNET002I" },
   "vnet.config.delete": { ok: "TVNET003I" },
+  "cert_authority.rotate": { ok: "TCA001I" },
   "audit.dropped": { ok: "TAU001W" },
   "audit.damaged": { ok: "TAU002E" },
 } as const satisfies Record<string, { ok: string; failed?: string }>;
@@ -122,9 +125,13 @@ export const auditEventSchema = z.discriminatedUnion("event", [
     name: text.optional(),
   }),
   event("auth_preference.update", resource),
+  event("trusted_cluster.create", resource),
+  event("trusted_cluster.delete", resource),
   event("vnet.config.create", resource),
   event("vnet.config.update", resource),
   event("vnet.config.delete", resource),
+  /** An authority's rotation came to another phase; not of Teleport's table. */
+  event("cert_authority.rotate", { name: text, ca_type: text, phase: text, mode: text.optional() }),
   event("audit.damaged", {}),
   event("audit.dropped", { count: z.int().min(1) }),
 ]);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { appPublicAddr } from "./app.ts";
 import { durationText, literal, metadata, text, texts, timestamp, unenforced, yesOrNo } from "./common.ts";
+import { roleMapSchema } from "./trust.ts";
 
 export const AUTH_PREFERENCE_NAME = "cluster-auth-preference";
 
@@ -35,6 +36,29 @@ export type ClusterAuthPreference = z.infer<typeof clusterAuthPreferenceSchema>;
 
 const caCertificate = z.strictObject({ cert: text });
 
+export const ROTATION_PHASES = ["standby", "init", "update_clients", "update_servers", "rollback"] as const;
+export type RotationPhase = (typeof ROTATION_PHASES)[number];
+
+/** Where the replacement of an authority's key stands. Absent: the key is the first one. */
+export const caRotationSchema = z.strictObject({
+  state: z.enum(["standby", "in_progress"]),
+  phase: z.enum(ROTATION_PHASES),
+  mode: z.enum(["manual", "auto"]).optional(),
+  current_id: text.optional(),
+  started: timestamp.optional(),
+  grace_period: durationText.optional(),
+  last_rotated: timestamp.optional(),
+  /** When an automatic rotation comes to each phase that is ahead. */
+  schedule: z
+    .strictObject({
+      update_clients: timestamp.optional(),
+      update_servers: timestamp.optional(),
+      standby: timestamp.optional(),
+    })
+    .optional(),
+});
+export type CaRotation = z.infer<typeof caRotationSchema>;
+
 /** Certificates only: private keys never cross the API. */
 export const certAuthoritySchema = z.strictObject({
   kind: literal("kind", "cert_authority"),
@@ -45,6 +69,9 @@ export const certAuthoritySchema = z.strictObject({
     cluster_name: text.min(1),
     active_keys: z.array(caCertificate),
     additional_trusted_keys: z.array(caCertificate),
+    rotation: caRotationSchema.optional(),
+    /** Of a root's user authority, in a leaf: what its users' roles are worth here. */
+    role_map: roleMapSchema.optional(),
   }),
 });
 
@@ -62,6 +89,8 @@ export const proxySchema = z.strictObject({
     public_addrs: texts,
     /** `host:port` of this very instance, for agents. */
     tunnel_public_addr: text,
+    /** Leaf clusters whose proxies are connected to this one. */
+    leaf_clusters: texts.optional(),
   }),
 });
 
@@ -79,7 +108,10 @@ export const appSessionSchema = z.strictObject({
     user: text,
     app: text,
     public_addr: appPublicAddr,
+    /** The app's own. */
     cluster: text,
+    /** The root cluster that issued it, where that is not the app's own. */
+    root: text.optional(),
     expires: timestamp,
     /** Base64 of 32 octets; only in what the role Proxy is shown. */
     route_key: base64Of32.optional(),

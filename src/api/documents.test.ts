@@ -137,7 +137,7 @@ f.yaml:11:26: spec.options.require_session_mfa: is not enforced by this version;
   [
     "role: a regular expression that is none; a template in one is fine",
     'kind: role\nversion: v7\nmetadata: {name: r}\nspec: {allow: {app_labels: {a: "^(x$", b: "^{{internal.t}}$"}}}\n',
-    'f.yaml:4:32: spec.allow.app_labels.a: invalid regular expression "^(x$"',
+    "f.yaml:4:32: spec.allow.app_labels.a: invalid regular expression: missing closing ): `^(x$`",
   ],
   [
     "token roles",

@@ -55,6 +55,11 @@ export class UnauthenticatedError extends OperationError {
   readonly code = "api.unauthenticated";
 }
 
+/** A program of another version, too far from the cluster's. */
+export class VersionMismatchError extends OperationError {
+  readonly code = "api.version-mismatch";
+}
+
 export class LimitExceededError extends OperationError {
   readonly code = "api.limit-exceeded";
   override readonly retryable = true;

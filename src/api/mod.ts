@@ -31,6 +31,7 @@ export {
   type AppSession,
   AUTH_PREFERENCE_NAME,
   appSessionSchema,
+  type CaRotation,
   type CertAuthority,
   type ClusterAuthPreference,
   certAuthoritySchema,
@@ -39,6 +40,8 @@ export {
   type LockingMode,
   type Proxy,
   proxySchema,
+  ROTATION_PHASES,
+  type RotationPhase,
   SECOND_FACTORS,
   type SecondFactor,
 } from "./cluster.ts";
@@ -58,6 +61,7 @@ export {
   RevisionMismatchError,
   UnauthenticatedError,
   UnavailableError,
+  VersionMismatchError,
 } from "./errors.ts";
 export {
   MAX_DOCUMENT_BYTES,
@@ -70,9 +74,26 @@ export {
   MAX_TEXT_LEN,
   MAX_YAML_ALIASES,
 } from "./limits.ts";
+export { type ListFilter, listFilter } from "./list-filter.ts";
 export { LOCK_TARGETS, type Lock, type LockTarget, lockSchema } from "./lock.ts";
 export { type HostPort, isDnsLabel1035, isDnsSubdomain1123, isIpText, parseHostPort } from "./names.ts";
 export { nearest, unknownWord } from "./nearest.ts";
+export {
+  type Expression,
+  FILTER_LANGUAGE,
+  type FilterSubject,
+  isRegexPattern,
+  LABEL_LANGUAGE,
+  type LabelSubject,
+  type Matcher,
+  matchesSearch,
+  parseExpression,
+  parsePattern,
+  parseRegex,
+  parseTraitPattern,
+  quoteRegex,
+  type Traits,
+} from "./predicate/mod.ts";
 export { renderJson, renderYaml, yamlText } from "./render.ts";
 export {
   CREATABLE_KINDS,
@@ -105,7 +126,23 @@ export {
   type WatchEvent,
   watchEventSchema,
 } from "./rpc.ts";
-export { parseTokenRole, TOKEN_ROLES, type Token, type TokenRole, tokenRoles, tokenSchema } from "./token.ts";
+export {
+  maskedToken,
+  parseTokenRole,
+  TOKEN_ROLES,
+  type Token,
+  type TokenRole,
+  tokenRoles,
+  tokenSchema,
+} from "./token.ts";
+export {
+  type RemoteCluster,
+  type RoleMap,
+  remoteClusterSchema,
+  roleMapSchema,
+  type TrustedCluster,
+  trustedClusterSchema,
+} from "./trust.ts";
 export { type User, userSchema } from "./user.ts";
 export { type Checked, check, checkResource, formatPath, type Issue, type Path, parseValue } from "./validate.ts";
 export {

@@ -10,6 +10,7 @@ import {
 import { lockSchema } from "./lock.ts";
 import { roleSchema } from "./role.ts";
 import { tokenSchema } from "./token.ts";
+import { remoteClusterSchema, trustedClusterSchema } from "./trust.ts";
 import { userSchema } from "./user.ts";
 import { VNET_CONFIG_NAME, vnetConfigSchema } from "./vnet-config.ts";
 
@@ -23,6 +24,8 @@ export const RESOURCE_SCHEMAS = {
   token: tokenSchema,
   lock: lockSchema,
   cluster_auth_preference: clusterAuthPreferenceSchema,
+  trusted_cluster: trustedClusterSchema,
+  remote_cluster: remoteClusterSchema,
   cert_authority: certAuthoritySchema,
   proxy: proxySchema,
   app_session: appSessionSchema,
@@ -43,6 +46,7 @@ export const CREATABLE_KINDS: readonly Kind[] = [
   "token",
   "lock",
   "cluster_auth_preference",
+  "trusted_cluster",
 ];
 
 /** Kinds of which a cluster has one, under this name. */
@@ -61,6 +65,10 @@ const ALIASES: Readonly<Record<string, Kind>> = {
   tokens: "token",
   locks: "lock",
   cap: "cluster_auth_preference",
+  tc: "trusted_cluster",
+  trusted_clusters: "trusted_cluster",
+  rc: "remote_cluster",
+  remote_clusters: "remote_cluster",
   cas: "cert_authority",
   ca: "cert_authority",
   cert_authorities: "cert_authority",
@@ -89,6 +97,8 @@ export const resourceSchema: z.ZodType<Resource> = z.discriminatedUnion("kind", 
   tokenSchema,
   lockSchema,
   clusterAuthPreferenceSchema,
+  trustedClusterSchema,
+  remoteClusterSchema,
   certAuthoritySchema,
   proxySchema,
   appSessionSchema,

@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { isMalformed } from "../base/mod.ts";
 import { durationText, literal, metadata, resourceName, text, texts, unenforced, yesOrNo } from "./common.ts";
 import { MAX_ENTRIES } from "./limits.ts";
+import { LABEL_LANGUAGE, parseExpression, parseTraitPattern } from "./predicate/mod.ts";
 
 export const VERBS = ["list", "create", "read", "readnosecrets", "update", "delete", "use"] as const;
 export type Verb = (typeof VERBS)[number];
@@ -8,20 +10,25 @@ export type Verb = (typeof VERBS)[number];
 const labelValue = z
   .union([text, texts.min(1)], { error: "expected a string or a list of strings" })
   .superRefine((value, context) => {
-    const bad = [value].flat().find((pattern) => !isPattern(pattern));
-    if (bad !== undefined)
-      context.addIssue({ code: "custom", message: `invalid regular expression ${JSON.stringify(bad)}` });
+    for (const [i, pattern] of [value].flat().entries()) {
+      const parsed = parseTraitPattern(pattern);
+      const path = Array.isArray(value) ? [i] : [];
+      if (isMalformed(parsed)) context.addIssue({ code: "custom", path, message: parsed.malformed });
+    }
   });
 
-/** `^…$` is a regular expression and must be one; a template in it stands for literal text. */
-function isPattern(value: string): boolean {
-  if (!value.startsWith("^") || !value.endsWith("$")) return true;
-  try {
-    new RegExp(value.replaceAll(/\{\{[^}]*\}\}/g, "x"), "u");
-    return true;
-  } catch {
-    return false;
-  }
+const labelsExpression = text.superRefine((value, context) => {
+  if (value === "") return; // says nothing, as if it were absent
+  const fault = parseExpression(value, LABEL_LANGUAGE);
+  if (isMalformed(fault))
+    context.addIssue({ code: "custom", message: `${placeIn(value, fault.at)}: ${fault.malformed}` });
+});
+
+/** `column 7`, or `line 2, column 7` where there are several. */
+function placeIn(text: string, at: number): string {
+  const lines = text.slice(0, at).split("\n");
+  const column = `column ${(lines.at(-1)?.length ?? 0) + 1}`;
+  return text.includes("\n") ? `line ${lines.length}, ${column}` : column;
 }
 
 /** `env: prod`, `env: [dev, staging]`, `env: "st*"`, `env: "^(a|b)$"`, `"*": "*"`. */
@@ -85,7 +92,7 @@ const otherServices = Object.fromEntries(
 
 const conditions = z.strictObject({
   app_labels: labels.optional(),
-  app_labels_expression: unenforced(""),
+  app_labels_expression: labelsExpression.optional(),
   rules: z.array(rule).max(MAX_ENTRIES).optional(),
   ...otherServices,
 });

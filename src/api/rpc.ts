@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { appPublicAddr } from "./app.ts";
 import { auditEventSchema } from "./audit-event.ts";
-import { routeKey, sessionId } from "./cluster.ts";
-import { resourceName, text, texts, timestamp, tokenName, traitMap } from "./common.ts";
-import { MAX_EVENTS, MAX_PAGE } from "./limits.ts";
+import { caRotationSchema, ROTATION_PHASES, routeKey, sessionId } from "./cluster.ts";
+import { resourceName, stringMap, text, texts, timestamp, tokenName, traitMap } from "./common.ts";
+import { MAX_CA_CERTS, MAX_EVENTS, MAX_PAGE } from "./limits.ts";
 import { kindSchema, resourceSchema } from "./resource.ts";
 
 /**
@@ -12,9 +13,11 @@ import { kindSchema, resourceSchema } from "./resource.ts";
  *
  * Callers are whom the certificate names. `none`: without one. `admin`: the
  * identity kept on the Auth host. `host`: a process with a host certificate.
+ * `leaf`: the Auth Service of a leaf cluster. `remote_user`: a user of a root
+ * cluster that this one trusts.
  * App-route certificates are refused everywhere.
  */
-export type Caller = "none" | "user" | "admin" | "host";
+export type Caller = "none" | "user" | "admin" | "host" | "leaf" | "remote_user";
 
 export interface RpcContract {
   readonly callers: readonly Caller[];
@@ -26,13 +29,25 @@ export interface RpcContract {
 
 const empty = z.strictObject({});
 const pem = text.min(1);
-const pems = z.array(pem);
+const pems = z.array(pem).max(MAX_CA_CERTS);
 const csr = pem;
 const hostPorts = texts;
 const generation = z.int().min(0);
 const agents = z.array(z.object({ host_id: text }));
 const resourceRef = z.strictObject({ kind: kindSchema, name: text });
 const oneResource = z.strictObject({ resource: resourceSchema });
+/** 32 octets in hexadecimal. */
+const hex32 = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits");
+const rootFacts = { cluster_name: resourceName, host_cas: pems, user_cas: pems, tunnel_addrs: texts };
+/** Narrow a listing; all that are given must hold. */
+const filterFields = {
+  /** Labels that must have these values. */
+  labels: stringMap.optional(),
+  /** Words that must each occur in the name, description, address or a label. */
+  search: texts.optional(),
+  /** Teleport's predicate language: `labels["env"] == "prod" && hasPrefix(name, "db")`. */
+  query: text.optional(),
+};
 const hostRole = z.enum(["App", "Proxy"]);
 
 /** What a client needs to reach one app: the answer of `app_session.create` and `.renew`. */
@@ -67,14 +82,15 @@ export type WatchEvent = z.infer<typeof watchEventSchema>;
 // Requests are strict, responses are not: a newer server may say more.
 export const RPC = {
   "cluster.ping": {
-    callers: ["none", "user", "admin", "host"],
+    callers: ["none", "user", "admin", "host", "leaf", "remote_user"],
     request: empty,
     response: z.object({ cluster_name: text, version: text, server_time: timestamp, proxies: hostPorts }),
   },
   "cluster.trust": {
-    callers: ["none", "user", "admin", "host"],
+    callers: ["none", "user", "admin", "host", "leaf", "remote_user"],
     request: empty,
-    response: z.object({ cluster_name: text, generation, host_cas: pems }),
+    /** `vouchers`: certificates by which the authorities vouch for each other while one replaces another. */
+    response: z.object({ cluster_name: text, generation, host_cas: pems, vouchers: pems.optional() }),
   },
   "cluster.status": {
     callers: ["user", "admin"],
@@ -83,7 +99,9 @@ export const RPC = {
       cluster_name: text,
       version: text,
       ca_pins: texts,
-      authorities: z.array(z.object({ type: text, fingerprint: text, not_after: timestamp })),
+      authorities: z.array(
+        z.object({ type: text, fingerprint: text, not_after: timestamp, rotation: caRotationSchema.optional() }),
+      ),
     }),
   },
   "login.password": {
@@ -119,6 +137,23 @@ export const RPC = {
     }),
     response: z.object({ cert: pem, cluster_name: text, host_cas: pems, user_cas: pems }),
   },
+  /** The same host and roles, by the present authority. */
+  "host.renew": {
+    callers: ["host"],
+    request: z.strictObject({ csr }),
+    response: z.object({ cert: pem, cluster_name: text, host_cas: pems, user_cas: pems }),
+  },
+  /** One step of a rotation; `init` begins it, and without `phase` too. Every other step is by hand. */
+  "authority.rotate": {
+    callers: ["user", "admin"],
+    request: z.strictObject({
+      type: z.enum(["host", "user"]),
+      phase: z.enum(ROTATION_PHASES).optional(),
+      mode: z.enum(["manual", "auto"]).optional(),
+      grace_seconds: z.int().min(1).optional(),
+    }),
+    response: z.object({ type: text, phase: z.enum(ROTATION_PHASES), generation }),
+  },
   "user.invite": {
     callers: ["user", "admin"],
     request: z.strictObject({
@@ -138,26 +173,28 @@ export const RPC = {
   /** Conditional on `metadata.revision`. */
   "resource.update": { callers: ["user", "admin", "host"], request: oneResource, response: oneResource },
   "resource.upsert": { callers: ["user", "admin", "host"], request: oneResource, response: oneResource },
-  "resource.get": { callers: ["user", "admin", "host"], request: resourceRef, response: oneResource },
+  "resource.get": { callers: ["user", "admin", "host", "remote_user"], request: resourceRef, response: oneResource },
   "resource.delete": { callers: ["user", "admin", "host"], request: resourceRef, response: empty },
   "resource.list": {
-    callers: ["user", "admin", "host"],
+    callers: ["user", "admin", "host", "remote_user"],
     request: z.strictObject({
       kind: kindSchema,
       start: text.optional(),
       limit: z.int().min(1).max(MAX_PAGE).optional(),
+      ...filterFields,
     }),
     response: z.object({ resources: z.array(resourceSchema), next: text.optional() }),
   },
   "resource.watch": {
-    callers: ["user", "admin", "host"],
+    callers: ["user", "admin", "host", "leaf", "remote_user"],
     request: z.strictObject({ kinds: z.array(kindSchema).min(1) }),
     response: watchEventSchema,
     stream: true,
   },
   "app_session.create": {
     callers: ["user"],
-    request: z.strictObject({ app: text, cluster: text.optional(), csr }),
+    /** An app of a leaf cluster is named with its address: this cluster does not know it. */
+    request: z.strictObject({ app: text, cluster: text.optional(), public_addr: appPublicAddr.optional(), csr }),
     response: appSessionAnswerSchema,
   },
   "app_session.renew": {
@@ -175,6 +212,24 @@ export const RPC = {
     callers: ["user"],
     request: z.strictObject({ session_id: sessionId }),
     response: z.object({ agents, generation, host_cas: pems }),
+  },
+  /** The hosts that may answer for an app of this cluster, for sessions that its root issues. */
+  "app.agents": {
+    callers: ["remote_user"],
+    request: z.strictObject({ app: text, public_addr: appPublicAddr }),
+    response: z.object({ agents, generation, host_cas: pems }),
+  },
+  /** A leaf asks to be one, by a token that proves itself in both directions: see `auth/federation`. */
+  "trust.establish": {
+    callers: ["none"],
+    request: z.strictObject({ cluster_name: resourceName, host_cas: pems, nonce: hex32, mac: hex32 }),
+    response: z.object({ ...rootFacts, mac: hex32 }),
+  },
+  /** A leaf tells its host authorities, which its present one vouches for, and learns the root's. */
+  "trust.renew": {
+    callers: ["leaf"],
+    request: z.strictObject({ host_cas: pems }),
+    response: z.object(rootFacts),
   },
   "audit.emit": {
     callers: ["host"],

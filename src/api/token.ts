@@ -54,3 +54,9 @@ export const tokenSchema = z.strictObject({
 });
 
 export type Token = z.infer<typeof tokenSchema>;
+
+/** A token's name is its secret; enough of it remains to tell tokens apart, not enough to join by. */
+export function maskedToken(name: string): string {
+  const shown = Math.floor(name.length / 4);
+  return "*".repeat(name.length - shown) + name.slice(name.length - shown);
+}

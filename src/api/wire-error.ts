@@ -9,6 +9,7 @@ import {
   RevisionMismatchError,
   UnauthenticatedError,
   UnavailableError,
+  VersionMismatchError,
 } from "./errors.ts";
 import type { ErrorEnvelope } from "./rpc.ts";
 
@@ -20,6 +21,7 @@ const ON_THE_WIRE: Readonly<Record<string, { status: number; make: (message: str
   "api.not-found": { status: 404, make: (message) => new NotFoundError(message) },
   "api.already-exists": { status: 409, make: (message) => new AlreadyExistsError(message) },
   "api.revision-mismatch": { status: 412, make: (message) => new RevisionMismatchError(message) },
+  "api.version-mismatch": { status: 426, make: (message) => new VersionMismatchError(message) },
   "api.limit-exceeded": { status: 429, make: (message) => new LimitExceededError(message) },
   "api.unavailable": { status: 503, make: (message) => new UnavailableError(message) },
 };

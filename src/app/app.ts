@@ -4,7 +4,7 @@ import { type App, AUTH_PREFERENCE_NAME, type AuditEvent, parseHostPort } from "
 import { openSpool, type Spool } from "../audit/mod.ts";
 import { type Clock, Counters, Lifetime, type Logger, sleep, systemRandom } from "../base/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
-import { authorityCerts, CachedView, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
+import { CachedView, HostKeeper, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
 import { AgentTunnel, AppLinkServer, type LinkContext, type LinkRefusal } from "../tunnel/mod.ts";
 import { authorize, type Denial, type Knowledge, standing } from "./authorize.ts";
 import { Connections } from "./connection.ts";
@@ -17,6 +17,8 @@ import { AGENT_KINDS, type AgentView, Sessions } from "./sessions.ts";
 
 export interface AppServiceOptions {
   readonly identity: HostRecord;
+  /** Keeps renewed credentials for the next start. */
+  readonly storeIdentity?: ((record: HostRecord) => Promise<void>) | undefined;
   readonly apps: readonly App[];
   /** `host:port` of a proxy: the way to the API, and to clients. */
   readonly proxyAddress: string;
@@ -56,6 +58,7 @@ class Agent implements AppService {
   readonly #life = new Lifetime();
   readonly #client: RpcClient;
   readonly #view: AgentView;
+  readonly #keeper: HostKeeper;
   readonly #sessions: Sessions;
   readonly #registrations: Registrations;
   readonly #connections: Connections;
@@ -78,6 +81,14 @@ class Agent implements AppService {
       log,
     });
     this.#view = new CachedView(this.#client, AGENT_KINDS, { log });
+    this.#keeper = new HostKeeper({
+      record: identity,
+      client: this.#client,
+      view: this.#view,
+      clock,
+      log,
+      store: options.storeIdentity,
+    });
     this.#registrations = new Registrations(
       { client: this.#client, apps, clock, log, healthIntervalMs: options.healthIntervalMs },
       this.#description(),
@@ -96,7 +107,7 @@ class Agent implements AppService {
       ...tools,
       instance,
       credentials: () => this.#credentials(),
-      userCas: () => this.#authorities("user", identity.userCas),
+      userCas: () => this.#keeper.record.userCas,
       authorize: (context) => this.#admit(context),
       onOpen: (request, context) => void this.#open(request, context),
       onLink: (link, context) => {
@@ -142,11 +153,13 @@ class Agent implements AppService {
     this.#life.defer(() => this.#client.close());
     this.#life.defer(delivery.close);
     this.#life.defer(() => this.#view.close());
+    this.#life.defer(() => this.#keeper.close());
     this.#life.defer(() => this.#registrations.stop());
     this.#life.defer(() => this.#sessions.close());
     this.#life.defer(() => this.#enforcement.close());
     this.#life.defer(() => this.#proxies.close());
     this.#life.defer(() => this.#links.close(0));
+    this.#keeper.onChange(() => this.#proxies.renew());
     this.#serve().then(this.#isReady.resolve, (error: unknown) => {
       if (!this.#life.signal.aborted) log.error({ error: String(error) }, "the app service could not start serving");
     });
@@ -255,13 +268,8 @@ class Agent implements AppService {
   }
 
   #credentials() {
-    const { certPem, keyPem, cluster, hostCas } = this.#options.identity;
-    return { certPem, keyPem, cluster, hostCas: this.#authorities("host", hostCas) };
-  }
-
-  #authorities(type: "user" | "host", known: readonly string[]): readonly string[] {
-    const { cluster } = this.#options.identity;
-    return authorityCerts(this.#view.list("cert_authority"), { type, cluster, known });
+    const { certPem, keyPem, cluster, hostCas } = this.#keeper.record;
+    return { certPem, keyPem, cluster, hostCas };
   }
 }
 

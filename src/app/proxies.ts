@@ -43,6 +43,11 @@ export class ProxyConnections {
     }
   }
 
+  /** The agent's credentials have changed. */
+  renew(): void {
+    for (const tunnel of this.#tunnels.values()) tunnel.renew();
+  }
+
   get connected(): number {
     return [...this.#tunnels.values()].filter((tunnel) => tunnel.connected).length;
   }

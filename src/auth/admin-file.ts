@@ -12,7 +12,14 @@ export async function writeAdminFile(core: Core, dataDir: string, authAddress: s
   const keys = await generateKeyPair();
   const { publicKeyPem } = keys;
   const cert = await issueAdminCert({ ca: host, cluster, publicKeyPem, now: core.clock.wallMs() });
-  const content = { version: 1, cluster, auth_addr: authAddress, cert, key: keys.keyPem, host_cas: [host.certPem] };
+  const content = {
+    version: 1,
+    cluster,
+    auth_addr: authAddress,
+    cert,
+    key: keys.keyPem,
+    host_cas: core.authorities.trusted("host"),
+  };
   await writePrivate(join(dataDir, ADMIN_FILE), `${JSON.stringify(content, undefined, 2)}\n`);
 }
 

@@ -11,11 +11,12 @@ import {
   NotFoundError,
 } from "../api/mod.ts";
 import { issueUserCert, type UserIdentity } from "../pki/mod.ts";
-import type { CallContext, ResponseOf } from "../rpc/mod.ts";
+import type { CallContext, RequestOf, ResponseOf } from "../rpc/mod.ts";
 import type { Backend } from "../storage/mod.ts";
 import { actorOf, type Core, iso, record } from "./core.ts";
 import { Documents, versioned } from "./documents.ts";
-import { type Grants, grantsOf, rolesNamed } from "./grants.ts";
+import { certsOf } from "./federation/authorities.ts";
+import { type Grants, grantsOf, grantsOfRemote, rolesNamed } from "./grants.ts";
 import { proxyAddresses } from "./heartbeats.ts";
 import { APP_CERT_TTL_MS, MAX_APP_SESSIONS } from "./limits.ts";
 import { lockOn } from "./locks.ts";
@@ -40,26 +41,59 @@ export class AppSessions {
     this.#index = new Documents(backend, "session_of", indexSchema);
   }
 
-  async create(
-    request: { app: string; cluster?: string | undefined; csr: string },
-    context: CallContext,
-  ): Promise<AppSessionAnswer> {
-    const caller = userOf(context);
+  async create(request: RequestOf<"app_session.create">, context: CallContext): Promise<AppSessionAnswer> {
     const { cluster } = this.#core.authorities;
     if (request.cluster !== undefined && request.cluster !== cluster) {
-      throw new NotFoundError(`cluster ${JSON.stringify(request.cluster)} is not known here`);
+      return this.#createForLeaf({ ...request, cluster: request.cluster }, context);
     }
+    const caller = userOf(context);
     const publicKeyPem = await csrKey(request.csr);
     const grants = await grantsOf(this.#core, caller);
     const sessionId = randomBytes(SESSION_ID_LEN).toString("hex");
     const servers = await this.#reachable(grants, request.app, sessionId, context);
     await this.#demandRoom(caller.user);
-    const session = sessionFor(caller, servers[0]!, { sessionId, cluster });
-    // The index first: a session that is not in it could not be ended.
-    await this.#index.put([caller.user, sessionId], { v: 1 }, caller.expires);
-    await this.#core.store.create(session);
+    const app = { app: servers[0]!.spec.app.metadata.name, public_addr: addressOf(servers[0]!), cluster };
+    const session = sessionFor(caller, app, sessionId);
+    await this.#keep(session);
     await this.#recordStart(session, servers[0]!, grants, context);
     return this.#answer(session, { servers, grants, caller, publicKeyPem });
+  }
+
+  /** For an app of a leaf, which this cluster does not know: there, the leaf's agent decides. */
+  async #createForLeaf(
+    request: RequestOf<"app_session.create"> & { cluster: string },
+    context: CallContext,
+  ): Promise<AppSessionAnswer> {
+    const caller = userOf(context);
+    const { app, cluster, public_addr } = request;
+    if ((await this.#core.store.find("remote_cluster", cluster)) === undefined) {
+      throw new NotFoundError(`cluster ${JSON.stringify(cluster)} is not known here: see tsh clusters`);
+    }
+    if (public_addr === undefined) throw new BadInputError("an app of a leaf cluster is named with its public_addr");
+    const publicKeyPem = await csrKey(request.csr);
+    const grants = await grantsOf(this.#core, caller);
+    await this.#demandRoom(caller.user);
+    const sessionId = randomBytes(SESSION_ID_LEN).toString("hex");
+    const session = sessionFor(caller, { app, public_addr, cluster }, sessionId);
+    await this.#keep(session);
+    await record(this.#core, "app.session.start", {
+      ...actorOf(context),
+      cluster_name: cluster,
+      user_roles: grants.roles.map((role) => role.metadata.name),
+      server_id: this.#core.hostId,
+      sid: sessionId,
+      app_name: app,
+      app_public_addr: public_addr,
+      success: true,
+    });
+    return this.#answer(session, { servers: [], grants, caller, publicKeyPem });
+  }
+
+  /** The index first: a session that is not in it could not be ended. */
+  async #keep(session: AppSession): Promise<void> {
+    const { name } = session.metadata;
+    await this.#index.put([session.spec.user, name], { v: 1 }, Date.parse(session.spec.expires));
+    await this.#core.store.create(session);
   }
 
   /** Another certificate for a living session: judged anew, and as long as the caller's login now is. */
@@ -68,8 +102,8 @@ export class AppSessions {
     const publicKeyPem = await csrKey(request.csr);
     const session = await this.#own(request.session_id, caller);
     const grants = await grantsOf(this.#core, caller);
-    const servers = await this.#serversOf(session, grants);
-    if (servers.length === 0) throw appNotFound(session.spec.app);
+    const servers = this.#isOfLeaf(session) ? [] : await this.#serversOf(session, grants);
+    if (servers.length === 0 && !this.#isOfLeaf(session)) throw appNotFound(session.spec.app);
     return this.#answer(await this.#prolonged(session, caller), { servers, grants, caller, publicKeyPem });
   }
 
@@ -79,19 +113,54 @@ export class AppSessions {
     if (sessionId === undefined) return this.endAll(user);
     const session = await this.#core.store.find("app_session", sessionId);
     // Ended already, or another's: the caller has nothing left to end either way.
-    if (session?.spec.user === user) await this.#remove(user, sessionId);
+    if (session?.spec.user === user && session.spec.root === undefined) await this.#remove(user, sessionId);
   }
 
   /** The hosts that may answer for a session now. */
   async agents(sessionId: string, context: CallContext): Promise<ResponseOf<"app_session.agents">> {
     const caller = userOf(context);
     const session = await this.#own(sessionId, caller);
+    if (this.#isOfLeaf(session))
+      throw new BadInputError("the leaf cluster's own Auth Service names its agents: app.agents");
     const servers = await this.#serversOf(session, await grantsOf(this.#core, caller));
-    return { agents: servers.map(({ spec }) => ({ host_id: spec.host_id })), ...this.#trust() };
+    return { agents: hostsOf(servers), ...(await this.#trust(session)) };
+  }
+
+  /** The hosts that may answer for one of this cluster's apps, for a session that a root issued. */
+  async agentsFor(
+    { app, public_addr }: RequestOf<"app.agents">,
+    { caller }: CallContext,
+  ): Promise<ResponseOf<"app.agents">> {
+    if (caller.kind !== "remote_user") throw new AccessDeniedError("app.agents is for users of a root cluster");
+    const grants = await grantsOfRemote(this.#core, caller);
+    const servers = (await this.#announced(app, public_addr)).filter((server) => mayReach(grants, server));
+    if (servers.length === 0) throw appNotFound(app);
+    const { cluster } = this.#core.authorities;
+    return { agents: hostsOf(servers), ...(await this.#trust({ spec: { cluster } })) };
   }
 
   async endAll(user: string): Promise<void> {
     for (const id of await this.#idsOf(user)) await this.#remove(user, id);
+  }
+
+  /**
+   * Ends what a locked user has in leaf clusters: they know no locks of this
+   * one. Agents here end by themselves what a lock targets.
+   */
+  async endLockedInLeaves({ user, role }: { user?: string | undefined; role?: string | undefined }): Promise<void> {
+    if (user !== undefined) await this.endInLeaves(user);
+    if (role === undefined) return;
+    for await (const { metadata, spec } of this.#core.store.each("user")) {
+      if (spec.roles.includes(role)) await this.endInLeaves(metadata.name);
+    }
+  }
+
+  /** All that a user has in leaf clusters. */
+  async endInLeaves(user: string): Promise<void> {
+    for (const id of await this.#idsOf(user)) {
+      const session = await this.#core.store.find("app_session", id);
+      if (session !== undefined && this.#isOfLeaf(session)) await this.#remove(user, id);
+    }
   }
 
   /** Ends what the user may no longer reach, after a change of the user or of a role. */
@@ -103,7 +172,7 @@ export class AppSessions {
     const grants = { user, roles, traits: known.spec.traits ?? {} };
     for (const id of await this.#idsOf(user)) {
       const session = await this.#core.store.find("app_session", id);
-      if (session === undefined) continue;
+      if (session === undefined || this.#isOfLeaf(session)) continue;
       const servers = await this.#announced(session.spec.app, session.spec.public_addr);
       // No agent at this moment says nothing about the user's rights.
       if (servers.length > 0 && !servers.some((server) => mayReach(grants, server))) await this.#remove(user, id);
@@ -157,7 +226,7 @@ export class AppSessions {
 
   async #own(sessionId: string, caller: UserIdentity): Promise<AppSession> {
     const session = await this.#core.store.find("app_session", sessionId);
-    if (session?.spec.user === caller.user) return session;
+    if (session?.spec.user === caller.user && session.spec.root === undefined) return session;
     throw new NotFoundError("the app session has ended: open a new one");
   }
 
@@ -213,8 +282,8 @@ export class AppSessions {
       app,
       public_addr,
       cluster,
-      agents: o.servers.map(({ spec }) => ({ host_id: spec.host_id })),
-      ...this.#trust(),
+      agents: hostsOf(o.servers),
+      ...(await this.#trust(session)),
       route_key: route_key ?? "",
       expires: iso(expires),
       server_time: iso(now),
@@ -222,9 +291,17 @@ export class AppSessions {
     };
   }
 
-  #trust(): { generation: number; host_cas: string[] } {
-    const { generation, host } = this.#core.authorities;
-    return { generation, host_cas: [host.certPem] };
+  #isOfLeaf({ spec }: AppSession): boolean {
+    return spec.cluster !== this.#core.authorities.cluster;
+  }
+
+  /** The host authorities of the app's own cluster. */
+  async #trust({ spec }: { spec: Pick<AppSession["spec"], "cluster"> }): Promise<Trust> {
+    const { authorities, store } = this.#core;
+    const { generation, cluster } = authorities;
+    if (spec.cluster === cluster) return { generation, host_cas: authorities.trusted("host") };
+    const leaf = await store.find("cert_authority", `host/${spec.cluster}`);
+    return { generation, host_cas: leaf ? certsOf(leaf) : [] };
   }
 
   #recordStart(session: AppSession, server: AppServer, grants: Grants, context: CallContext): Promise<void> {
@@ -253,17 +330,24 @@ export class AppSessions {
   }
 }
 
-function sessionFor(caller: UserIdentity, server: AppServer, o: { sessionId: string; cluster: string }): AppSession {
+interface Trust {
+  generation: number;
+  host_cas: string[];
+}
+
+function sessionFor(
+  caller: UserIdentity,
+  app: Pick<AppSession["spec"], "app" | "public_addr" | "cluster">,
+  sessionId: string,
+): AppSession {
   const expires = iso(caller.expires);
   return {
     kind: "app_session",
     version: "v1",
-    metadata: { name: o.sessionId, expires },
+    metadata: { name: sessionId, expires },
     spec: {
       user: caller.user,
-      app: server.spec.app.metadata.name,
-      public_addr: addressOf(server),
-      cluster: o.cluster,
+      ...app,
       expires,
       route_key: randomBytes(ROUTE_KEY_LEN).toString("base64"),
     },
@@ -277,6 +361,10 @@ function userOf({ caller }: CallContext): UserIdentity {
 
 function mayReach(grants: Grants, server: AppServer): boolean {
   return mayAccessApp(grants.roles, server.spec.app, grants.traits).allowed;
+}
+
+function hostsOf(servers: readonly AppServer[]): { host_id: string }[] {
+  return servers.map(({ spec }) => ({ host_id: spec.host_id }));
 }
 
 function addressOf({ spec }: Pick<AppServer, "spec">): string {

@@ -1,6 +1,7 @@
 import type { AuditEventType } from "../api/mod.ts";
 import { type AuditFields, type AuditLog, auditEvent } from "../audit/mod.ts";
 import type { Clock, Logger } from "../base/mod.ts";
+import { localNameOf } from "../pki/mod.ts";
 import type { CallContext } from "../rpc/mod.ts";
 import type { Authorities } from "./authorities.ts";
 import type { HostBoundsStore } from "./host-bounds.ts";
@@ -23,7 +24,7 @@ export interface Core {
 export function record<E extends AuditEventType>(
   core: Core,
   event: E,
-  fields: Omit<AuditFields<E>, "cluster_name">,
+  fields: Omit<AuditFields<E>, "cluster_name"> & { cluster_name?: string },
 ): Promise<void> {
   const all = { cluster_name: core.authorities.cluster, ...fields } as unknown as AuditFields<E>;
   return core.audit.append(auditEvent(event, all, core.clock));
@@ -45,6 +46,10 @@ export function actorOf({ caller, remote }: CallContext): ActorFields {
       return { user: `${caller.hostId}.${caller.cluster}`, user_kind: "system", ...at };
     case "admin":
       return { user: "admin", user_kind: "system", ...at };
+    case "remote_user":
+      return { user: localNameOf(caller), user_kind: "human", ...at };
+    case "leaf":
+      return { user: `${caller.hostId}.${caller.cluster}`, user_kind: "system", ...at };
     case "none":
       return { user: "", user_kind: "human", ...at };
   }

@@ -36,6 +36,11 @@ export class Documents<S extends z.ZodType> {
     return this.#backend.put(this.#key(name), encode(value), options(expires));
   }
 
+  /** Conditional on what was read. Throws `StaleRevisionError`, `KeyNotFoundError`. */
+  update(name: string[], value: z.input<S>, revision: string): Promise<string> {
+    return this.#backend.update(this.#key(name), encode(value), revision);
+  }
+
   delete(...name: string[]): Promise<boolean> {
     return this.#backend.delete(this.#key(name));
   }

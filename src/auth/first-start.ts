@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import { presetRoles } from "../access/mod.ts";
+import { presetRoles, presetRules, upgradedPreset } from "../access/mod.ts";
 import {
   AUTH_PREFERENCE_NAME,
   type ClusterAuthPreference,
@@ -10,13 +10,13 @@ import {
   type SecondFactor,
 } from "../api/mod.ts";
 import type { Logger } from "../base/mod.ts";
-import { type Backend, KeyExistsError } from "../storage/mod.ts";
+import type { Backend } from "../storage/mod.ts";
 import { Documents, versioned } from "./documents.ts";
 import { ORIGIN_LABEL } from "./resources.ts";
 import type { ResourceStore } from "./store.ts";
 
 const clusterSchema = versioned({ name: z.string() });
-const doneSchema = versioned({});
+const doneSchema = versioned({ rules: z.array(z.string()).optional() });
 
 /** The cluster's name is settled at the first start: it is in every certificate. */
 export async function clusterName(
@@ -40,16 +40,21 @@ export async function clusterName(
   return stored;
 }
 
-/** Once: a preset that an administrator has deleted does not come back. */
-export async function createPresets(backend: Backend, store: ResourceStore): Promise<void> {
+/**
+ * Makes the preset roles, once: one that an administrator has deleted does not
+ * come back. Those of an older version get the rules that came since, each once.
+ */
+export async function settlePresets(backend: Backend, store: ResourceStore): Promise<void> {
   const done = new Documents(backend, "done", doneSchema);
-  if ((await done.get("presets")) !== undefined) return;
+  const before = await done.get("presets");
+  const offered = new Set(before?.value.rules ?? []);
   for (const role of presetRoles()) {
-    if ((await store.find("role", role.metadata.name)) === undefined) await store.create(role);
+    const stored = await store.find("role", role.metadata.name);
+    const wanted = stored === undefined ? role : upgradedPreset(stored, offered);
+    if (wanted !== undefined && (stored !== undefined || before === undefined)) await store.upsert(wanted);
   }
-  await done.create(["presets"], { v: 1 }).catch((error: unknown) => {
-    if (!(error instanceof KeyExistsError)) throw error;
-  });
+  const rules = presetRules();
+  if (rules.some((rule) => !offered.has(rule))) await done.put(["presets"], { v: 1, rules });
 }
 
 export interface AuthenticationConfig {

@@ -1,7 +1,7 @@
-import { mayDo } from "../access/mod.ts";
+import { mapRoles, mayDo } from "../access/mod.ts";
 import { AccessDeniedError, type Kind, type Role, UnauthenticatedError, type Verb } from "../api/mod.ts";
-import type { Traits, UserIdentity } from "../pki/mod.ts";
-import type { CallContext } from "../rpc/mod.ts";
+import { localNameOf, type Traits, type UserIdentity } from "../pki/mod.ts";
+import type { CallContext, RemoteUser } from "../rpc/mod.ts";
 import type { Core } from "./core.ts";
 
 /** What a user may be judged by now. */
@@ -26,6 +26,21 @@ export async function grantsOf(core: Core, caller: UserIdentity): Promise<Grants
   }
   const names = caller.roles.filter((role) => roles.includes(role));
   return { user: caller.user, roles: await rolesNamed(core, names), traits: traits ?? {} };
+}
+
+/**
+ * A root's user is worth what the role map of the trust says, while the trust
+ * lasts. The traits are the root's.
+ */
+export async function grantsOfRemote(core: Core, caller: RemoteUser): Promise<Grants> {
+  const authority = await core.store.find("cert_authority", `user/${caller.cluster}`);
+  const names = mapRoles(authority?.spec.role_map ?? [], caller.roles);
+  if (names.length === 0) {
+    throw new AccessDeniedError(
+      `none of your roles in cluster ${JSON.stringify(caller.cluster)} is worth one here: the role_map of trusted_cluster/${caller.cluster} says which are`,
+    );
+  }
+  return { user: localNameOf(caller), roles: await rolesNamed(core, names), traits: caller.traits };
 }
 
 /** All or none: a role that is missing might have denied something. */

@@ -1,14 +1,13 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { AccessDeniedError, RevisionMismatchError, type Token, type TokenRole } from "../api/mod.ts";
+import { AccessDeniedError, maskedToken, RevisionMismatchError, type Token, type TokenRole } from "../api/mod.ts";
 import { messageOf } from "../base/mod.ts";
-import { generateKeyPair, type HostRole, issueHostCert } from "../pki/mod.ts";
+import { generateKeyPair, type HostRole, issueHostCert, type KeyedCert } from "../pki/mod.ts";
 import type { CallContext, HostCredentials, RpcHandlers } from "../rpc/mod.ts";
 import { actorOf, type Core, record } from "./core.ts";
 import { type HostBounds, UNBOUNDED } from "./host-bounds.ts";
 import { MAX_USE_ATTEMPTS } from "./limits.ts";
 import { lockOn } from "./locks.ts";
 import { csrKey } from "./login.ts";
-import { maskedToken } from "./record-write.ts";
 
 /** A token of the configuration file: it never expires and is not a resource. */
 export interface StaticToken {
@@ -44,10 +43,9 @@ export async function joinHost(
     if (roles.includes("App")) await core.bounds.settle(host_id, found.bounds);
     const cert = await issueHost(core, { publicKeyPem: await csrKey(request.csr), hostId: host_id, roles });
     // Last, so that a request that could not be granted uses nothing up.
-    if (found.name !== undefined) await use(core, found.name);
+    if (found.name !== undefined) await useToken(core, found.name);
     await record(core, "instance.join", { ...event, success: true });
-    const { cluster, host, user } = core.authorities;
-    return { cert, cluster_name: cluster, host_cas: [host.certPem], user_cas: [user.certPem] };
+    return { cert, ...bundleOf(core) };
   } catch (error) {
     await record(core, "instance.join", { ...event, success: false, error: messageOf(error) });
     throw error;
@@ -56,18 +54,37 @@ export async function joinHost(
 
 /** Credentials for a service in this very process: no token is needed where the authority's key is. */
 export async function credentialsFor(core: Core, roles: readonly HostRole[], hostId: string): Promise<HostCredentials> {
-  const { cluster, host, user } = core.authorities;
+  const { cluster, host, server } = core.authorities;
   const keys = await generateKeyPair();
-  const certPem = await issueHost(core, { publicKeyPem: keys.publicKeyPem, hostId, roles });
-  return { cluster, certPem, keyPem: keys.keyPem, hostCas: [host.certPem], userCas: [user.certPem] };
+  const ca = roles.includes("Auth") ? server : host;
+  const certPem = await issueHost(core, { publicKeyPem: keys.publicKeyPem, hostId, roles, ca });
+  const { host_cas, user_cas } = bundleOf(core);
+  return { cluster, certPem, keyPem: keys.keyPem, hostCas: host_cas, userCas: user_cas };
 }
 
-function issueHost(
+/** Another certificate for a host that shows one: the same uuid and roles, by the present authority. */
+export async function renewHost(core: Core, csr: string, { caller }: CallContext): Promise<JoinAnswer> {
+  if (caller.kind !== "host") throw new AccessDeniedError("only a host renews its certificate");
+  const { hostId, roles } = caller;
+  const cert = await issueHost(core, { publicKeyPem: await csrKey(csr), hostId, roles });
+  return { cert, ...bundleOf(core) };
+}
+
+function bundleOf({ authorities }: Core) {
+  return {
+    cluster_name: authorities.cluster,
+    host_cas: authorities.trusted("host"),
+    user_cas: authorities.trusted("user"),
+  };
+}
+
+/** With the certificates behind it that lead those who know only a former authority to the present one. */
+async function issueHost(
   core: Core,
-  o: { publicKeyPem: string; hostId: string; roles: readonly HostRole[] },
+  o: { publicKeyPem: string; hostId: string; roles: readonly HostRole[]; ca?: KeyedCert },
 ): Promise<string> {
-  const { cluster, host } = core.authorities;
-  return issueHostCert({ ca: host, cluster, now: core.clock.wallMs(), ...o });
+  const { cluster, host, hostChain } = core.authorities;
+  return `${await issueHostCert({ ca: host, cluster, now: core.clock.wallMs(), ...o })}\n${hostChain}`;
 }
 
 interface FoundToken {
@@ -91,8 +108,27 @@ async function findToken(core: Core, fixed: readonly StaticToken[], token: strin
   return { name: token, roles, bounds: { app_names: app_names ?? ["*"], public_addrs: public_addrs ?? ["*"] } };
 }
 
+/** The tokens of a role that are good now; the name of one that is a resource, whose uses are counted. */
+export async function liveTokens(
+  core: Core,
+  fixed: readonly StaticToken[],
+  role: TokenRole,
+): Promise<{ secret: string; name?: string }[]> {
+  const now = core.clock.wallMs();
+  const stored = (await core.store.list("token")).filter(
+    ({ metadata, spec, status }) =>
+      spec.roles.includes(role) &&
+      (metadata.expires === undefined || Date.parse(metadata.expires) > now) &&
+      (spec.max_uses === undefined || (status?.uses ?? 0) < spec.max_uses),
+  );
+  return [
+    ...fixed.filter(({ roles }) => roles.includes(role)).map(({ token }) => ({ secret: token })),
+    ...stored.map(({ metadata: { name } }) => ({ secret: name, name })),
+  ];
+}
+
 /** Counts one use; two hosts at once cannot share the last one. */
-async function use(core: Core, name: string): Promise<void> {
+export async function useToken(core: Core, name: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const token = await core.store.find("token", name);
     if (token === undefined) throw new AccessDeniedError("the join token was deleted");

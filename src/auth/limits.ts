@@ -40,8 +40,27 @@ export const MAX_APP_SESSIONS = 1024;
 
 /** A heartbeat's resource lapses after this at the latest. */
 export const HEARTBEAT_TTL_MS = 10 * 60_000;
+/** How long a rotation takes by itself, as in Teleport: users and hosts must renew in it. */
+export const DEFAULT_GRACE_MS = 30 * 3_600_000;
+export const MIN_GRACE_MS = 3 * 60_000;
+export const MAX_GRACE_MS = 90 * 24 * 3_600_000;
+/** A rotation's next phase is looked for this often at least, so that a clock set forward counts. */
+export const MAX_ROTATION_WAIT_MS = 60_000;
+/** A phase that could not be entered (a full disk) is tried again after this. */
+export const ROTATION_RETRY_MS = 60_000;
+/** Former host authorities by which one who was away so many rotations long still finds the present one. */
+export const MAX_VOUCHERS = 4;
 /** Items read from storage at once. */
 export const PAGE_LEN = 500;
+/** Leaf clusters of one root: the authorities of each are looked at in every handshake. */
+export const MAX_LEAF_CLUSTERS = 200;
+/** Root clusters of one leaf. */
+export const MAX_ROOT_CLUSTERS = 16;
+/** Between two exchanges of authorities of a leaf and its root; also the leaf's sign of life. */
+export const TRUST_RENEW_MS = 60_000;
+/** After a failed one. */
+export const TRUST_RETRY_MS = 5_000;
+
 /** Locks at one time: each is looked at for every request and by every agent. */
 export const MAX_LOCKS = 1000;
 /** A token that many hosts use at the same moment: each may lose the race for one of its uses so often. */

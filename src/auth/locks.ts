@@ -2,6 +2,7 @@ import { type LockSubject, lockInForce, lockMessage } from "../access/mod.ts";
 import { AccessDeniedError, BadInputError, type Lock, type Resource } from "../api/mod.ts";
 import type { CallContext, Method, RpcCaller, RpcHandlers } from "../rpc/mod.ts";
 import { actorOf, type Core, iso } from "./core.ts";
+import { grantsOfRemote } from "./grants.ts";
 import { MAX_LOCKS } from "./limits.ts";
 
 /** Why the subject is locked, in words; `undefined` where it is not. */
@@ -12,16 +13,21 @@ export async function lockOn(core: Core, subject: LockSubject): Promise<string |
 
 /** Throws `AccessDeniedError` where the caller itself, one of its roles or its host is locked. */
 export async function refuseLocked(core: Core, caller: RpcCaller): Promise<void> {
-  const subject = subjectOf(caller);
+  const subject = await subjectOf(core, caller);
   const reason = subject && (await lockOn(core, subject));
   if (reason !== undefined) throw new AccessDeniedError(reason);
 }
 
 /** The administrator on the Auth host cannot be locked out: there, locks are undone. */
-function subjectOf(caller: RpcCaller): LockSubject | undefined {
+async function subjectOf(core: Core, caller: RpcCaller): Promise<LockSubject | undefined> {
   switch (caller.kind) {
     case "user":
       return { user: caller.user, roles: caller.roles };
+    case "remote_user": {
+      const { user, roles } = await grantsOfRemote(core, caller);
+      return { user, roles: roles.map((role) => role.metadata.name) };
+    }
+    case "leaf":
     case "host":
       return { serverId: caller.hostId };
     case "admin":
@@ -37,6 +43,7 @@ const AUDITED: ReadonlySet<string> = new Set<Method>([
   "host.join",
   "user.invite",
   "user.sign",
+  "authority.rotate",
   "resource.create",
   "resource.update",
   "resource.upsert",

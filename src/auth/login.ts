@@ -185,7 +185,7 @@ async function issueLogin(
     cert,
     cluster_name: authorities.cluster,
     generation: authorities.generation,
-    host_cas: [authorities.host.certPem],
+    host_cas: authorities.trusted("host"),
     expires: iso(expires),
     server_time: iso(now),
   };

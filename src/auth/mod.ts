@@ -3,8 +3,8 @@
  * sessions, served as the API over `rpc`. Everything that it knows is in its
  * storage; every change is in the audit log before it is acknowledged.
  *
- * Lacks second factors, locks, password resets, authority rotation, leaf
- * clusters and more than one instance; each is an issue of its own.
+ * Lacks second factors, password resets, leaf clusters and more than one
+ * instance; each is an issue of its own.
  */
 export { ListenError, StoredStateError } from "./errors.ts";
 export * as authLimits from "./limits.ts";

@@ -1,4 +1,4 @@
-import type { App, Lock, Resource, Token, User } from "../api/mod.ts";
+import { type App, type Lock, maskedToken, type Resource, type Token, type User } from "../api/mod.ts";
 import type { CallContext } from "../rpc/mod.ts";
 import { actorOf, type Core, record } from "./core.ts";
 
@@ -35,10 +35,13 @@ export async function recordWrite(
       return record(core, `vnet.config.${verb}`, common);
     case "cluster_auth_preference":
       return record(core, "auth_preference.update", common);
+    case "trusted_cluster":
+      return record(core, verb === "delete" ? "trusted_cluster.delete" : "trusted_cluster.create", common);
     case "app_server":
     case "proxy":
     case "app_session":
     case "cert_authority":
+    case "remote_cluster":
       return;
   }
 }
@@ -78,10 +81,4 @@ function recordApp(core: Core, verb: WriteVerb, app: App, common: Common): Promi
     ...(public_addr !== undefined && { app_public_addr: public_addr }),
     ...(app.metadata.labels && { app_labels: app.metadata.labels }),
   });
-}
-
-/** A token's name is its secret; enough of it remains to tell tokens apart. */
-export function maskedToken(name: string): string {
-  const shown = Math.floor(name.length / 4);
-  return "*".repeat(name.length - shown) + name.slice(name.length - shown);
 }

@@ -67,6 +67,42 @@ test("rules: who may not is told so, and changes nothing", async () => {
   assert.ok(events.events.length > 0, "the access preset reads events, as in Teleport");
 });
 
+test("a listing is narrowed by labels, words and a condition, page by page, within what the caller may reach", async () => {
+  const admin = await auth.admin();
+  const agent = await auth.host("App");
+  await admin.call("resource.create", { resource: role("only-dev", { env: "dev" }) });
+  await auth.createUser("dan", ["only-dev"]);
+  for (let i = 0; i < 6; i++) {
+    const labels = { env: i % 2 === 0 ? "dev" : "prod", tier: i < 3 ? "db" : "web" };
+    await announce(agent, appServer(agent.hostId, `app-${i}`, { labels, addr: `a${i}.company.test` }));
+  }
+  const names = async (client: Awaited<ReturnType<typeof auth.admin>>, filter: object) => {
+    const found: string[] = [];
+    for (let start: string | undefined; ; ) {
+      const request = { kind: "app_server" as const, limit: 2, ...(start !== undefined && { start }), ...filter };
+      const page = await client.call("resource.list", request);
+      found.push(...page.resources.map((each) => each.metadata.name.split(".").at(-1)!));
+      if (page.next === undefined) return found.join(" ");
+      start = page.next;
+    }
+  };
+  const dan = await auth.login("dan");
+  for (const [filter, all, dans] of [
+    [{}, "app-0 app-1 app-2 app-3 app-4 app-5", "app-0 app-2 app-4"],
+    [{ labels: { env: "dev", tier: "db" } }, "app-0 app-2", "app-0 app-2"],
+    [{ labels: { env: "prod" } }, "app-1 app-3 app-5", ""],
+    [{ search: ["COMPANY", "a3"] }, "app-3", ""],
+    [{ query: 'labels["tier"] == "web" && name != "app-5"' }, "app-3 app-4", "app-4"],
+    [{ query: 'resource.spec.public_addr == "a1.company.test" || name == "app-0"' }, "app-0 app-1", "app-0"],
+    [{ labels: { env: "dev" }, search: ["app"], query: '!hasPrefix(name, "app-4")' }, "app-0 app-2", "app-0 app-2"],
+  ] as const) {
+    assert.deepEqual([await names(admin, filter), await names(dan, filter)], [all, dans], JSON.stringify(filter));
+  }
+  await assert.rejects(names(dan, { query: 'label["x"] == "y"' }), {
+    message: 'query, column 1: unknown name "label.x"; did you mean "labels"?',
+  });
+});
+
 test("a user lists and follows only apps within reach, and a change of role moves the border", async () => {
   const admin = await auth.admin();
   const agent = await auth.host("App");

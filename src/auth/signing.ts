@@ -42,7 +42,7 @@ export async function signUser(
   return {
     cert,
     cluster_name: authorities.cluster,
-    host_cas: [authorities.host.certPem],
+    host_cas: authorities.trusted("host"),
     expires: iso(expires),
     proxies: await proxyAddresses(core),
   };

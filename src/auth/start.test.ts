@@ -66,3 +66,31 @@ test("a preference from the configuration file is not edited behind its back", a
     await own.close();
   }
 });
+
+test("a cluster of an older version gets at its next start what its presets have been given since", async () => {
+  const own = await TestAuth.start();
+  try {
+    const admin = await own.admin();
+    const { resource } = await admin.call("resource.get", { kind: "role", name: "editor" });
+    assert.ok(resource.kind === "role");
+    const rules = resource.spec.allow!.rules!.map((rule) => ({
+      ...rule,
+      resources: rule.resources.filter((kind) => kind !== "lock"),
+    }));
+    const old = { ...resource, spec: { ...resource.spec, allow: { rules } } };
+    await admin.call("resource.upsert", { resource: old });
+    // As that version wrote it.
+    await own.backend.put("/done/presets", new TextEncoder().encode('{"v":1}'));
+    await own.restart();
+    const kinds = async () => {
+      const now = (await (await own.admin()).call("resource.get", { kind: "role", name: "editor" })).resource;
+      return now.kind === "role" ? now.spec.allow!.rules!.flatMap((rule) => rule.resources as string[]) : [];
+    };
+    assert.ok((await kinds()).includes("lock"));
+    await (await own.admin()).call("resource.upsert", { resource: old });
+    await own.restart();
+    assert.ok(!(await kinds()).includes("lock"), "who takes it away now means it");
+  } finally {
+    await own.close();
+  }
+});

@@ -7,10 +7,11 @@ import type { Backend } from "../storage/mod.ts";
 import { writeAdminFile } from "./admin-file.ts";
 import { AppSessions } from "./app-sessions.ts";
 import { openNotary } from "./audit-notary.ts";
-import { openAuthorities } from "./authorities.ts";
+import { Authorities } from "./authorities.ts";
 import { type Core, record } from "./core.ts";
 import { ListenError } from "./errors.ts";
-import { type AuthenticationConfig, clusterName, createPresets, settleAuthPreference } from "./first-start.ts";
+import { Federation } from "./federation/federation.ts";
+import { type AuthenticationConfig, clusterName, settleAuthPreference, settlePresets } from "./first-start.ts";
 import { handlersOf } from "./handlers.ts";
 import { HostBoundsStore } from "./host-bounds.ts";
 import { Invites } from "./invites.ts";
@@ -18,6 +19,7 @@ import { credentialsFor, type StaticToken } from "./joining.ts";
 import { LoginLimits } from "./login-limits.ts";
 import { Passwords } from "./passwords.ts";
 import { Resources } from "./resources.ts";
+import { Rotations } from "./rotation.ts";
 import { ResourceStore } from "./store.ts";
 
 export { ADMIN_FILE } from "./admin-file.ts";
@@ -66,10 +68,13 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const passwords = new Passwords(backend);
   const sessions = new AppSessions(core, backend);
   const limits = new LoginLimits(core.clock);
+  const staticTokens = options.config.staticTokens ?? [];
+  const federation = await Federation.open(core, backend, staticTokens);
   const invites = new Invites(core, backend, passwords);
   const resources = new Resources(core, {
-    userChanged(name) {
+    async userChanged(name) {
       limits.forget(name); // An administrator who lifts the lock means it.
+      await sessions.endInLeaves(name);
       return sessions.recheck(name);
     },
     roleChanged: (name) => sessions.recheckRole(name),
@@ -78,21 +83,52 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       await invites.deleteOf(name);
     },
     userGone: (name) => sessions.endAll(name),
+    locked: (target) => sessions.endLockedInLeaves(target),
+    completing: (resource) => federation.completing(resource),
+    written: (resource) => federation.written(resource),
+    deleted: (resource) => federation.deleted(resource),
   });
-  const staticTokens = options.config.staticTokens ?? [];
+  const rotations = new Rotations(core);
   const counters = new Counters();
   const server = new RpcServer({
     ...(await credentialsFor(core, ["Auth"], core.hostId)),
-    authorities: () => [core.authorities.user.certPem, core.authorities.host.certPem],
-    handlers: handlersOf({ core, passwords, invites, sessions, resources, staticTokens, limits, notary }),
+    cluster: core.authorities.cluster,
+    authorities: () => [
+      ...core.authorities.trusted("user"),
+      ...core.authorities.trusted("host"),
+      ...federation.callerAuthorities(),
+    ],
+    handlers: handlersOf({
+      core,
+      passwords,
+      invites,
+      sessions,
+      resources,
+      rotations,
+      staticTokens,
+      limits,
+      notary,
+      federation,
+    }),
     clock: core.clock,
     log: core.log,
     counters,
   });
   const listenAddress = await listen(server, options.config.listenAddr);
   await writeAdminFile(core, dataDir, listenAddress);
+  core.authorities.onChange(async (type) => {
+    if (type === "host") {
+      server.useCredentials(await credentialsFor(core, ["Auth"], core.hostId));
+      await writeAdminFile(core, dataDir, listenAddress);
+      await federation.ownAuthorityChanged();
+    }
+    server.reviewCallers();
+  });
+  federation.onCallersChange(() => server.reviewCallers());
   const close = async () => {
+    await rotations.close();
     await server.close();
+    await federation.close();
     await core.audit.release();
   };
   return {
@@ -118,7 +154,7 @@ async function openCore(options: AuthOptions): Promise<Core> {
   const { config, backend, audit, clock, log, dataDir } = options;
   const store = new ResourceStore(backend, clock);
   const cluster = await clusterName(backend, { configured: config.clusterName, nodename: config.nodename, log });
-  await createPresets(backend, store);
+  await settlePresets(backend, store);
   const { messageOfTheDay } = config;
   await settleAuthPreference(store, {
     secondFactors: config.secondFactors ?? ["otp"],
@@ -126,7 +162,7 @@ async function openCore(options: AuthOptions): Promise<Core> {
     ...config.authentication,
   });
   const bounds = new HostBoundsStore(backend, store);
-  const authorities = await openAuthorities({ backend, store, clock }, cluster);
+  const authorities = await Authorities.open({ backend, store, clock }, cluster);
   return { authorities, hostId: await hostUuid(dataDir), store, bounds, audit, clock, log };
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { App, AppServer, Kind, Resource, Role, VnetConfig } from "../api/mod.ts";
 import { type AuditLog, openAuditLog } from "../audit/mod.ts";
-import { silentLogger, systemClock } from "../base/mod.ts";
+import { type Clock, silentLogger, systemClock } from "../base/mod.ts";
 import { createCsr, generateKeyPair } from "../pki/mod.ts";
 import { type ClientIdentity, fetchTrust, RpcClient, tcpDial, type WatchEventOf } from "../rpc/mod.ts";
 import { type Backend, openMemory } from "../storage/mod.ts";
@@ -13,26 +13,33 @@ import { ADMIN_FILE, type AuthConfig, type AuthService, startAuth } from "./mod.
 export const CLUSTER = "root.test";
 export const PASSWORD = "correct horse battery staple";
 
-export type Login = RpcClient & { readonly certPem: string };
+export type Login = RpcClient & { readonly certPem: string; readonly identity: ClientIdentity };
 
 /** Auth on memory storage behind real TLS, with clients of every kind. */
 export class TestAuth {
   readonly dataDir: string;
-  readonly backend: Backend = openMemory({ clock: systemClock });
+  readonly clock: Clock;
+  readonly backend: Backend;
   readonly audit: AuditLog;
   service!: AuthService;
   hostCas: readonly string[] = [];
   readonly #clients: RpcClient[] = [];
   readonly #logins = new Map<string, Promise<Login>>();
 
-  constructor(dataDir: string, audit: AuditLog) {
+  constructor(dataDir: string, audit: AuditLog, clock: Clock) {
     this.dataDir = dataDir;
     this.audit = audit;
+    this.clock = clock;
+    this.backend = openMemory({ clock });
   }
 
-  static async start(config: Partial<AuthConfig> = {}): Promise<TestAuth> {
+  /**
+   * A virtual clock begins some days ago, so that what Auth issues as time moves
+   * on is never from the future for OpenSSL, which has a clock of its own.
+   */
+  static async start(config: Partial<AuthConfig> = {}, clock: Clock = systemClock): Promise<TestAuth> {
     const dataDir = await mkdtemp(join(tmpdir(), "auth-"));
-    const auth = new TestAuth(dataDir, await openAuditLog({ dir: join(dataDir, "log"), clock: systemClock }));
+    const auth = new TestAuth(dataDir, await openAuditLog({ dir: join(dataDir, "log"), clock }), clock);
     await auth.restart(config);
     return auth;
   }
@@ -44,7 +51,7 @@ export class TestAuth {
       dataDir: this.dataDir,
       backend: this.backend,
       audit: this.audit,
-      clock: systemClock,
+      clock: this.clock,
       log: silentLogger,
     });
     this.hostCas = (await fetchTrust({ dial: this.dial })).hostCas;
@@ -93,8 +100,8 @@ export class TestAuth {
       csr: await createCsr(keys),
       ...(ttlSeconds !== undefined && { ttl_seconds: ttlSeconds }),
     });
-    const certPem = answer.cert;
-    return Object.assign(this.client({ certPem, keyPem: keys.keyPem }), { certPem });
+    const identity = { certPem: answer.cert, keyPem: keys.keyPem };
+    return Object.assign(this.client(identity), { certPem: identity.certPem, identity });
   }
 
   async host(role: "App" | "Proxy", hostId: string = randomUUID()): Promise<RpcClient & { hostId: string }> {

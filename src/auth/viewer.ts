@@ -1,9 +1,9 @@
-import { mayAccessApp } from "../access/mod.ts";
+import { appAccess } from "../access/mod.ts";
 import { AccessDeniedError, type AppSession, type Kind, type Resource, type Verb } from "../api/mod.ts";
 import type { HostIdentity } from "../pki/mod.ts";
-import type { CallContext } from "../rpc/mod.ts";
+import type { CallContext, LeafCaller } from "../rpc/mod.ts";
 import type { Core } from "./core.ts";
-import { demandOf, type Grants, grantsOf } from "./grants.ts";
+import { demandOf, type Grants, grantsOf, grantsOfRemote } from "./grants.ts";
 
 /** A resource as this caller may see it; `undefined` where it may not know of it. */
 export type Viewer = (resource: Resource) => Resource | undefined;
@@ -26,8 +26,16 @@ export async function viewerOf(
       const grants = await grantsOf(core, caller);
       // Everybody may see the own app sessions.
       for (const kind of kinds) if (kind !== "app_session") demandOf(core, grants, verbs, kind);
-      return (resource) => asSeenByUser(grants, resource);
+      return asSeenByUser(grants);
     }
+    case "remote_user": {
+      const grants = await grantsOfRemote(core, caller);
+      for (const kind of kinds) demandForeign(REMOTE_USER_KINDS, kind, "a user of another cluster");
+      return asSeenByUser(grants);
+    }
+    case "leaf":
+      for (const kind of kinds) demandForeign(LEAF_KINDS, kind, "a leaf cluster");
+      return (resource) => asSeenByLeaf(caller, resource);
     case "none":
       throw new AccessDeniedError("log in first");
   }
@@ -36,9 +44,32 @@ export async function viewerOf(
 /** What a Proxy and an App Service need for their work, and no more. */
 const HOST_KINDS = {
   Auth: [],
-  Proxy: ["app_session", "app_server", "proxy", "cert_authority", "cluster_auth_preference", "vnet_config", "lock"],
+  Proxy: [
+    "app_session",
+    "app_server",
+    "proxy",
+    "cert_authority",
+    "cluster_auth_preference",
+    "vnet_config",
+    "lock",
+    "trusted_cluster",
+  ],
   App: ["app_session", "app_server", "app", "role", "proxy", "cert_authority", "lock", "cluster_auth_preference"],
 } as const satisfies Record<HostIdentity["roles"][number], readonly Kind[]>;
+
+/** What a root's user needs to reach apps here. */
+const REMOTE_USER_KINDS: readonly Kind[] = ["vnet_config", "proxy", "app", "app_server"];
+/** A leaf learns which sessions for its apps live, and no more. */
+const LEAF_KINDS: readonly Kind[] = ["app_session"];
+
+function demandForeign(kinds: readonly Kind[], kind: Kind, who: string): void {
+  if (!kinds.includes(kind)) throw new AccessDeniedError(`${who} may not read ${kind}`);
+}
+
+function asSeenByLeaf(leaf: LeafCaller, resource: Resource): Resource | undefined {
+  if (resource.kind !== "app_session" || resource.spec.root !== undefined) return undefined;
+  return resource.spec.cluster === leaf.cluster ? withoutRouteKey(resource) : undefined;
+}
 
 function demandOfHost(host: HostIdentity, kind: Kind): void {
   const kinds: readonly Kind[] = host.roles.flatMap((role) => HOST_KINDS[role]);
@@ -58,17 +89,21 @@ function asSeenByHost(host: HostIdentity, resource: Resource): Resource | undefi
   }
 }
 
-function asSeenByUser(grants: Grants, resource: Resource): Resource | undefined {
-  switch (resource.kind) {
-    case "app":
-      return mayAccessApp(grants.roles, resource, grants.traits).allowed ? resource : undefined;
-    case "app_server":
-      return mayAccessApp(grants.roles, resource.spec.app, grants.traits).allowed ? resource : undefined;
-    case "app_session":
-      return resource.spec.user === grants.user ? withoutRouteKey(resource) : undefined;
-    default:
-      return resource;
-  }
+function asSeenByUser({ user, roles, traits }: Grants): Viewer {
+  const may = appAccess(roles, traits);
+  return (resource) => {
+    switch (resource.kind) {
+      case "app":
+        return may(resource).allowed ? resource : undefined;
+      case "app_server":
+        return may(resource.spec.app).allowed ? resource : undefined;
+      case "app_session":
+        // A root's session is no session of the local user of that name.
+        return resource.spec.user === user && resource.spec.root === undefined ? withoutRouteKey(resource) : undefined;
+      default:
+        return resource;
+    }
+  };
 }
 
 /** The key by which proxies know a session's carriers. */

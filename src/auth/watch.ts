@@ -83,8 +83,11 @@ class Watch {
 
   concernsGrants(change: ResourceChange): boolean {
     const { caller } = this.#context;
-    if (caller.kind !== "user") return false;
     const { kind, name } = change.type === "put" ? nameOf(change.resource) : change;
+    if (caller.kind === "remote_user") {
+      return kind === "role" || (kind === "cert_authority" && name === `user/${caller.cluster}`);
+    }
+    if (caller.kind !== "user") return false;
     return (kind === "user" && name === caller.user) || (kind === "role" && caller.roles.includes(name));
   }
 }

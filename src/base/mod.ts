@@ -34,4 +34,4 @@ export {
   type StreamHandler,
   splice,
 } from "./stream.ts";
-export { VERSION } from "./version.ts";
+export { VERSION, versionObjection } from "./version.ts";

@@ -3,6 +3,8 @@ import { request } from "node:https";
 import path from "node:path";
 import tls from "node:tls";
 import { z } from "zod";
+import { VersionMismatchError } from "../api/mod.ts";
+import { VERSION, versionObjection } from "../base/mod.ts";
 import { NotAProxyError, ProxyUnreachableError, ProxyUntrustedError } from "./errors.ts";
 import { reasonOf } from "./reasons.ts";
 
@@ -49,8 +51,16 @@ export function joinHostPort(host: string, port: number): string {
 /**
  * Finds the proxy at `address` and asks what it is. Without a port, 443 and
  * 3080 are asked at once and the first that answers like a proxy is taken.
+ * Throws `VersionMismatchError` where this program is too far from its version.
  */
 export async function findProxy(address: string, trust: WebTrust): Promise<ProxyFind> {
+  const found = await firstProxy(address, trust);
+  const objection = versionObjection(VERSION, found.server_version);
+  if (objection !== undefined) throw new VersionMismatchError(objection);
+  return found;
+}
+
+async function firstProxy(address: string, trust: WebTrust): Promise<ProxyFind> {
   const { host, port } = splitHostPort(address);
   const candidates = (port === undefined ? DEFAULT_PORTS : [port]).map((each) => joinHostPort(host, each));
   try {

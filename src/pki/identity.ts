@@ -38,6 +38,14 @@ export interface AppIdentity extends Omit<UserIdentity, "kind"> {
 /** Who a certificate speaks for. */
 export type Identity = HostIdentity | AdminIdentity | UserIdentity | AppIdentity;
 
+/**
+ * What a user of another cluster is called in this one, as in Teleport: in the
+ * audit log, and where a lock names the user.
+ */
+export function localNameOf({ user, cluster }: Pick<UserIdentity, "user" | "cluster">): string {
+  return `remote-${user}-${cluster}`;
+}
+
 /** An authority as its own certificate states it. Whoever adds one to a trust store checks `cluster` first. */
 export interface Authority {
   readonly cluster: string;

@@ -1,4 +1,5 @@
 import { createPublicKey, randomBytes } from "node:crypto";
+import { assert } from "../base/mod.ts";
 import {
   type AppRoute,
   type CaType,
@@ -9,7 +10,7 @@ import {
   type Traits,
 } from "./identity.ts";
 import { generateKeyPair, importPrivate, importPublic, SIGNING_ALGORITHM } from "./keys.ts";
-import { BACKDATE_MS, LONG_LIFE_MS, WEB_LIFE_MS } from "./limits.ts";
+import { BACKDATE_MS, HOST_LIFE_MS, LONG_LIFE_MS, WEB_LIFE_MS } from "./limits.ts";
 import { x509 } from "./x509.ts";
 
 /** A certificate and its private key, both PEM. */
@@ -29,7 +30,7 @@ export interface IssueHost extends Issue {
   cluster: string;
   hostId: string;
   roles: readonly HostRole[];
-  /** Milliseconds since 1970; 10 years by default. */
+  /** Milliseconds since 1970; a year by default. */
   expires?: number;
 }
 export interface IssueUser extends Issue {
@@ -70,6 +71,37 @@ export async function createCa(o: {
   return { certPem: certificate.toString("pem"), keyPem };
 }
 
+/**
+ * The key of the authority `ca` certified by the authority `by` of the same
+ * cluster and type: sent behind a host's certificate, it lets those who trust
+ * `by` alone follow a rotation (PROTOCOL section 1). Both have the same name, so
+ * it counts in no path length (RFC 5280 §4.2.1.9, self-issued).
+ */
+export async function crossSign(ca: string, by: KeyedCert, now: number): Promise<string> {
+  const subject = new x509.X509Certificate(ca);
+  const issuer = new x509.X509Certificate(by.certPem);
+  const name = subject.getExtension(x509.SubjectAlternativeNameExtension);
+  assert(name !== null && subject.subject === issuer.subject, "authorities of one cluster and type");
+  const publicKey = await importPublic(subject.publicKey.toString("pem"));
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    subject: subject.subject,
+    issuer: issuer.subject,
+    ...validity(now, issuer.notAfter.getTime()),
+    signingAlgorithm: SIGNING_ALGORITHM,
+    publicKey,
+    signingKey: await importPrivate(by.keyPem),
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer, false),
+      name,
+    ],
+  });
+  return certificate.toString("pem");
+}
+
 /** Both usages: a host is a server to clients and a client on its control connections. */
 export function issueHostCert(o: IssueHost): Promise<string> {
   return issue(o, {
@@ -77,7 +109,7 @@ export function issueHostCert(o: IssueHost): Promise<string> {
     uri: identityUri(o.cluster, `host/${o.hostId}`),
     usages: [x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth],
     body: { roles: [...o.roles] },
-    expires: o.expires ?? o.now + LONG_LIFE_MS,
+    expires: o.expires ?? o.now + HOST_LIFE_MS,
   });
 }
 

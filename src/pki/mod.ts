@@ -19,11 +19,13 @@ export {
   IDENTITY_OID,
   type Identity,
   identityOf,
+  localNameOf,
   type Traits,
   type UserIdentity,
 } from "./identity.ts";
 export {
   createCa,
+  crossSign,
   type IssueAdmin,
   type IssueHost,
   type IssueUser,
@@ -36,4 +38,12 @@ export {
 export { createCsr, generateKeyPair, type KeyPair, keyPairOf, publicKeyOfCsr } from "./keys.ts";
 export * as pkiLimits from "./limits.ts";
 export { TLS_DEFAULTS } from "./tls.ts";
-export { type HostExpectation, hostChecker, refusalText, spkiPin, verifyChain } from "./verify.ts";
+export {
+  type HostExpectation,
+  hostChecker,
+  pinsVouchingFor,
+  refusalText,
+  spkiPin,
+  validityOf,
+  verifyChain,
+} from "./verify.ts";

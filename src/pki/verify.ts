@@ -3,7 +3,7 @@ import type { PeerCertificate } from "node:tls";
 import { isMalformed, type Malformed, malformed } from "../base/mod.ts";
 import { authorityOf, type HostRole, type Identity, identityOf } from "./identity.ts";
 import { spkiOf } from "./issue.ts";
-import { MAX_AUTHORITIES, MAX_CERTIFICATE_LEN } from "./limits.ts";
+import { MAX_AUTHORITIES, MAX_CERTIFICATE_LEN, MAX_VOUCHING_STEPS } from "./limits.ts";
 
 /** `sha256:` and the hash of the certificate's SubjectPublicKeyInfo, as `--ca-pin` takes it. */
 export function spkiPin(certPem: string): string {
@@ -29,6 +29,37 @@ export function verifyChain(
   const out = outOfDate(parsed, now) ?? outOfDate(new X509Certificate(issuer), now);
   if (out) return out;
   return identityUnder(parsed.raw, issuer);
+}
+
+/** When the first certificate in `certPem` begins and ends to be valid, milliseconds since 1970. */
+export function validityOf(certPem: string): { from: number; to: number } {
+  const certificate = new X509Certificate(certPem);
+  return { from: certificate.validFromDate.getTime(), to: certificate.validToDate.getTime() };
+}
+
+/**
+ * The pins whose authorities vouch for `authority`: its own, and those of the
+ * members of `bundle` that certified it by one of `vouchers` (`crossSign`),
+ * directly or over others.
+ */
+export function pinsVouchingFor(authority: string, bundle: readonly string[], vouchers: readonly string[]): string[] {
+  const pins = new Set([spkiPin(authority)]);
+  for (let step = 0; step < MAX_VOUCHING_STEPS; step++) {
+    const certified = vouchers.filter((voucher) => isAuthorityKeyOf(voucher, pins));
+    const issuers = bundle.filter((ca) => certified.some((voucher) => isIssuer(ca, voucher)));
+    for (const issuer of issuers) pins.add(spkiPin(issuer));
+  }
+  return [...pins];
+}
+
+function isAuthorityKeyOf(voucher: string, pins: ReadonlySet<string>): boolean {
+  const parsed = parse(voucher);
+  return !isMalformed(parsed) && pins.has(spkiPin(voucher));
+}
+
+function isIssuer(authority: string, voucher: string): boolean {
+  const parsed = parse(voucher);
+  return !isMalformed(parsed) && isIssuedBy(parsed, authority);
 }
 
 /** What the certificate states, as far as its issuer may state it. */

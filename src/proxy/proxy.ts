@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type HostPort, type Proxy as ProxyResource, parseHostPort } from "../api/mod.ts";
 import { type Clock, Counters, Lifetime, type Logger, sleep, VERSION } from "../base/mod.ts";
-import { Announcement, API_ALPN, authorityCerts, CachedView, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
+import { Announcement, API_ALPN, CachedView, HostKeeper, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
 import { CONTROL_ALPN, type HelloConnection, LINK_ALPN, PortDispatcher, ProxyTunnel } from "../tunnel/mod.ts";
 import { ProxyListenError } from "./errors.ts";
 import { DRAIN_MS, DRAIN_POLL_MS, MAX_PROXY_CONNECTIONS, PROXY_ANNOUNCE_TTL_MS, WITHDRAW_MS } from "./limits.ts";
@@ -25,6 +25,8 @@ export interface ProxyConfig {
 
 export interface ProxyOptions {
   readonly identity: HostRecord;
+  /** Keeps renewed credentials for the next start. */
+  readonly storeIdentity?: ((record: HostRecord) => Promise<void>) | undefined;
   readonly config: ProxyConfig;
   /** `host:port` of Auth's API. */
   readonly authAddress: string;
@@ -74,6 +76,7 @@ class RunningProxy implements ProxyService {
   readonly #server: Server;
   readonly #client: RpcClient;
   readonly #view: ProxyView;
+  readonly #keeper: HostKeeper;
   readonly #web: WebServer;
   readonly #api: AuthRelay;
   readonly #tunnel: ProxyTunnel;
@@ -96,6 +99,14 @@ class RunningProxy implements ProxyService {
     this.#client = new RpcClient({ dial: tcpDial(authAddress), trust, identity, log });
     const anonymous = new RpcClient({ dial: tcpDial(authAddress), trust, log });
     this.#view = new CachedView(this.#client, PROXY_KINDS, { log });
+    this.#keeper = new HostKeeper({
+      record: identity,
+      client: this.#client,
+      view: this.#view,
+      clock,
+      log,
+      store: options.storeIdentity,
+    });
     this.#web = new WebServer({
       backend: clusterBackend({ view: this.#view, anonymous, facts: () => this.#facts() }),
       contextFor: (name) => certificates.contextFor(name),
@@ -113,6 +124,11 @@ class RunningProxy implements ProxyService {
       credentials: () => this.#credentials(),
       session: (id, signal) => routes.session(id, signal),
       agents: (session) => routes.agents(session),
+    });
+    this.#keeper.onChange(() => {
+      const { cluster, hostCas } = this.#keeper.record;
+      anonymous.useTrust({ cluster, hostCas });
+      this.#tunnel.reviewAgents();
     });
     this.#dispatcher = new PortDispatcher({
       ...tools,
@@ -137,6 +153,7 @@ class RunningProxy implements ProxyService {
     this.#life.defer(() => anonymous.close());
     this.#life.defer(() => this.#client.close());
     this.#life.defer(() => this.#view.close());
+    this.#life.defer(() => this.#keeper.close());
     this.#life.defer(() => this.#announcement.stop());
     this.#life.defer(() => routes.close());
     this.#life.defer(() => this.#tunnel.close());
@@ -229,14 +246,8 @@ class RunningProxy implements ProxyService {
   }
 
   #credentials() {
-    const { certPem, keyPem, cluster, hostCas } = this.#options.identity;
-    const authorities = this.#view.list("cert_authority");
-    return {
-      certPem,
-      keyPem,
-      cluster,
-      hostCas: authorityCerts(authorities, { type: "host", cluster, known: hostCas }),
-    };
+    const { certPem, keyPem, cluster, hostCas } = this.#keeper.record;
+    return { certPem, keyPem, cluster, hostCas };
   }
 }
 

@@ -1,9 +1,9 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import { errorEnvelopeSchema, fromErrorEnvelope, RemoteError, RPC } from "../api/mod.ts";
-import type { OperationError } from "../base/mod.ts";
+import { type OperationError, VERSION } from "../base/mod.ts";
 import type { Method, RequestOf, ResponseOf } from "./contract.ts";
 import { ConnectionLostError, ProtocolError } from "./errors.ts";
-import { MAX_RESPONSE_LEN } from "./limits.ts";
+import { MAX_RESPONSE_LEN, VERSION_HEADER } from "./limits.ts";
 
 /** One call on a connection that is there. */
 export async function callOn<M extends Method>(
@@ -15,12 +15,21 @@ export async function callOn<M extends Method>(
   return answerOf(method, openRequest(session, method, request), signal);
 }
 
-/** Sends the request. Throws where the session has ended; nothing was sent then. */
-export function openRequest(session: ClientHttp2Session, method: string, request: unknown): ClientHttp2Stream {
+/**
+ * Sends the request. Throws where the session has ended; nothing was sent then.
+ * `version`: of this program; another one in tests only.
+ */
+export function openRequest(
+  session: ClientHttp2Session,
+  method: string,
+  request: unknown,
+  version: string = VERSION,
+): ClientHttp2Stream {
   const stream = session.request({
     ":method": "POST",
     ":path": `/v1/${method}`,
     "content-type": "application/json",
+    [VERSION_HEADER]: version,
   });
   stream.on("error", () => {}); // Told by `close` and the reset code instead.
   stream.end(JSON.stringify(request));

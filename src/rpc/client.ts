@@ -17,6 +17,8 @@ export interface RpcClientOptions {
   /** For a relay's dispatch: the proxy's public name. */
   servername?: string | undefined;
   log?: Logger;
+  /** Of this program; another one in tests only. */
+  version?: string;
 }
 
 export interface CallOptions {
@@ -36,6 +38,7 @@ export class RpcClient implements AsyncDisposable {
   readonly #abort = new AbortController();
   readonly #backoff = new Backoff();
   #identity: ClientIdentity | undefined;
+  #trust: ClusterTrust;
   #session: ClientHttp2Session | undefined;
   #connecting: Promise<ClientHttp2Session> | undefined;
   /** When the next attempt may start, `performance.now()`. */
@@ -44,6 +47,7 @@ export class RpcClient implements AsyncDisposable {
   constructor(options: RpcClientOptions) {
     this.#options = options;
     this.#identity = options.identity;
+    this.#trust = options.trust;
     this.#log = options.log ?? silentLogger;
   }
 
@@ -89,6 +93,11 @@ export class RpcClient implements AsyncDisposable {
     this.#session = undefined;
   }
 
+  /** Other authorities of the same cluster from the next connection on: its key is being replaced. */
+  useTrust(trust: ClusterTrust): void {
+    this.#trust = trust;
+  }
+
   /** Whether a connection is open now. */
   get connected(): boolean {
     return this.#session !== undefined;
@@ -117,7 +126,7 @@ export class RpcClient implements AsyncDisposable {
     for (let attempt = 1; ; attempt++) {
       const session = await raced(this.#connected(), signal);
       try {
-        return openRequest(session, method, request);
+        return openRequest(session, method, request, this.#options.version);
       } catch (error) {
         // The session ended between two turns: nothing was sent, so once more is safe.
         if (this.#session === session) this.#session = undefined;
@@ -138,8 +147,9 @@ export class RpcClient implements AsyncDisposable {
   async #connect(): Promise<ClientHttp2Session> {
     const waitMs = this.#notBefore - performance.now();
     if (waitMs > 0) await sleep(waitMs, this.#abort.signal);
-    const { dial, trust, servername } = this.#options;
+    const { dial, servername } = this.#options;
     const identity = this.#identity;
+    const trust = this.#trust;
     try {
       const { session } = await connectApi({ dial, trust, identity, servername }, this.#abort.signal);
       this.#backoff.reset();

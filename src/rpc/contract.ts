@@ -13,7 +13,23 @@ export type WatchEventOf<K extends Kind> =
   | { readonly type: "init" };
 
 /** Who calls, proven by the certificate shown in the handshake. `kind` is the contract's word. */
-export type RpcCaller = { readonly kind: "none" } | { readonly kind: "admin" } | HostIdentity | UserIdentity;
+export type RpcCaller =
+  | { readonly kind: "none" }
+  | { readonly kind: "admin" }
+  | HostIdentity
+  | UserIdentity
+  | LeafCaller
+  | RemoteUser;
+
+/** The Auth Service of a leaf cluster. */
+export interface LeafCaller extends Pick<HostIdentity, "cluster" | "hostId"> {
+  readonly kind: "leaf";
+}
+
+/** A user of a root cluster; roles and traits are the root's words. */
+export interface RemoteUser extends Omit<UserIdentity, "kind"> {
+  readonly kind: "remote_user";
+}
 
 export interface CallContext {
   readonly caller: RpcCaller;

@@ -1,6 +1,9 @@
 /** ALPN of the API, relayed by proxies without decryption. */
 export const API_ALPN = "tp-auth/1";
 
+/** Header of a request: the version of the caller's program. */
+export const VERSION_HEADER = "teleport-version";
+
 /** One request body: a resource of 1,024 long labels still fits. */
 export const MAX_REQUEST_LEN = 1024 * 1024;
 /** One answer: a page of 1,000 resources. */
@@ -27,6 +30,9 @@ export const SILENCE_MS = 15_000;
 /** An idle connection is probed this often, so that a dead path is noticed. */
 export const PING_INTERVAL_MS = 15_000;
 export const PING_TIMEOUT_MS = 10_000;
+
+/** A host looks at the age of its certificate this often at least. */
+export const RENEWAL_LOOK_MS = 3_600_000;
 
 /** Reconnecting waits between these, doubling, with jitter: agents retry a lost Auth at least every 4 s. */
 export const MIN_BACKOFF_MS = 100;

@@ -14,7 +14,9 @@ export { type CallOptions, RpcClient, type RpcClientOptions } from "./client.ts"
 export type { ClientIdentity, ClusterTrust, Dial } from "./connection.ts";
 export type {
   CallContext,
+  LeafCaller,
   Method,
+  RemoteUser,
   RequestOf,
   ResponseOf,
   RpcCaller,
@@ -29,6 +31,7 @@ export {
   UntrustedServerError,
   WatchOverflowError,
 } from "./errors.ts";
+export { HostKeeper, type HostKeeperOptions } from "./host-keeper.ts";
 export {
   type HostRecord,
   hostUuid,
@@ -42,6 +45,7 @@ export { API_ALPN } from "./limits.ts";
 export { RpcServer, type RpcServerOptions } from "./server.ts";
 export { tcpDial } from "./tcp-dial.ts";
 export {
+  callUnverified,
   type FetchTrustOptions,
   fetchTrust,
   type HostCredentials,

@@ -8,8 +8,9 @@ import {
   LimitExceededError,
   RevisionMismatchError,
   UnauthenticatedError,
+  VersionMismatchError,
 } from "../api/mod.ts";
-import { silentLogger, systemClock } from "../base/mod.ts";
+import { silentLogger, systemClock, VERSION } from "../base/mod.ts";
 import {
   type AppRoute,
   createCa,
@@ -82,6 +83,7 @@ async function cluster(handlers: Partial<RpcHandlers> = {}) {
     ...handlers,
   } as RpcHandlers;
   const server = new RpcServer({
+    cluster: NAME,
     ...(await host("Auth")),
     authorities: () => [hostCa.certPem, userCa.certPem],
     handlers: defaults,
@@ -120,6 +122,24 @@ test("the certificate decides who calls, and the contract who may", async () => 
   await admin.call("cluster.status", {});
   await assert.rejects(agent.call("cluster.status", {}), AccessDeniedError);
   assert.deepEqual(seen, ["alice", "admin"]);
+});
+
+test("a program more than one major version away is refused with what to install, before anything else is looked at", async () => {
+  const c = await cluster();
+  await using _server = c.server;
+  const [major] = VERSION.split(".").map(Number) as [number];
+  const ping = async (version: string) => {
+    await using client = new RpcClient({ dial: c.dial, trust: c.trust, version });
+    return await client.call("cluster.ping", {});
+  };
+  await ping(`${major - 1}.0.0`);
+  await ping(`${major + 1}.0.0`);
+  for (const far of [`${major - 2}.9.9`, `${major + 2}.0.0`]) {
+    await assert.rejects(
+      ping(far),
+      (error) => error instanceof VersionMismatchError && error.message.includes(`install version ${VERSION}`),
+    );
+  }
 });
 
 test("a certificate that does not verify is refused with the reason, even where none is needed", async () => {
@@ -234,6 +254,7 @@ test("the client talks only to an Auth of its cluster", async () => {
   await assert.rejects(wrongName.call("cluster.ping", {}), UntrustedServerError);
   // An agent's certificate is from the right authority, but an agent is not Auth.
   await using agentServer = new RpcServer({
+    cluster: NAME,
     ...(await c.host("App")),
     authorities: () => [],
     handlers: {} as RpcHandlers,
@@ -257,6 +278,7 @@ test("first trust: the pin must be that of the authority behind this very connec
   const own = await createCa({ cluster: NAME, type: "host", now: Date.now() });
   const answer = { cluster_name: NAME, generation: 1, host_cas: [own.certPem, c.hostCa.certPem] };
   await using liar = new RpcServer({
+    cluster: NAME,
     ...(await c.host("Auth", own)),
     authorities: () => [],
     handlers: { "cluster.trust": () => answer } as Partial<RpcHandlers> as RpcHandlers,

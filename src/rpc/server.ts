@@ -1,5 +1,11 @@
 import type { EventEmitter } from "node:events";
-import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import {
+  constants,
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createServer, type TLSSocket, type Server as TlsServer } from "node:tls";
@@ -14,8 +20,17 @@ import {
   type RpcMethod,
   toErrorEnvelope,
   UnauthenticatedError,
+  VersionMismatchError,
 } from "../api/mod.ts";
-import { type Clock, type Counters, isMalformed, type Logger, OperationError } from "../base/mod.ts";
+import {
+  type Clock,
+  type Counters,
+  isMalformed,
+  type Logger,
+  type Malformed,
+  OperationError,
+  versionObjection,
+} from "../base/mod.ts";
 import { type Identity, refusalText, TLS_DEFAULTS, verifyChain } from "../pki/mod.ts";
 import type { CallContext, RpcCaller, RpcHandlers } from "./contract.ts";
 import {
@@ -26,6 +41,7 @@ import {
   MAX_CONNECTIONS,
   MAX_REQUEST_LEN,
   MAX_STREAMS,
+  VERSION_HEADER,
   WINDOW_LEN,
 } from "./limits.ts";
 import { sendWatch } from "./send-watch.ts";
@@ -34,6 +50,8 @@ export interface RpcServerOptions {
   /** Auth's own host certificate. */
   certPem: string;
   keyPem: string;
+  /** This cluster's name: who is of another one is a leaf, or a root's user. */
+  cluster: string;
   /** The user and host authorities of callers, asked at each handshake. */
   authorities(): readonly string[];
   handlers: RpcHandlers;
@@ -46,6 +64,16 @@ export interface RpcServerOptions {
 /** The caller, or why its certificate is refused: then every request is answered with that. */
 type Verdict = { caller: RpcCaller; expires: number } | { refused: OperationError };
 
+interface Served {
+  readonly session: ServerHttp2Session;
+  /** The certificate shown, DER; absent for an anonymous caller. */
+  readonly certificate: Uint8Array | undefined;
+  readonly verdict: Verdict;
+  readonly remote: string;
+  /** The authority that vouched for the caller is trusted no more. */
+  readonly revoked: AbortController;
+}
+
 /**
  * Serves the API on TLS sockets with ALPN `tp-auth/1`: its own port's, and raw
  * ones handed to `accept`. A certificate that does not verify is refused with
@@ -54,7 +82,7 @@ type Verdict = { caller: RpcCaller; expires: number } | { refused: OperationErro
 export class RpcServer implements AsyncDisposable {
   readonly #o: RpcServerOptions;
   readonly #tls: TlsServer;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sessions = new Set<Served>();
   /** Raw connections, those in their handshake included: `close` waits for none of them. */
   readonly #sockets = new Set<Duplex>();
   readonly #abort = new AbortController();
@@ -82,6 +110,24 @@ export class RpcServer implements AsyncDisposable {
     this.#tls.on("tlsClientError", (error) => this.#o.log.debug({ error: error.message }, "TLS handshake failed"));
   }
 
+  /** Another certificate of its own from the next handshake on. */
+  useCredentials({ certPem, keyPem }: { certPem: string; keyPem: string }): void {
+    this.#tls.setSecureContext({ ...TLS_DEFAULTS, cert: certPem, key: keyPem });
+  }
+
+  /**
+   * Ends the connections of callers whom the present authorities no longer vouch
+   * for: watches at once, and calls under way with their answer, since one of
+   * them may be what changed the authorities.
+   */
+  reviewCallers(): void {
+    for (const { session, certificate, revoked } of this.#sessions) {
+      if (certificate === undefined || !isMalformed(this.#verify(certificate))) continue;
+      revoked.abort(new UnauthenticatedError(refusalText("pki.unknown-authority")));
+      session.close();
+    }
+  }
+
   async listen(host: string, port: number): Promise<{ address: string; port: number }> {
     const server: NetServer & EventEmitter = this.#tls;
     await new Promise<void>((resolve, reject) => {
@@ -104,7 +150,7 @@ export class RpcServer implements AsyncDisposable {
   async close(): Promise<void> {
     this.#abort.abort(new Error("the Auth Service is shutting down"));
     const closed = new Promise<void>((resolve) => this.#tls.close(() => resolve()));
-    for (const session of this.#sessions) session.destroy();
+    for (const { session } of this.#sessions) session.destroy();
     for (const socket of this.#sockets) socket.destroy();
     if (this.#tls.listening) await closed;
   }
@@ -122,13 +168,15 @@ export class RpcServer implements AsyncDisposable {
       settings: { initialWindowSize: WINDOW_LEN, maxConcurrentStreams: MAX_STREAMS },
     });
     session.setLocalWindowSize(WINDOW_LEN);
-    this.#sessions.add(session);
-    session.once("close", () => this.#sessions.delete(session));
+    const certificate = socket.getPeerX509Certificate()?.raw;
+    const served: Served = { session, certificate, verdict, remote, revoked: new AbortController() };
+    this.#sessions.add(served);
+    session.once("close", () => this.#sessions.delete(served));
     session.on("error", () => {});
     session.setTimeout(IDLE_TIMEOUT_MS, () => session.close());
     session.on("stream", (stream: ServerHttp2Stream, headers) => {
       stream.on("error", () => {});
-      void this.#answer(stream, String(headers[":method"]), String(headers[":path"]), verdict, remote);
+      void this.#answer(stream, headers, served);
     });
   }
 
@@ -136,32 +184,38 @@ export class RpcServer implements AsyncDisposable {
     const { raw } = socket.getPeerCertificate();
     if (!raw) return { caller: { kind: "none" }, expires: Number.POSITIVE_INFINITY };
     const expires = Date.parse(socket.getPeerCertificate().valid_to);
-    const identity = verifyChain(raw, this.#o.authorities(), this.#o.clock.wallMs());
+    const identity = this.#verify(raw);
     if (isMalformed(identity)) {
       this.#o.log.info({ reason: identity.malformed }, "a caller's certificate was refused");
       return { refused: new UnauthenticatedError(refusalText(identity.malformed)) };
     }
-    return admit(identity, expires);
+    return identity.cluster === this.#o.cluster ? admit(identity, expires) : admitForeign(identity, expires);
+  }
+
+  #verify(certificate: Uint8Array): Identity | Malformed {
+    return verifyChain(certificate, this.#o.authorities(), this.#o.clock.wallMs());
   }
 
   async #answer(
     stream: ServerHttp2Stream,
-    verb: string,
-    path: string,
-    verdict: Verdict,
-    remote: string,
+    headers: IncomingHttpHeaders,
+    { verdict, remote, revoked }: Served,
   ): Promise<void> {
+    const path = String(headers[":path"]);
     const done = new AbortController();
     stream.once("close", () => done.abort(new Error("the caller gave up")));
     let method: RpcMethod | undefined;
     try {
       const body = await readBody(stream);
-      method = methodOf(verb, path);
+      refuseFarVersion(headers[VERSION_HEADER]);
+      method = methodOf(String(headers[":method"]), path);
       const contract: RpcContract = RPC[method];
       const caller = this.#allow(verdict, method, contract);
       const request = parseValue(contract.request, parseJson(body));
-      const bound = contract.stream ? this.#untilExpiry(verdict, done) : AbortSignal.timeout(CALL_TIMEOUT_MS);
-      const signal = AbortSignal.any([done.signal, this.#abort.signal, bound]);
+      const bounds = contract.stream
+        ? [this.#untilExpiry(verdict, done), revoked.signal]
+        : [AbortSignal.timeout(CALL_TIMEOUT_MS)];
+      const signal = AbortSignal.any([done.signal, this.#abort.signal, ...bounds]);
       await this.#carryOut(stream, method, request, { caller, remote, signal });
       this.#o.counters?.count(`rpc.${method}.ok`);
     } catch (error) {
@@ -227,6 +281,24 @@ function admit(identity: Identity, expires: number): Verdict {
     case "user":
       return { caller: identity, expires };
   }
+}
+
+/** Of another cluster: authorities are asked for only where there is a trust between the two. */
+function admitForeign(identity: Identity, expires: number): Verdict {
+  if (identity.kind === "user") return { caller: { ...identity, kind: "remote_user" }, expires };
+  const { cluster } = identity;
+  if (identity.kind === "host" && identity.roles.includes("Auth")) {
+    return { caller: { kind: "leaf", cluster, hostId: identity.hostId }, expires };
+  }
+  return {
+    refused: new AccessDeniedError(`this API is not for a ${identity.kind} of cluster ${JSON.stringify(cluster)}`),
+  };
+}
+
+/** A program that does not say its version is not one of ours, and judged by what it asks. */
+function refuseFarVersion(version: string | string[] | undefined): void {
+  const objection = version === undefined ? undefined : versionObjection(String(version));
+  if (objection !== undefined) throw new VersionMismatchError(objection);
 }
 
 function methodOf(verb: string, path: string): RpcMethod {

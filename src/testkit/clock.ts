@@ -15,9 +15,10 @@ interface Waiting extends Timer {
   readonly run: () => void;
 }
 
-/** Begins at 1 s, at a wall time of the year 2026. */
-export function virtualClock(): VirtualClock {
+/** Begins at 1 s, at a wall time of the year 2026, or a given one. */
+export function virtualClock(o: { wallMs?: number } = {}): VirtualClock {
   let now = 1_000;
+  const wallStart = (o.wallMs ?? Date.UTC(2026, 0, 1)) - (o.wallMs === undefined ? 0 : now);
   let waiting: Waiting[] = [];
 
   const next = () => waiting.reduce<Waiting | undefined>((a, b) => (a === undefined || b.at < a.at ? b : a), undefined);
@@ -29,7 +30,7 @@ export function virtualClock(): VirtualClock {
 
   return {
     now: () => now,
-    wallMs: () => Date.UTC(2026, 0, 1) + now,
+    wallMs: () => wallStart + now,
     after(delayMs, run) {
       const timer: Waiting = {
         at: now + Math.max(0, delayMs),

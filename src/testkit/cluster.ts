@@ -55,6 +55,8 @@ export class TestCluster implements AsyncDisposable {
   auth!: AuthService;
   proxy!: ProxyService;
   app!: AppService;
+  /** What proxy and agents would have stored: each with a renewed certificate, or other authorities. */
+  readonly renewed: HostRecord[] = [];
   readonly #options: TestClusterOptions;
   readonly #log: Logger;
   readonly #life = new Lifetime();
@@ -176,6 +178,7 @@ export class TestCluster implements AsyncDisposable {
   async startProxy(): Promise<void> {
     this.proxy = await startProxy({
       identity: await this.#identity("Proxy"),
+      storeIdentity: async (record) => void this.renewed.push(record),
       config: {
         webListenAddr: `127.0.0.1:${this.#port}`,
         publicAddrs: ["localhost"],
@@ -210,7 +213,15 @@ export class TestCluster implements AsyncDisposable {
   async #startAgent(identity: HostRecord, apps: readonly App[], dataDir = this.dataDir): Promise<AppService> {
     const { proxyAddress } = this;
     const { healthIntervalMs = 0 } = this.#options;
-    const agent = await startApp({ identity, apps, proxyAddress, healthIntervalMs, ...this.#host(), dataDir });
+    const agent = await startApp({
+      identity,
+      storeIdentity: async (record) => void this.renewed.push(record),
+      apps,
+      proxyAddress,
+      healthIntervalMs,
+      ...this.#host(),
+      dataDir,
+    });
     await agent.ready;
     return agent;
   }

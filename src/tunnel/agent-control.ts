@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { VERSION } from "../base/mod.ts";
+import { VERSION, versionObjection } from "../base/mod.ts";
 import { CONTROL_VERSION, ControlChannel, type ControlMessage } from "./control-wire.ts";
 import { DataConnection } from "./data-connection.ts";
 import { CONTROL_ID_LEN, dataKey, type Greeting, isGreetingGenuine } from "./data-wire.ts";
@@ -29,6 +29,10 @@ export interface AgentControlEvents {
  */
 export class AgentControl {
   readonly hostId: string;
+  /** Of the authority that vouched for it. */
+  readonly cluster: string;
+  /** What the agent showed, DER. */
+  readonly certificate: Uint8Array;
   readonly controlId = randomBytes(CONTROL_ID_LEN).toString("hex");
   readonly connectedAt: number;
   /** 16 hexadecimal digits, from its hello on. */
@@ -49,8 +53,15 @@ export class AgentControl {
   #wanted = MIN_IDLE;
   #decay: { cancel(): void } | undefined;
 
-  constructor(socket: TLSSocket, hostId: string, tools: Tools, events: AgentControlEvents) {
-    this.hostId = hostId;
+  constructor(
+    socket: TLSSocket,
+    agent: { hostId: string; cluster: string; certificate: Uint8Array },
+    tools: Tools,
+    events: AgentControlEvents,
+  ) {
+    this.hostId = agent.hostId;
+    this.cluster = agent.cluster;
+    this.certificate = agent.certificate;
     this.connectedAt = tools.clock.wallMs();
     this.#tools = tools;
     this.#events = events;
@@ -125,6 +136,11 @@ export class AgentControl {
       this.close(
         `control protocol ${message.version} is not spoken here, only ${CONTROL_VERSION}: update the older side`,
       );
+      return;
+    }
+    const objection = versionObjection(message.software);
+    if (objection !== undefined) {
+      this.close(objection);
       return;
     }
     this.instance = message.instance;

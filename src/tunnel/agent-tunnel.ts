@@ -1,22 +1,17 @@
-import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
-import { messageOf, sleep, toHex } from "../base/mod.ts";
+import { messageOf, sleep } from "../base/mod.ts";
 import { hostChecker } from "../pki/mod.ts";
-import { CONTROL_ALPN, CONTROL_VERSION, ControlChannel, type ControlMessage, hello } from "./control-wire.ts";
-import { dataKey, type Route } from "./data-wire.ts";
-import { IdlePool } from "./idle-pool.ts";
-import { CONNECT_TIMEOUT_MS, CONTROL_HELLO_TIMEOUT_MS, RECONNECT_MAX_MS, RECONNECT_MIN_MS } from "./limits.ts";
+import { AgentConnection, type AgentConnectionOptions } from "./agent-connection.ts";
+import { CONTROL_ALPN } from "./control-wire.ts";
+import { CONNECT_TIMEOUT_MS, RECONNECT_MAX_MS, RECONNECT_MIN_MS } from "./limits.ts";
 import { connectTls } from "./tls-ends.ts";
-import type { HostCredentials, Tools } from "./types.ts";
+import type { HostCredentials } from "./types.ts";
 
-export interface AgentTunnelOptions extends Tools {
-  /** `host:port` of one proxy's `tunnel_public_addr`. */
-  proxyAddress: string;
+/**
+ * `proxyAddress`: `host:port` of one proxy's `tunnel_public_addr`. `instance`: 8 octets of this process,
+ * also in each link's HELLO. `onRoute`, a relayed client: usually `AppLinkServer.accept`.
+ */
+export interface AgentTunnelOptions extends AgentConnectionOptions {
   credentials(): HostCredentials;
-  /** 8 octets of this process, also in each link's HELLO. */
-  instance: Uint8Array;
-  /** A relayed client: usually `AppLinkServer.accept`. */
-  onRoute(socket: Socket, route: Route): void;
   onState?(state: "connected" | "disconnected", detail: string): void;
 }
 
@@ -28,8 +23,12 @@ export class AgentTunnel {
   readonly #abort = new AbortController();
   readonly #running: Promise<void>;
   readonly #firstReady = Promise.withResolvers<void>();
-  #channel: ControlChannel | undefined;
-  #pool: IdlePool | undefined;
+  #current: AgentConnection | undefined;
+  /** Replaced ones that still have clients. */
+  readonly #former = new Set<AgentConnection>();
+  /** Takes the connection that replaces the current one. */
+  #replace: (next: AgentConnection) => void = () => {};
+  #renewing: Promise<void> | undefined;
   #draining = false;
 
   constructor(options: AgentTunnelOptions) {
@@ -39,21 +38,27 @@ export class AgentTunnel {
   }
 
   get connected(): boolean {
-    return this.#pool !== undefined;
+    return this.#current !== undefined;
   }
 
   /** Tells the proxy to send no more clients; relayed connections go on while the control connection does. */
   drain(): void {
     this.#draining = true;
-    this.#channel?.send({ type: "drain" });
-    this.#pool?.close();
+    this.#current?.drain();
+  }
+
+  /** The credentials have changed: a connection with the present ones is made before this one is given up. */
+  renew(): void {
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = undefined;
+    });
   }
 
   /** Ends the control connection; the proxy then ends what it relays to this agent. */
   async close(): Promise<void> {
     this.#abort.abort(new Error("closed"));
-    this.#channel?.close("the agent is shutting down");
-    await this.#running;
+    for (const connection of [this.#current, ...this.#former]) connection?.close("the agent is shutting down");
+    await Promise.all([this.#running, this.#renewing]);
   }
 
   async #run(): Promise<void> {
@@ -61,7 +66,8 @@ export class AgentTunnel {
     let delayMs = RECONNECT_MIN_MS;
     while (!signal.aborted) {
       const startedAt = this.#options.clock.now();
-      const end = await this.#connectOnce().catch(messageOf);
+      const end = await this.#connectAndHold().catch(messageOf);
+      this.#current = undefined;
       if (signal.aborted) return;
       this.#options.onState?.("disconnected", end);
       // A connection that held is no reason to wait long for the next.
@@ -71,8 +77,48 @@ export class AgentTunnel {
     }
   }
 
-  /** Resolves with the reason once the control connection has ended. */
-  async #connectOnce(): Promise<string> {
+  /** Resolves with the reason once the control connection, or the last of those that replaced it, has ended. */
+  async #connectAndHold(): Promise<string> {
+    let connection = await this.#connect();
+    this.#firstReady.resolve();
+    this.#options.onState?.("connected", this.#options.proxyAddress);
+    for (;;) {
+      this.#current = connection;
+      if (this.#draining) connection.drain();
+      const replaced = new Promise<AgentConnection>((resolve) => {
+        this.#replace = resolve;
+      });
+      const outcome = await Promise.race([connection.ended, replaced]);
+      if (typeof outcome === "string") return outcome;
+      this.#retire(connection);
+      connection = outcome;
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { signal } = this.#abort;
+    const old = this.#current;
+    // Where there is none, the next takes the present credentials by itself.
+    while (old !== undefined && this.#current === old && !this.#draining && !signal.aborted) {
+      try {
+        const next = await this.#connect();
+        if (this.#current === old) this.#replace(next);
+        else next.close("not needed any more");
+        return;
+      } catch (error) {
+        this.#options.log.info({ proxy: this.#options.proxyAddress, error: messageOf(error) }, "not renewed yet");
+        await sleep(RECONNECT_MAX_MS * (0.5 + 0.5 * Math.random()), signal).catch(() => {});
+      }
+    }
+  }
+
+  #retire(connection: AgentConnection): void {
+    this.#former.add(connection);
+    void connection.ended.then(() => this.#former.delete(connection));
+    connection.retire();
+  }
+
+  async #connect(): Promise<AgentConnection> {
     const { certPem, keyPem, cluster, hostCas } = this.#options.credentials();
     const socket = await connectTls({
       address: this.#options.proxyAddress,
@@ -84,47 +130,10 @@ export class AgentTunnel {
       timeoutMs: CONNECT_TIMEOUT_MS,
       signal: this.#abort.signal,
     });
-    return await this.#serve(socket);
-  }
-
-  #serve(socket: TLSSocket): Promise<string> {
-    const key = dataKey(socket);
-    return new Promise((resolve) => {
-      const welcomeTimer = this.#options.clock.after(CONTROL_HELLO_TIMEOUT_MS, () => {
-        if (this.#pool === undefined) channel.close("no welcome");
-      });
-      const channel = new ControlChannel(socket, this.#options.clock, {
-        message: (message) => this.#onMessage(message, channel, key),
-        closed: (reason) => {
-          welcomeTimer.cancel();
-          this.#pool?.close();
-          this.#pool = undefined;
-          this.#channel = undefined;
-          resolve(reason);
-        },
-      });
-      this.#channel = channel;
-      channel.send(hello(toHex(this.#options.instance)));
-    });
-  }
-
-  #onMessage(message: ControlMessage, channel: ControlChannel, key: Uint8Array): void {
-    if (message.type === "welcome") this.#onWelcome(message, channel, key);
-    else if (message.type === "need" && !this.#draining) this.#pool?.want(message.idle);
-    // A draining proxy keeps what it relays and needs no idle connections.
-    else if (message.type === "drain") this.#pool?.want(0);
-  }
-
-  #onWelcome(message: Extract<ControlMessage, { type: "welcome" }>, channel: ControlChannel, key: Uint8Array): void {
-    if (message.version !== CONTROL_VERSION || this.#pool) {
-      channel.close(`control protocol ${message.version} is not spoken here, only ${CONTROL_VERSION}`);
-      return;
-    }
-    const { proxyAddress, clock, counters, log, onRoute } = this.#options;
-    const { controlId } = message;
-    this.#pool = new IdlePool({ address: proxyAddress, controlId, key, clock, counters, log, onRoute });
-    if (this.#draining) this.drain();
-    this.#firstReady.resolve();
-    this.#options.onState?.("connected", proxyAddress);
+    const connection = new AgentConnection(socket, this.#options);
+    const onAbort = () => connection.close("the agent is shutting down");
+    this.#abort.signal.addEventListener("abort", onAbort, { once: true });
+    await connection.welcomed.finally(() => this.#abort.signal.removeEventListener("abort", onAbort));
+    return connection;
   }
 }

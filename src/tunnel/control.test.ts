@@ -62,6 +62,12 @@ test("a newer control protocol is refused with words", async () => {
     '{"type":"hello","version":2,"software":"18","instance":"0000000000000001"}',
   );
   assert.match(heard, /control protocol 2 is not spoken here, only 1: update the older side/);
+  const old = await sayHello(
+    proxy,
+    agent,
+    '{"type":"hello","version":1,"software":"2.0.0","instance":"0000000000000001"}',
+  );
+  assert.match(old, /version 2\.0\.0 does not work with this cluster's .*: install version/);
   const broken = await sayHello(proxy, agent, '{"type":"hello"}');
   assert.match(broken, /control.hello/);
 });

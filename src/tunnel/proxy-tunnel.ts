@@ -1,29 +1,19 @@
 import type { Socket } from "node:net";
-import { isMalformed, messageOf } from "../base/mod.ts";
-import { verifyChain } from "../pki/mod.ts";
+import { isMalformed } from "../base/mod.ts";
 import { AddressLimiter } from "./address-limiter.ts";
 import { type AgentHost, preferred } from "./agent-choice.ts";
-import { AgentControl } from "./agent-control.ts";
+import type { AgentControl } from "./agent-control.ts";
+import { AgentControls, type AgentControlsOptions } from "./agent-controls.ts";
 import { ALERT, refuseHello } from "./alert.ts";
-import { CONTROL_ALPN } from "./control-wire.ts";
-import { decodeGreeting, GREETING_LEN, type Route } from "./data-wire.ts";
+import type { Route } from "./data-wire.ts";
 import type { HelloConnection } from "./dispatcher.ts";
-import { peekSocket } from "./first-octets.ts";
-import {
-  CONTROL_HELLO_TIMEOUT_MS,
-  HELLO_TIMEOUT_MS,
-  MAX_CONTROLS,
-  MAX_ROUTE_ATTEMPTS,
-  SESSION_WAIT_MS,
-} from "./limits.ts";
+import { MAX_ROUTE_ATTEMPTS, SESSION_WAIT_MS } from "./limits.ts";
 import { type Relay, relay } from "./relay.ts";
 import { ANY_INSTANCE, routeTokenOf } from "./route-token.ts";
 import { RouteVerifier } from "./route-verifier.ts";
-import { serveTls } from "./tls-ends.ts";
-import type { HostCredentials, RouteSession, Tools } from "./types.ts";
+import type { RouteSession } from "./types.ts";
 
-export interface ProxyTunnelOptions extends Tools {
-  credentials(): HostCredentials;
+export interface ProxyTunnelOptions extends AgentControlsOptions {
   /** An app session; may wait until `signal` (2 s) while the view of sessions catches up. */
   session(sessionId: string, signal: AbortSignal): Promise<RouteSession | undefined>;
   /** The hosts whose agents serve this session's app. */
@@ -39,42 +29,36 @@ export class ProxyTunnel {
   readonly #options: ProxyTunnelOptions;
   readonly #verifier: RouteVerifier;
   readonly #limiter = new AddressLimiter();
-  /** By control id. */
-  readonly #controls = new Map<string, AgentControl>();
+  readonly #controls: AgentControls;
   readonly #relays = new Set<{ sessionId: string; control: AgentControl; relay: Relay }>();
-  readonly #listeners = new Set<() => void>();
   #closed = false;
 
   constructor(options: ProxyTunnelOptions) {
     this.#options = options;
     this.#verifier = new RouteVerifier(options.clock);
+    // What its data connections carry can no longer be vouched for.
+    this.#controls = new AgentControls(options, (gone) => {
+      for (const live of this.#relays) if (live.control === gone) live.relay.cut();
+    });
   }
 
   /** Agents with a control connection now. */
   connectedAgents(): readonly { hostId: string; connectedAt: number }[] {
-    return this.#ready().map(({ hostId, connectedAt }) => ({ hostId, connectedAt }));
+    return this.#controls.agents().map(({ hostId, connectedAt }) => ({ hostId, connectedAt }));
   }
 
   onAgentsChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#controls.onChange(listener);
   }
 
   /** A connection that offered ALPN `tp-control/1`. */
   control(socket: Socket): void {
-    void this.#acceptControl(socket).catch((error: unknown) => {
-      this.#options.counters.count("control.refused");
-      this.#options.log.warn(
-        { from: socket.remoteAddress, error: messageOf(error) },
-        "an agent's connection was refused",
-      );
-      socket.destroy();
-    });
+    this.#controls.accept(socket);
   }
 
   /** A connection whose greeting is still unread. */
   dataConnection(socket: Socket): void {
-    void this.#acceptData(socket);
+    void this.#controls.acceptData(socket);
   }
 
   /** A connection that offered ALPN `tp-link/1`. */
@@ -99,84 +83,24 @@ export class ProxyTunnel {
 
   /** The host was locked. */
   cutHost(hostId: string): void {
-    for (const control of this.#controls.values()) if (control.hostId === hostId) control.close("this host is locked");
+    this.#controls.cutHost(hostId);
+  }
+
+  /** Host authorities have changed, here or of a leaf. */
+  reviewAgents(): void {
+    this.#controls.review();
   }
 
   /** Tells agents to expect no new clients from here; relays go on. */
   drain(): void {
-    for (const control of this.#controls.values()) control.drain();
+    this.#controls.drain();
   }
 
   close(): void {
     this.#closed = true;
-    for (const control of this.#controls.values()) control.close("the proxy is shutting down");
+    this.#controls.close();
     for (const live of this.#relays) live.relay.cut();
   }
-
-  // ---- agents
-
-  async #acceptControl(socket: Socket): Promise<void> {
-    if (this.#closed || this.#controls.size >= MAX_CONTROLS) throw new Error("no room for another agent");
-    const { certPem, keyPem, hostCas, cluster } = this.#options.credentials();
-    const secure = await serveTls(socket, {
-      certPem,
-      keyPem,
-      clientCas: hostCas,
-      timeoutMs: CONTROL_HELLO_TIMEOUT_MS,
-      chooseAlpn: (protocols) => (protocols.includes(CONTROL_ALPN) ? CONTROL_ALPN : undefined),
-    });
-    const raw = secure.getPeerX509Certificate()?.raw;
-    const identity = raw && verifyChain(raw, hostCas, this.#options.clock.wallMs());
-    if (!identity || isMalformed(identity)) throw new Error(identity?.malformed ?? "no certificate");
-    if (identity.kind !== "host" || !identity.roles.includes("App") || identity.cluster !== cluster) {
-      throw new Error("the certificate is not an agent's");
-    }
-    const control = new AgentControl(secure, identity.hostId, this.#options, {
-      ready: () => this.#agentsChanged(),
-      gone: (gone, reason) => this.#onGone(gone, reason),
-    });
-    this.#controls.set(control.controlId, control);
-  }
-
-  /** Its data connections go with it: what they carry can no longer be vouched for. */
-  #onGone(control: AgentControl, reason: string): void {
-    this.#controls.delete(control.controlId);
-    for (const live of this.#relays) if (live.control === control) live.relay.cut();
-    this.#options.log.info({ host: control.hostId, reason }, "an agent disconnected");
-    if (control.instance !== "") this.#agentsChanged();
-  }
-
-  #agentsChanged(): void {
-    for (const listener of this.#listeners) listener();
-  }
-
-  #ready(): AgentControl[] {
-    return [...this.#controls.values()].filter((control) => control.instance !== "" && !control.draining);
-  }
-
-  async #acceptData(socket: Socket): Promise<void> {
-    let bytes: Uint8Array = new Uint8Array(0);
-    const greeting = await peekSocket(socket, this.#options.clock, {
-      timeoutMs: HELLO_TIMEOUT_MS,
-      maxLen: GREETING_LEN,
-      parse: (octets) => {
-        bytes = octets;
-        return decodeGreeting(octets);
-      },
-    });
-    const control = isMalformed(greeting) ? undefined : this.#controls.get(greeting.controlId);
-    if (isMalformed(greeting) || !control) {
-      this.#options.counters.count(isMalformed(greeting) ? greeting.malformed : "data.unknown-control");
-      socket.destroy();
-      return;
-    }
-    socket.read(GREETING_LEN);
-    if (control.offer(socket, greeting, bytes)) return;
-    this.#options.counters.count("data.refused");
-    socket.destroy();
-  }
-
-  // ---- clients
 
   async #route({ socket, hello }: HelloConnection, verified: () => void): Promise<void> {
     const { clock, counters } = this.#options;
@@ -230,7 +154,7 @@ export class ProxyTunnel {
 
   #candidates(session: RouteSession, instance: string): AgentControl[] {
     const now = this.#options.clock.now();
-    const all = preferred(this.#options.agents(session), this.#ready(), now);
+    const all = preferred(this.#options.agents(session), this.#controls.agents(), now);
     return instance === ANY_INSTANCE ? all : all.filter((control) => control.instance === instance);
   }
 
@@ -251,6 +175,6 @@ export class ProxyTunnel {
     const live = { sessionId, control, relay: joined };
     this.#relays.add(live);
     // What happened while the agent was asked.
-    if (!this.#controls.has(control.controlId) || this.#closed) joined.cut();
+    if (!this.#controls.has(control) || this.#closed) joined.cut();
   }
 }

@@ -1,4 +1,5 @@
 import { isMalformed } from "../../src/base/mod.ts";
+import { seq } from "../../src/net/tcp/mod.ts";
 import { ACK, decodeIp, decodeTcp, FIN, protocol, SYN, VIRTIO_HEADER_LEN } from "../../src/net/wire/mod.ts";
 
 /** Towards the stack, or out of it. */
@@ -10,33 +11,32 @@ export const fate = { LOST: 1, CORRUPTED: 2, TRUNCATED: 4, REFUSED: 8, DUPLICATE
 /** The receiver never got it, or could not use it. */
 const GONE = fate.LOST | fate.CORRUPTED | fate.TRUNCATED | fate.REFUSED;
 
-/** A pause is measured by two processes' clocks, and told after the frame that ended it. */
-const CLOCK_MS = 60;
+/** What is kept of each frame, one column each. */
+const COLUMNS = ["atMs", "out", "fate", "seq", "length", "ack", "flags", "wnd", "sackTop", "tsVal", "tsEcr"] as const;
+const WIDTH = COLUMNS.length;
+const FATE = COLUMNS.indexOf("fate");
 
-/** Columns of a row. */
-const AT_MS = 0;
-const IS_OUT = 1;
-const FATE = 2;
-const SEQ = 3;
-const LENGTH = 4; // with SYN and FIN
-const ACK_NUMBER = 5;
-const FLAGS = 6;
-const WIDTH = 7;
-
-export interface Pause {
-  /** Of the octets that did not come. */
+/** One TCP segment as the shim saw it. */
+export interface LoggedSegment {
+  /** When it entered the shim, milliseconds since 1970. */
+  readonly atMs: number;
   readonly direction: Direction;
-  /** Milliseconds since 1970. */
-  readonly startMs: number;
-  readonly endMs: number;
+  readonly gone: boolean;
+  readonly seq: number;
+  /** Behind its text, SYN and FIN; equal to `seq` where it has none of them. */
+  readonly end: number;
+  readonly syn: boolean;
+  /** -1 without. */
+  readonly ack: number;
+  /** As it stands in the field. */
+  readonly wnd: number;
+  /** The highest edge of its SACK blocks; -1 without. */
+  readonly sackTop: number;
+  readonly tsVal: number;
+  readonly tsEcr: number;
 }
 
-export interface Explanation {
-  readonly explained: boolean;
-  readonly text: string;
-}
-
-/** All decisions of a shim in the order of their making. */
+/** All decisions of a shim in the order of their making, each with the segment that it befell. */
 export class DecisionLog {
   #rows = new Float64Array(WIDTH * 4096);
   #length = 0;
@@ -55,18 +55,8 @@ export class DecisionLog {
     }
     const at = this.#length;
     this.#length += WIDTH;
-    const rows = this.#rows;
-    rows[at + AT_MS] = this.#now();
-    rows[at + IS_OUT] = direction === "out" ? 1 : 0;
-    rows[at + FATE] = what;
-    const ip = decodeIp(frame, VIRTIO_HEADER_LEN);
-    if (isMalformed(ip) || ip.protocol !== protocol.TCP) return at / WIDTH;
-    const seg = decodeTcp(frame, ip.bodyAt, ip.end);
-    if (isMalformed(seg)) return at / WIDTH;
-    rows[at + SEQ] = seg.seq;
-    rows[at + LENGTH] = seg.textLen + (seg.flags & SYN ? 1 : 0) + (seg.flags & FIN ? 1 : 0);
-    rows[at + ACK_NUMBER] = seg.flags & ACK ? seg.ack : -1;
-    rows[at + FLAGS] = seg.flags;
+    this.#rows.set([this.#now(), direction === "out" ? 1 : 0, what], at);
+    this.#rows.set(segmentColumns(frame), at + FATE + 1);
     return at / WIDTH;
   }
 
@@ -77,77 +67,53 @@ export class DecisionLog {
   /** How often each thing happened. */
   totals(): Record<string, number> {
     const totals: Record<string, number> = { frames: this.#length / WIDTH };
-    for (let at = 0; at < this.#length; at += WIDTH) {
+    for (let at = FATE; at < this.#length; at += WIDTH) {
       for (const [name, bit] of Object.entries(fate)) {
-        if (this.#rows[at + FATE]! & bit) totals[name.toLowerCase()] = (totals[name.toLowerCase()] ?? 0) + 1;
+        if (this.#rows[at]! & bit) totals[name.toLowerCase()] = (totals[name.toLowerCase()] ?? 0) + 1;
       }
     }
     return totals;
   }
 
-  /**
-   * Why nothing came for so long: every transmission of the octet that was
-   * missing must have been lost but the one that ended the pause. Where the
-   * sender was waiting for leave (a closed window), what was lost are ACKs.
-   */
-  explain(pause: Pause): Explanation {
-    const seconds = ((pause.endMs - pause.startMs) / 1000).toFixed(2);
-    const missing = this.#missing(pause);
-    const sent = this.#transmissions(pause, missing);
-    const lost = sent.filter((row) => this.#rows[row + FATE]! & GONE);
-    const came = (row: number) => (this.#rows[row + FATE]! & GONE) === 0;
-    // Of the handshake one side's SYN may come long before the other's.
-    const arrived = missing === undefined ? sent.findLast(came) : sent.find(came);
-    const arrivedMs = arrived === undefined ? pause.endMs : this.#rows[arrived + AT_MS]!;
-    const acksLost = this.#acksLost(pause);
-    const what = missing === undefined ? "the SYN" : `octet ${missing}`;
-    const times = lost.map((row) => `${((this.#rows[row]! - pause.startMs) / 1000).toFixed(2)} s`).join(", ");
-    const text = `${seconds} s without progress ${pause.direction}: ${what} lost ${lost.length} times (at ${times}), arrived at ${((arrivedMs - pause.startMs) / 1000).toFixed(2)} s; ${acksLost} ACKs lost`;
-    const late = pause.endMs - arrivedMs > 1000;
-    return { explained: (lost.length > 0 || acksLost > 0) && !late, text };
-  }
-
-  /** What the receiver asked for in the middle of the pause. */
-  #missing(pause: Pause): number | undefined {
-    const middle = (pause.startMs + pause.endMs) / 2;
-    const reverse = pause.direction === "in" ? 1 : 0;
-    for (let at = this.#length - WIDTH; at >= 0; at -= WIDTH) {
-      const row = this.#rows.subarray(at, at + WIDTH);
-      if (row[AT_MS]! <= middle && row[IS_OUT] === reverse && row[LENGTH] !== undefined && row[ACK_NUMBER]! > 0) {
-        return row[FLAGS]! & SYN ? undefined : row[ACK_NUMBER];
-      }
-    }
-    return undefined;
-  }
-
-  /** Every sending of the octet up to the pause's end; of the handshake, every SYN either way. */
-  #transmissions(pause: Pause, missing: number | undefined): number[] {
-    const found: number[] = [];
-    const way = pause.direction === "out" ? 1 : 0;
+  /** The TCP segments of a time, both ways. */
+  segments(fromMs: number, toMs: number): LoggedSegment[] {
+    const found: LoggedSegment[] = [];
     for (let at = 0; at < this.#length; at += WIDTH) {
-      const atMs = this.#rows[at + AT_MS]!;
-      if (atMs > pause.endMs + CLOCK_MS) break;
-      if (missing === undefined) {
-        if (this.#rows[at + FLAGS]! & SYN) found.push(at);
-        continue;
-      }
-      if (this.#rows[at + IS_OUT] !== way || this.#rows[at + LENGTH] === 0) continue;
-      const into = (missing - this.#rows[at + SEQ]!) >>> 0;
-      if (into < this.#rows[at + LENGTH]!) found.push(at);
+      const atMs = this.#rows[at]!;
+      if (atMs < fromMs) continue;
+      if (atMs > toMs) break;
+      const row = this.#rows.subarray(at, at + WIDTH);
+      const [, out, what, start, length, ack, flags, wnd, sackTop, tsVal, tsEcr] = row as unknown as number[];
+      if (flags === 0) continue; // no TCP segment
+      found.push({
+        atMs,
+        direction: out === 1 ? "out" : "in",
+        gone: (what! & GONE) !== 0,
+        seq: start!,
+        end: seq.add(start!, length!),
+        syn: (flags! & SYN) !== 0,
+        ack: ack!,
+        wnd: wnd!,
+        sackTop: sackTop!,
+        tsVal: tsVal!,
+        tsEcr: tsEcr!,
+      });
     }
     return found;
   }
+}
 
-  #acksLost(pause: Pause): number {
-    const reverse = pause.direction === "in" ? 1 : 0;
-    let lost = 0;
-    for (let at = 0; at < this.#length; at += WIDTH) {
-      const atMs = this.#rows[at + AT_MS]!;
-      if (atMs < pause.startMs - CLOCK_MS || atMs > pause.endMs) continue;
-      if (this.#rows[at + IS_OUT] === reverse && this.#rows[at + FATE]! & GONE) lost++;
-    }
-    return lost;
-  }
+/** The columns from "seq" on; zeros where the frame is no TCP segment. */
+function segmentColumns(frame: Uint8Array): number[] {
+  const ip = decodeIp(frame, VIRTIO_HEADER_LEN);
+  if (isMalformed(ip) || ip.protocol !== protocol.TCP) return [];
+  const seg = decodeTcp(frame, ip.bodyAt, ip.end);
+  if (isMalformed(seg)) return [];
+  const length = seg.textLen + (seg.flags & SYN ? 1 : 0) + (seg.flags & FIN ? 1 : 0);
+  const edges = (seg.sack ?? []).filter((_, i) => i % 2 === 1);
+  const sackTop = edges.length === 0 ? -1 : edges.reduce(seq.max);
+  const ack = seg.flags & ACK ? seg.ack : -1;
+  return [seg.seq, length, ack, seg.flags, seg.wnd, sackTop, seg.tsVal, seg.tsEcr];
 }
 
 /** The same clock in every process of the machine. */

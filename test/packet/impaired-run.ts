@@ -10,8 +10,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { type BulkResult, bulkStream } from "./bulk-side.ts";
 import { COMBINATIONS, type Combination, describe, lossOf } from "./combinations.ts";
-import type { Direction, Pause } from "./decision-log.ts";
+import type { Direction } from "./decision-log.ts";
 import { kernelRig } from "./kernel-rig.ts";
+import { explain, type Pause } from "./pause.ts";
 
 const CLIENT = fileURLToPath(new URL("./bulk-client.ts", import.meta.url));
 const WINDOW = 2 * 1024 * 1024;
@@ -62,7 +63,7 @@ async function run(combination: Combination, subnet: number, seed: number, octet
   const pauses: string[] = [];
   const unexplained: string[] = [];
   for (const pause of [...pausesOf(our, "in"), ...pausesOf(theirs, "out")]) {
-    const { explained, text } = log.explain(pause);
+    const { explained, text } = explain(log, pause);
     if (explained) pauses.push(text);
     else unexplained.push(`${text} (longest turn of the event loop ${Math.round(loop.max / 1e6)} ms)`);
   }

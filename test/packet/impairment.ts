@@ -33,6 +33,9 @@ const OVERTAKEN_BY = 8;
 /** or for so long where no others come. */
 const OVERTAKEN_MS = 4;
 
+/** Octets before the first that a checksum covers in either IP version: the virtio-net header, and what of IPv6 precedes the addresses. */
+const UNPROTECTED = 18;
+
 interface Waiting {
   readonly dueMs: number;
   /** Others of its direction that must pass before it, if that comes earlier. */
@@ -112,7 +115,7 @@ export class Impairment {
     if ((what & (fate.CORRUPTED | fate.TRUNCATED)) === 0) return frame;
     completeChecksum(frame);
     if (what & fate.CORRUPTED) {
-      const bit = 80 + Math.floor(this.#chance() * (frame.length * 8 - 80)); // behind the virtio-net header
+      const bit = UNPROTECTED * 8 + Math.floor(this.#chance() * (frame.length - UNPROTECTED) * 8);
       frame[bit >> 3]! ^= 1 << (bit & 7);
     }
     if ((what & fate.TRUNCATED) === 0) return frame;

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { Counters, isMalformed, parseIp, systemClock, systemRandom } from "../../src/base/mod.ts";
 import { Stack, type StackOptions } from "../../src/net/stack/mod.ts";
+import { TUN_ROUTE } from "../../src/oscfg/mod.ts";
 import { openTun } from "../../src/tun/mod.ts";
 import { Impairment, type Profile } from "./impairment.ts";
 
@@ -10,6 +11,8 @@ export interface KernelRigOptions {
   offload?: boolean;
   /** Chooses the addresses, so that several rigs may live in one namespace. */
   subnet?: number;
+  /** The kernel's side as VNet sets it up (`TUN_ROUTE`); else with the machine's own congestion control. */
+  routes?: "as-vnet";
   profile?: Profile;
   seed?: number;
   maxConnections?: number;
@@ -36,12 +39,15 @@ export function kernelRig(o: KernelRigOptions): KernelRig {
   const tun = openTun({ mtu, offload: { checksum: offload, tso: offload } });
   const [near4, far4] = [`10.90.${subnet}.1`, `10.90.${subnet}.2`];
   const [near6, far6] = [`fd90:${subnet}::1`, `fd90:${subnet}::2`];
+  const ours = (far: string) => `route replace ${far} dev ${tun.name} ${TUN_ROUTE.join(" ")}`;
+  const routes = o.routes === "as-vnet" ? [ours(far4), ours(`${far6} metric 256`)] : [];
   execFileSync("ip", ["-batch", "-"], {
     input: `
       link set ${tun.name} mtu ${mtu} txqueuelen 5000 addrgenmode none
       link set ${tun.name} up
       address add ${near4} peer ${far4} dev ${tun.name}
       address add ${near6} peer ${far6} dev ${tun.name} nodad
+      ${routes.join("\n")}
     `,
   });
   const near = addresses(near4, near6);

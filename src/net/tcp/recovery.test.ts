@@ -202,3 +202,55 @@ test("a tail-loss probe that repaired a loss halves the window like any other (R
   ack(tcb, end + MSS, [], 82);
   assert.equal(tcb.cc.cwnd, (cwnd + MSS) / 2);
 });
+
+test("a retransmission that is lost too is probed for, in fast recovery and after a timeout (RFC 9002 §6.2)", () => {
+  const { tcb, sent, sink } = established();
+  warmUp(tcb, sent, sink);
+  write(tcb, 4);
+  output(tcb, 40, sink);
+  ack(tcb, 1 + MSS, [1 + 2 * MSS, 1 + 5 * MSS], 50); // the first is missing
+  output(tcb, 50, sink);
+  assert.ok(tcb.cc.inRecovery);
+  const { cwnd } = tcb.cc;
+  sent.length = 0;
+  for (let timeout = 0; timeout < 2; timeout++) {
+    const probeAt = deadline(tcb)!;
+    assert.ok(probeAt < tcb.timer.atMs, "before the timer of the retransmission");
+    expire(tcb, probeAt, sink);
+    assert.deepEqual(sent.splice(0), [{ seq: 1 + MSS, length: MSS }]);
+    output(tcb, probeAt, sink);
+    assert.equal(deadline(tcb), tcb.timer.atMs, "one probe, then the timer");
+    assert.equal(timeout > 0 || tcb.cc.cwnd === cwnd, true, "a probe takes nothing from the window");
+    expire(tcb, deadline(tcb)!, sink);
+    assert.deepEqual(sent.splice(0), [{ seq: 1 + MSS, length: MSS }]);
+  }
+  assert.equal(tcb.rtt.backoff, 2);
+});
+
+test("what a probe repairs during a recovery halves nothing again, and the next may follow", () => {
+  const { tcb, sink } = established(1);
+  const { mss } = tcb.snd;
+  const stamped = (number: number, now: number) =>
+    arrive(
+      tcb,
+      { ...NO_OPTIONS, seq: 10, ack: number, flags: ACK, wnd: 65_535, tsVal: 1, tsEcr: now - 1 },
+      undefined,
+      now,
+    );
+  write(tcb, 8);
+  output(tcb, 40, sink);
+  const start = tcb.snd.una;
+  expire(tcb, deadline(tcb)!, sink); // a probe
+  const timeoutAt = deadline(tcb)!;
+  expire(tcb, timeoutAt, sink);
+  for (const number of [start + mss, start + 2 * mss, tcb.snd.max]) {
+    const probeAt = deadline(tcb)!;
+    assert.ok(probeAt < tcb.timer.atMs);
+    expire(tcb, probeAt, sink);
+    const { cwnd, ssthresh } = tcb.cc;
+    stamped(number, probeAt + 5);
+    assert.ok(tcb.cc.cwnd > cwnd, `${tcb.cc.cwnd} after ${cwnd}`);
+    assert.equal(tcb.cc.ssthresh, ssthresh);
+    output(tcb, probeAt + 5, sink);
+  }
+});

@@ -44,6 +44,9 @@ export function takeSack(
   const repaired = endProbe(board, una, duplicate, echoMs);
   if (acked === 0 && delivered === 0) return false;
   const before = board.lostOctets;
+  // While losses are repaired anyway, every sign of life makes room for the next probe.
+  const repairing = cc.inRecovery || seq.lt(snd.una, cc.recover);
+  if (repairing) board.probeEnd = undefined;
   lookForLosses(tcb, board, now);
   if (cc.inRecovery) {
     if (seq.ge(una, cc.recover)) leaveRecovery(tcb, board);
@@ -53,7 +56,7 @@ export function takeSack(
   } else if (acked > 0) {
     grow(cc, acked, ack, snd.mss);
     // What the probe repaired was a loss all the same (RFC 8985 §7.4.2).
-    if (repaired) cc.cwnd = cc.ssthresh = Math.max(Math.floor(cc.cwnd / 2), 2 * snd.mss);
+    if (repaired && !repairing) cc.cwnd = cc.ssthresh = Math.max(Math.floor(cc.cwnd / 2), 2 * snd.mss);
   }
   if (seq.ge(una, snd.nxt)) board.resent = false;
   return board.lostOctets > before;
@@ -148,24 +151,30 @@ function sendPart(tcb: Tcb, start: number, skip: number, length: number, sink: S
   sink.send(tcb, from, ACK | (textLen < length ? FIN : 0), announce(tcb), textAt, textLen);
 }
 
-/** Arms the tail-loss probe after something was sent or acknowledged, where one may be sent (RFC 8985 §7.2). */
+/**
+ * Arms the tail-loss probe after something was sent or acknowledged (RFC 8985
+ * §7.2). Against that section's SHOULD also while losses are repaired, as QUIC
+ * does (RFC 9002 §6.2): with few segments in flight nothing else shows that a
+ * retransmission was lost, and each timeout doubles the wait for the next.
+ */
 export function armProbe(tcb: Tcb, board: Scoreboard, now: number): void {
-  const { snd, cc, timer, rtt } = tcb;
+  const { snd, timer, rtt } = tcb;
   const outstanding = seq.diff(snd.nxt, snd.una);
   timer.tailAtMs = 0;
-  if (outstanding === 0 || timer.persist || cc.inRecovery || seq.lt(snd.una, cc.recover)) return;
-  if (board.probeEnd !== undefined || board.sackedOctets > 0 || rtt.srttMs < 0) return;
+  if (outstanding === 0 || timer.persist || timer.reorderAtMs > 0) return;
+  if (board.probeEnd !== undefined || rtt.srttMs < 0) return;
   const delayMs = outstanding <= snd.mss ? PROBE_ACK_DELAY_MS : 0;
   const at = Math.ceil(now + Math.max(2 * rtt.srttMs, MIN_PROBE_MS) + delayMs);
   if (at < timer.atMs) timer.tailAtMs = at;
 }
 
-/** Nothing has come back for two round trips: the last segment again, so that its ACK shows what is missing. */
+/** Nothing has come back for two round trips: the last segment in flight again, so that its ACK shows what is missing. */
 export function probeTail(tcb: Tcb, board: Scoreboard, now: number, sink: SegmentSink): void {
   const { snd, timer } = tcb;
   timer.tailAtMs = 0;
-  const last = board.runs.at(-1);
-  if (last === undefined || last.sacked) return;
+  const at = board.runs.findLastIndex((run) => !run.sacked && !run.lost);
+  const last = board.runs[at];
+  if (last === undefined) return;
   const whole = seq.diff(last.end, last.seq);
   const length = Math.min(snd.mss, whole);
   board.probeEnd = snd.nxt;
@@ -173,8 +182,8 @@ export function probeTail(tcb: Tcb, board: Scoreboard, now: number, sink: Segmen
   timer.atMs = rtoFrom(tcb.rtt, now);
   tcb.rtt.timing = false;
   sendPart(tcb, last.seq, whole - length, length, sink);
-  if (length < whole && !splitRun(board, board.runs.length - 1, seq.add(last.end, -length))) return;
-  markResent(board, board.runs.at(-1)!, now);
+  if (length === whole) markResent(board, last, now);
+  else if (splitRun(board, at, seq.add(last.end, -length))) markResent(board, board.runs[at + 1]!, now);
 }
 
 /** Whether the answer to the probe shows that it has repaired a loss (RFC 8985 §7.4). */

@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { isMalformed } from "../base/mod.ts";
+import { literal, metadata, resourceName, text, texts, timestamp, tokenName } from "./common.ts";
+import { MAX_ENTRIES } from "./limits.ts";
+import { parseHostPort } from "./names.ts";
+import { isRegexPattern, parseRegex } from "./predicate/mod.ts";
+
+const address = text.refine((value) => parseHostPort(value)?.port !== undefined, {
+  error: "expected host:port, such as teleport.example.com:443",
+});
+
+const remoteRole = text.min(1).superRefine((value, context) => {
+  if (!isRegexPattern(value)) return;
+  const regex = parseRegex(value);
+  if (!isMalformed(regex)) return;
+  context.addIssue({ code: "custom", message: `invalid regular expression: ${regex.malformed}` });
+});
+
+/**
+ * Which of the leaf's own roles a role of the root is worth here. `remote` is a
+ * name, has `*` for any text, or is a `^regex$`; `$1`, `$2` … in `local` repeat
+ * its stars or groups.
+ */
+export const roleMapSchema = z
+  .array(z.strictObject({ remote: remoteRole, local: z.array(resourceName).min(1).max(MAX_ENTRIES) }))
+  .max(MAX_ENTRIES);
+export type RoleMap = z.infer<typeof roleMapSchema>;
+
+/** A leaf's word that it trusts the users of a root cluster; its name is the root's. */
+export const trustedClusterSchema = z.strictObject({
+  kind: literal("kind", "trusted_cluster"),
+  version: literal("version", "v2"),
+  metadata: metadata(resourceName),
+  spec: z.strictObject({
+    /** Absent: yes. */
+    enabled: z.boolean().optional(),
+    /** Of the root, with the role TrustedCluster. Used once and not kept. */
+    token: tokenName.optional(),
+    web_proxy_addr: address,
+    /** Where the leaf's proxies connect; by default `web_proxy_addr`. */
+    tunnel_addr: address.optional(),
+    role_map: roleMapSchema.min(1, "needs at least one entry, such as {remote: access, local: [access]}"),
+  }),
+  /** Written by Auth. */
+  status: z
+    .strictObject({
+      connection: z.enum(["online", "offline"]),
+      /** Why it is offline. */
+      error: text.optional(),
+      /** Of the root's proxies, for this cluster's. Empty: where `spec` says. */
+      tunnel_addrs: texts.optional(),
+    })
+    .optional(),
+});
+export type TrustedCluster = z.infer<typeof trustedClusterSchema>;
+
+/** A leaf as its root sees it. Made by the leaf's own request. */
+export const remoteClusterSchema = z.strictObject({
+  kind: literal("kind", "remote_cluster"),
+  version: literal("version", "v3"),
+  metadata: metadata(resourceName),
+  spec: z.strictObject({}).optional(),
+  /** Written by Auth. */
+  status: z
+    .strictObject({ connection: z.enum(["online", "offline"]), last_heartbeat: timestamp.optional() })
+    .optional(),
+});
+export type RemoteCluster = z.infer<typeof remoteClusterSchema>;

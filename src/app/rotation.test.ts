@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { after, before, test } from "node:test";
+import type { RotationPhase } from "../api/mod.ts";
+import { isMalformed, sleep } from "../base/mod.ts";
+import { identityOf, verifyChain } from "../pki/mod.ts";
+import { StreamUser, startTestCluster, type TestCluster, type TestLogin } from "../testkit/mod.ts";
+import type { AppLink } from "../tunnel/mod.ts";
+
+const PASSWORD = "correct horse battery staple";
+const PIECE = 256 * 1024;
+
+let cluster: TestCluster;
+let alice: TestLogin;
+before(async () => {
+  cluster = await startTestCluster();
+  await cluster.createUser("alice", PASSWORD);
+  alice = await cluster.login("alice", PASSWORD);
+});
+after(async () => {
+  await alice?.client.close();
+  await cluster?.[Symbol.asyncDispose]();
+});
+
+/** A stream that carries something in every phase, and knows the hash of all of it. */
+class Witness {
+  readonly #user: StreamUser;
+  readonly #sent = createHash("sha256");
+  #length = 0;
+
+  constructor(user: StreamUser) {
+    this.#user = user;
+  }
+
+  async exchange(): Promise<void> {
+    const piece = randomBytes(PIECE);
+    this.#sent.update(piece);
+    this.#length += PIECE;
+    this.#user.send(piece);
+    await this.#user.until(this.#length);
+  }
+
+  async finish(): Promise<void> {
+    await this.exchange();
+    this.#user.end();
+    assert.equal(await this.#user.closed, "end", "ended in order, never reset");
+    assert.equal(createHash("sha256").update(this.#user.received).digest("hex"), this.#sent.digest("hex"));
+  }
+}
+
+async function step(type: "host" | "user", phase: RotationPhase): Promise<void> {
+  await using admin = await cluster.adminClient();
+  await admin.call("authority.rotate", { type, phase, mode: "manual" });
+}
+
+async function signing(type: "host" | "user"): Promise<string[]> {
+  await using admin = await cluster.adminClient();
+  const { resource } = await admin.call("resource.get", {
+    kind: "cert_authority",
+    name: `${type}/${cluster.auth.cluster}`,
+  });
+  assert.ok(resource.kind === "cert_authority");
+  return resource.spec.active_keys.map(({ cert }) => cert);
+}
+
+/** Proxy and agent have certificates by the key that signs now. */
+async function hostsRenewed(): Promise<void> {
+  const active = await signing("host");
+  const byIt = () => cluster.renewed.filter(({ certPem }) => !isMalformed(verifyChain(certPem, active, Date.now())));
+  while (new Set(byIt().map(({ certPem }) => certPem)).size < 2) await sleep(10);
+  while (cluster.proxy.connectedAgents().length !== 1) await sleep(10);
+}
+
+/** The agent trusts the user authority's present key alone. */
+async function agentFollowed(): Promise<void> {
+  const active = await signing("user");
+  const isAgent = (certPem: string) => {
+    const identity = identityOf(certPem);
+    return "kind" in identity && identity.kind === "host" && identity.roles.includes("App");
+  };
+  while (!cluster.renewed.some(({ certPem, userCas }) => isAgent(certPem) && userCas.join() === active.join())) {
+    await sleep(10);
+  }
+}
+
+test("open streams survive both rotations; proxy and agent renew without a restart, and nothing else notices", async () => {
+  const { session, answer } = await cluster.appSession(alice, "echo");
+  const { link } = await cluster.dialLink(session);
+  const witness = new Witness(new StreamUser(await link.open(0)));
+  await witness.exchange();
+  for (const phase of ["init", "update_clients", "update_servers", "standby"] as const) {
+    await step("host", phase);
+    if (phase === "update_servers") await hostsRenewed();
+    await step("user", phase);
+    if (phase === "standby") await agentFollowed();
+    await witness.exchange();
+    // The session of before, with the trust of before: the way to the agent is vouched for.
+    const again = cluster.dialLink({ ...session, hostCas: answer.host_cas });
+    if (phase === "standby")
+      await assert.rejects(again, "a user certificate of the former authority opens nothing new");
+    else await reaches(await again);
+  }
+  await assert.rejects(alice.client.call("resource.list", { kind: "app_server" }), /log in again/);
+  const later = await cluster.login("alice", PASSWORD);
+  const fresh = await cluster.dialLink((await cluster.appSession(later, "echo")).session);
+  await reaches(fresh);
+  await later.client.close();
+  await witness.finish();
+  link.close("done");
+});
+
+async function reaches({ link }: AppLink): Promise<void> {
+  await new Witness(new StreamUser(await link.open(0))).finish();
+  link.close("done");
+}

@@ -1,0 +1,137 @@
+/**
+ * Why a transfer stood still: what the shim's log says about each wait in a
+ * pause. A sender may be silent only while something that it has sent, or what
+ * came back for it, was lost, and no longer than its retransmission timer says.
+ */
+import { seq } from "../../src/net/tcp/mod.ts";
+import type { DecisionLog, Direction, LoggedSegment } from "./decision-log.ts";
+
+export interface Pause {
+  /** Of the octets that did not come. */
+  readonly direction: Direction;
+  /** Milliseconds since 1970. */
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+export interface Explanation {
+  readonly explained: boolean;
+  readonly text: string;
+}
+
+/** A pause is measured by two processes' clocks, and told after the frame that ended it. */
+const CLOCK_MS = 60;
+/** From an octet's arrival to its being told by a process on a busy machine. */
+const TELLING_MS = 500;
+/** Shorter silences need no explanation. */
+const WAIT_MS = 150;
+/** Both sides' least retransmission timeout is 200 ms, and a busy machine is late; before the first round trip 1 s. */
+const RTO_MS = 300;
+const FIRST_RTO_MS = 1_100;
+const LATE_MS = 150;
+/** What happened so long before a pause may be its reason. */
+const LEAD_MS = 130_000;
+
+/** The sender was silent, waiting for an answer to what it had sent. */
+interface Wait {
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** The first octet that it did not know to have arrived. */
+  readonly una: number;
+  /** Waits before this one in which nothing new was acknowledged. */
+  readonly doublings: number;
+}
+
+/** `explained`: every wait in the pause is covered by the loss of each transmission of what was waited for. */
+export function explain(log: DecisionLog, pause: Pause): Explanation {
+  const segments = log.segments(pause.startMs - LEAD_MS, pause.endMs + CLOCK_MS);
+  const sent = segments.filter((one) => one.direction === pause.direction && one.end !== one.seq);
+  const answers = segments.filter((one) => one.direction !== pause.direction && one.ack >= 0);
+  const clock = (atMs: number) => `${((atMs - pause.startMs) / 1000).toFixed(2)} s`;
+  const doubts: string[] = [];
+  const reasons: string[] = [];
+  let coveredMs = 0;
+  const young = segments.some((one) => one.syn && one.atMs > pause.startMs - FIRST_RTO_MS);
+  for (const wait of waits(sent, answers)) {
+    if (wait.toMs <= pause.startMs + CLOCK_MS || wait.fromMs >= pause.endMs) continue;
+    const { reason, lost } = whyWaiting(wait, sent, answers);
+    const when = `${clock(wait.fromMs)} to ${clock(wait.toMs)}: ${reason}`;
+    const allowedMs = (young ? FIRST_RTO_MS : RTO_MS) * 2 ** wait.doublings + LATE_MS;
+    if (!lost) doubts.push(when);
+    else if (wait.toMs - wait.fromMs > allowedMs) doubts.push(`${when}, but that is too long for its timer`);
+    reasons.push(when);
+    coveredMs += Math.min(wait.toMs, pause.endMs) - Math.max(wait.fromMs, pause.startMs);
+  }
+  const lengthMs = pause.endMs - pause.startMs;
+  doubts.push(...whyMissing(pause, sent, answers, lengthMs - coveredMs).map((doubt) => doubt(clock)));
+  const text = `${(lengthMs / 1000).toFixed(2)} s without progress ${pause.direction}; ${reasons.join("; ")}`;
+  if (doubts.length === 0) return { explained: true, text };
+  const last = answers.findLast((one) => one.atMs < pause.endMs - CLOCK_MS && !one.gone);
+  const state = last && `; last heard: ack ${last.ack} wnd ${last.wnd} tsval ${last.tsVal} tsecr ${last.tsEcr}`;
+  return { explained: false, text: `${text}; UNEXPLAINED ${doubts.join("; ")}${state ?? ""}` };
+}
+
+/** The times between what the sender sent or learnt, if they are long. */
+function waits(sent: LoggedSegment[], answers: LoggedSegment[]): Wait[] {
+  const found: Wait[] = [];
+  let una = -1;
+  let top = -1;
+  let sinceMs = Number.POSITIVE_INFINITY;
+  let doublings = 0;
+  const events = [...sent, ...answers.filter((one) => !one.gone)].sort((a, b) => a.atMs - b.atMs);
+  for (const one of events) {
+    const isAnswer = one.direction !== sent[0]?.direction;
+    const acks = isAnswer && (una < 0 || seq.gt(one.ack, una));
+    const sacks = isAnswer && one.sackTop >= 0 && (top < 0 || seq.gt(one.sackTop, top));
+    if (isAnswer && !acks && !sacks) continue; // nothing new
+    if (one.atMs - sinceMs > WAIT_MS && una >= 0) {
+      found.push({ fromMs: sinceMs, toMs: one.atMs, una, doublings });
+      doublings++;
+    }
+    sinceMs = one.atMs;
+    if (acks) {
+      una = one.ack;
+      doublings = 0;
+    }
+    if (sacks) top = one.sackTop;
+    // Of a first SYN nothing is acknowledged yet.
+    if (una < 0 && one.syn && !isAnswer) una = one.seq;
+  }
+  return found;
+}
+
+/** What was lost of that which could have ended the wait. */
+function whyWaiting(wait: Wait, sent: LoggedSegment[], answers: LoggedSegment[]): { reason: string; lost: boolean } {
+  const copies = sent.filter((one) => one.atMs <= wait.fromMs && covers(one, wait.una));
+  const arrived = copies.find((one) => !one.gone);
+  if (copies.length === 0) return { reason: `octet ${wait.una} was not sent yet`, lost: false };
+  if (arrived === undefined) return { reason: `octet ${wait.una} was lost ${copies.length} times`, lost: true };
+  const news = answers.filter((one) => one.atMs >= arrived.atMs && one.atMs < wait.toMs && seq.gt(one.ack, wait.una));
+  const lost = news.filter((one) => one.gone).length;
+  return { reason: `octet ${wait.una} had arrived, ${lost} ACKs of it were lost`, lost: lost > 0 };
+}
+
+/** Doubts about the octet that the receiver was missing, and about the time in which the sender was not silent. */
+function whyMissing(
+  pause: Pause,
+  sent: LoggedSegment[],
+  answers: LoggedSegment[],
+  busyMs: number,
+): ((clock: (atMs: number) => string) => string)[] {
+  const middleMs = (pause.startMs + pause.endMs) / 2;
+  const asked = answers.filter((one) => one.atMs <= middleMs);
+  if (asked.length === 0) return [];
+  const missing = asked.map((one) => one.ack).reduce(seq.max);
+  const copies = sent.filter((one) => covers(one, missing));
+  const arrived = copies.find((one) => !one.gone);
+  if (arrived !== undefined && pause.endMs - arrived.atMs > TELLING_MS) {
+    return [(clock) => `octet ${missing} had arrived at ${clock(arrived.atMs)}`];
+  }
+  const lostCopies = copies.filter((one) => one.gone && one.atMs > pause.startMs - CLOCK_MS).length;
+  if (busyMs < 1_000 || lostCopies > 0) return [];
+  return [() => `the sender was busy for ${(busyMs / 1000).toFixed(2)} s, but not with octet ${missing}`];
+}
+
+function covers(one: LoggedSegment, number: number): boolean {
+  return seq.inWindow(number, one.seq, seq.diff(one.end, one.seq));
+}
