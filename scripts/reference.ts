@@ -6,10 +6,12 @@
  */
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { API_PAGES } from "./api-pages.ts";
 
 export const PAGES: Readonly<Record<string, (root: string) => Promise<string>>> = {
   "docs/errors.md": errorsPage,
   "docs/limits.md": limitsPage,
+  ...API_PAGES,
 };
 
 interface ErrorClass {

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ClusterAuthPreference, parseValue, type Role, roleSchema } from "../api/mod.ts";
+import {
+  type ClusterAuthPreference,
+  type ClusterNetworkingConfig,
+  parseValue,
+  type Role,
+  roleSchema,
+} from "../api/mod.ts";
 import { sessionControls } from "./mod.ts";
 
 function role(options: Record<string, unknown>): Role {
@@ -33,6 +39,24 @@ test("of several roles the strictest word counts; nothing said is no bound", () 
 test("strict for the cluster is strict for every role", () => {
   assert.equal(sessionControls([role({ lock: "best_effort" })], STRICT).strictLocks, true);
   assert.equal(sessionControls([], STRICT).strictLocks, true);
+});
+
+test("the cluster's idle timeout holds where roles say nothing, or more", () => {
+  const networking = (client_idle_timeout: string): ClusterNetworkingConfig => ({
+    kind: "cluster_networking_config",
+    version: "v2",
+    metadata: { name: "cluster-networking-config" },
+    spec: { client_idle_timeout },
+  });
+  for (const [ofCluster, ofRole, expected] of [
+    ["10m", {}, 600_000],
+    ["10m", { client_idle_timeout: "5m" }, 300_000],
+    ["10m", { client_idle_timeout: "never" }, 600_000],
+    ["never", { client_idle_timeout: "5m" }, 300_000],
+    ["0s", {}, undefined],
+  ] as const) {
+    assert.equal(sessionControls([role(ofRole)], undefined, networking(ofCluster)).idleTimeoutMs, expected, ofCluster);
+  }
 });
 
 test("what is not a bound is refused", () => {

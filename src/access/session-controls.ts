@@ -1,4 +1,4 @@
-import { type ClusterAuthPreference, parseDuration, type Role } from "../api/mod.ts";
+import { type ClusterAuthPreference, type ClusterNetworkingConfig, parseDuration, type Role } from "../api/mod.ts";
 
 /** What bounds a user's connections, besides whether they may be made at all. */
 export interface SessionControls {
@@ -10,13 +10,15 @@ export interface SessionControls {
   readonly strictLocks: boolean;
 }
 
-/** Of several roles the strictest word counts. */
+/** Of the cluster and several roles the strictest word counts. */
 export function sessionControls(
   roles: readonly Role[],
   preference: ClusterAuthPreference | undefined,
+  networking?: ClusterNetworkingConfig | undefined,
 ): SessionControls {
   const options = roles.map((role) => role.spec.options ?? {});
-  const idle = least(options.map((each) => parseDuration(String(each.client_idle_timeout ?? ""))));
+  const idles = [...options, networking?.spec ?? {}].map((each) => each.client_idle_timeout ?? "");
+  const idle = least(idles.map((each) => parseDuration(String(each))));
   const most = least(options.map((each) => each.max_connections));
   const strict = options.some((each) => each.lock === "strict") || preference?.spec.locking_mode === "strict";
   return {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { parseAppUri } from "./app-uri.ts";
-import { literal, metadata, port, text, texts, timestamp } from "./common.ts";
+import { durationText, literal, metadata, port, text, texts, timestamp } from "./common.ts";
 import { MAX_ENTRIES } from "./limits.ts";
 import { isDnsLabel1035, isDnsSubdomain1123, isIpText, parseHostPort } from "./names.ts";
 
@@ -32,7 +32,13 @@ function publicAddrProblem(value: string): string | undefined {
 }
 
 const tcpPort = z
-  .strictObject({ port, end_port: z.union([port, z.literal(0)]).optional() })
+  .strictObject({
+    port: port.describe("The port, or the first of a range."),
+    end_port: z
+      .union([port, z.literal(0)])
+      .optional()
+      .describe("The last of a range. Absent and 0: one port."),
+  })
   .superRefine((range, context) => {
     if (range.end_port === undefined || range.end_port === 0 || range.end_port > range.port) return;
     context.addIssue({
@@ -42,40 +48,55 @@ const tcpPort = z
     });
   });
 
-const command = z.strictObject({ command: texts.min(1), period: text.optional(), result: text.optional() });
+const command = z.strictObject({
+  command: texts.min(1).describe("The program and its arguments; no shell."),
+  period: durationText.optional().describe("How often it runs; 1m by default, 1s at least."),
+  result: text.optional().describe("What it printed last. Written by the agent."),
+});
 
 /** Features of HTTP apps and of cloud consoles. Checked for shape only; inert on a TCP app. */
 const httpFeatures = {
-  insecure_skip_verify: z.boolean().optional(),
-  cloud: z.enum(["", "AWS", "Azure", "GCP"]).optional(),
+  insecure_skip_verify: z
+    .boolean()
+    .optional()
+    .describe("Of web apps: whether the app's own certificate goes unchecked."),
+  cloud: z.enum(["", "AWS", "Azure", "GCP"]).optional().describe("Of cloud consoles; kept, without effect."),
   rewrite: z
     .strictObject({
-      redirect: texts.optional(),
+      redirect: texts.optional().describe("Hosts in redirections that mean the app itself."),
       headers: z
-        .array(z.union([text, z.strictObject({ name: text, value: text })]))
+        .array(z.union([text, z.strictObject({ name: text.describe("Name."), value: text.describe("Value.") })]))
         .max(MAX_ENTRIES)
-        .optional(),
-      jwt_claims: z.enum(["", "roles-and-traits", "roles", "traits", "none"]).optional(),
+        .optional()
+        .describe("Headers that are added to requests."),
+      jwt_claims: z
+        .enum(["", "roles-and-traits", "roles", "traits", "none"])
+        .optional()
+        .describe("What of the user the assertion says."),
     })
-    .optional(),
-  aws: z.unknown().optional(),
-  cors: z.unknown().optional(),
-  required_app_names: texts.optional(),
-  use_any_proxy_public_addr: z.boolean().optional(),
-  integration: text.optional(),
-  user_groups: texts.optional(),
-  identity_center: z.unknown().optional(),
-  tls: z.unknown().optional(),
+    .optional()
+    .describe("Of web apps: redirects and headers."),
+  aws: z.unknown().optional().describe("Of cloud consoles; kept, without effect."),
+  cors: z.unknown().optional().describe("Of web apps; kept, without effect."),
+  required_app_names: texts.optional().describe("Of web apps; kept, without effect."),
+  use_any_proxy_public_addr: z.boolean().optional().describe("Of web apps; kept, without effect."),
+  integration: text.optional().describe("Of cloud consoles; kept, without effect."),
+  user_groups: texts.optional().describe("Of Okta; kept, without effect."),
+  identity_center: z.unknown().optional().describe("Of cloud consoles; kept, without effect."),
+  tls: z.unknown().optional().describe("Of web apps; kept, without effect."),
 };
 
 /** A TCP app's protection against DNS rebinding, where it speaks plain HTTP. */
 const httpHostCheck = z.strictObject({
-  mode: z.enum(["on", "off"], { error: "expected on or off" }).optional(),
-  /** Host names besides `public_addr`. */
+  mode: z
+    .enum(["on", "off"], { error: "expected on or off" })
+    .optional()
+    .describe("on, off; by default on where plain HTTP is seen."),
   allow: z
     .array(z.string().refine(isHostName, { error: "expected a host name without a port" }))
     .max(MAX_ENTRIES)
-    .optional(),
+    .optional()
+    .describe("Host names besides public_addr that may lead to the app."),
 });
 
 function isHostName(text: string): boolean {
@@ -84,15 +105,22 @@ function isHostName(text: string): boolean {
 
 export const appSpecSchema = z
   .strictObject({
-    uri: z.string({ error: "an app needs a uri such as tcp://localhost:5432" }),
-    public_addr: appPublicAddr.optional(),
-    tcp_ports: z.array(tcpPort).max(MAX_ENTRIES).optional(),
-    http_host_check: httpHostCheck.optional(),
+    uri: z
+      .string({ error: "an app needs a uri such as tcp://localhost:5432" })
+      .describe("Where the agent finds the app: tcp://HOST:PORT, or tcp://HOST with tcp_ports."),
+    public_addr: appPublicAddr
+      .optional()
+      .describe("The DNS name by which the app is reached. Absent: its name below the proxy's."),
+    tcp_ports: z.array(tcpPort).max(MAX_ENTRIES).optional().describe("The ports of a multi-port TCP app."),
+    http_host_check: httpHostCheck
+      .optional()
+      .describe("Protection of a TCP app that speaks plain HTTP against web pages that use its address."),
     dynamic_labels: z
-      .union([z.record(text, command), z.array(command.extend({ name: text }))], {
+      .union([z.record(text, command), z.array(command.extend({ name: text.describe("Name of the label.") }))], {
         error: "expected a map from label name to {command, period}",
       })
-      .optional(),
+      .optional()
+      .describe("Labels whose values a command prints, on the agent. A map by label, or a list with name."),
     ...httpFeatures,
   })
   .superRefine((spec, context) => {
@@ -112,9 +140,9 @@ function uriProblem(spec: { uri: string; tcp_ports?: unknown[] | undefined }): s
 
 export const appSchema = z.strictObject({
   kind: literal("kind", "app"),
-  sub_kind: text.optional(),
+  sub_kind: text.optional().describe("Accepted for compatibility, without effect."),
   version: literal("version", "v3"),
-  metadata: metadata(appName),
+  metadata: metadata(appName.describe("Name of the app, a DNS label.")),
   spec: appSpecSchema,
 });
 
@@ -123,14 +151,13 @@ export type AppSpec = z.infer<typeof appSpecSchema>;
 
 /** What the agent's own check of the app says. Field names are Teleport's. */
 const targetHealth = z.strictObject({
-  /** `host:port` that was dialled. */
-  address: text.optional(),
-  protocol: text.optional(),
-  status: z.enum(["healthy", "unhealthy", "unknown"]),
-  transition_timestamp: timestamp.optional(),
-  transition_reason: text.optional(),
-  transition_error: text.optional(),
-  message: text.optional(),
+  address: text.optional().describe("HOST:PORT that was dialled."),
+  protocol: text.optional().describe("TCP."),
+  status: z.enum(["healthy", "unhealthy", "unknown"]).describe("Whether the app took a connection."),
+  transition_timestamp: timestamp.optional().describe("Since when."),
+  transition_reason: text.optional().describe("What changed it."),
+  transition_error: text.optional().describe("Why the app was not reached."),
+  message: text.optional().describe("The same for people."),
 });
 export type TargetHealth = z.infer<typeof targetHealth>;
 
@@ -139,9 +166,17 @@ export const appServerSchema = z
   .strictObject({
     kind: literal("kind", "app_server"),
     version: literal("version", "v3"),
-    metadata: metadata(text.min(1)),
-    spec: z.strictObject({ version: text, hostname: text, host_id: text.min(1), app: appSchema }),
-    status: z.strictObject({ target_health: targetHealth.optional() }).optional(),
+    metadata: metadata(text.min(1).describe("The host's uuid, a dot and the app's name.")),
+    spec: z.strictObject({
+      version: text.describe("Version of the agent."),
+      hostname: text.describe("Name of the host that it runs on."),
+      host_id: text.min(1).describe("The uuid of that host."),
+      app: appSchema.describe("The app as it is served, with its address and all labels."),
+    }),
+    status: z
+      .strictObject({ target_health: targetHealth.optional().describe("What the agent's own check of the app says.") })
+      .optional()
+      .describe("Written by the agent."),
   })
   .superRefine((server, context) => {
     const expected = appServerName(server.spec.host_id, server.spec.app.metadata.name);

@@ -17,45 +17,62 @@ export const clusterAuthPreferenceSchema = z.strictObject({
   version: literal("version", "v2"),
   metadata: metadata(literal("name", AUTH_PREFERENCE_NAME)),
   spec: z.strictObject({
-    type: z.literal("local", { error: 'only type "local" is supported' }).optional(),
-    second_factors: z.array(z.enum(SECOND_FACTORS)).optional(),
-    allow_local_auth: z.boolean().optional(),
-    default_session_ttl: durationText.optional(),
-    message_of_the_day: text.optional(),
-    webauthn: z.strictObject({ rp_id: text }).optional(),
-    require_session_mfa: unenforced(false, "off", "no"),
-    disconnect_expired_cert: yesOrNo.optional(),
-    locking_mode: z.enum(["", ...LOCKING_MODES]).optional(),
-    allow_passwordless: z.boolean().optional(),
-    allow_headless: z.boolean().optional(),
-    signature_algorithm_suite: text.optional(),
+    type: z
+      .literal("local", { error: 'only type "local" is supported' })
+      .optional()
+      .describe("How users log in; this version has passwords kept by the cluster, which is local."),
+    second_factors: z.array(z.enum(SECOND_FACTORS)).optional().describe("Second factors that a login needs one of."),
+    allow_local_auth: z.boolean().optional().describe("Accepted for compatibility; logins are always local."),
+    default_session_ttl: durationText
+      .optional()
+      .describe("How long a login lasts where neither the user nor a role says; 12h."),
+    message_of_the_day: text.optional().describe("Shown before a login."),
+    webauthn: z
+      .strictObject({ rp_id: text.describe("Host name of the proxy, without a port.") })
+      .optional()
+      .describe("WebAuthn: rp_id is the host name of the proxy, and must never change."),
+    require_session_mfa: unenforced(false, "off", "no").describe("Whether each app session needs a second factor."),
+    disconnect_expired_cert: yesOrNo
+      .optional()
+      .describe("Whether connections end with the login. They always do; this says so by name."),
+    locking_mode: z
+      .enum(["", ...LOCKING_MODES])
+      .optional()
+      .describe("What an agent does with an old view of the locks: best_effort goes by it, strict refuses everybody."),
+    allow_passwordless: z.boolean().optional().describe("Accepted for compatibility, without effect."),
+    allow_headless: z.boolean().optional().describe("Accepted for compatibility, without effect."),
+    signature_algorithm_suite: text.optional().describe("Accepted for compatibility, without effect."),
   }),
 });
 
 export type ClusterAuthPreference = z.infer<typeof clusterAuthPreferenceSchema>;
 
-const caCertificate = z.strictObject({ cert: text });
+const caCertificate = z.strictObject({ cert: text.describe("PEM.") });
 
 export const ROTATION_PHASES = ["standby", "init", "update_clients", "update_servers", "rollback"] as const;
 export type RotationPhase = (typeof ROTATION_PHASES)[number];
 
 /** Where the replacement of an authority's key stands. Absent: the key is the first one. */
 export const caRotationSchema = z.strictObject({
-  state: z.enum(["standby", "in_progress"]),
-  phase: z.enum(ROTATION_PHASES),
-  mode: z.enum(["manual", "auto"]).optional(),
-  current_id: text.optional(),
-  started: timestamp.optional(),
-  grace_period: durationText.optional(),
-  last_rotated: timestamp.optional(),
-  /** When an automatic rotation comes to each phase that is ahead. */
+  state: z.enum(["standby", "in_progress"]).describe("Whether a replacement of the key is under way."),
+  phase: z
+    .enum(ROTATION_PHASES)
+    .describe(
+      "How far it is: init trusts the new key, update_clients signs by it, update_servers serves by it, standby drops the old.",
+    ),
+  mode: z.enum(["manual", "auto"]).optional().describe("Whether an administrator moves it on, or time does."),
+  current_id: text.optional().describe("Identifies this rotation."),
+  started: timestamp.optional().describe("When it began."),
+  grace_period: durationText.optional().describe("How long an automatic rotation takes in all."),
+  last_rotated: timestamp.optional().describe("When the last one was completed."),
   schedule: z
     .strictObject({
-      update_clients: timestamp.optional(),
-      update_servers: timestamp.optional(),
-      standby: timestamp.optional(),
+      update_clients: timestamp.optional().describe("When clients get certificates by the new key."),
+      update_servers: timestamp.optional().describe("When servers do."),
+      standby: timestamp.optional().describe("When the old key is dropped."),
     })
-    .optional(),
+    .optional()
+    .describe("When an automatic rotation comes to each phase that is ahead."),
 });
 export type CaRotation = z.infer<typeof caRotationSchema>;
 
@@ -63,15 +80,18 @@ export type CaRotation = z.infer<typeof caRotationSchema>;
 export const certAuthoritySchema = z.strictObject({
   kind: literal("kind", "cert_authority"),
   version: literal("version", "v2"),
-  metadata: metadata(text.min(1)),
+  metadata: metadata(text.min(1).describe("The type and the cluster.")),
   spec: z.strictObject({
-    type: z.enum(["user", "host"]),
-    cluster_name: text.min(1),
-    active_keys: z.array(caCertificate),
-    additional_trusted_keys: z.array(caCertificate),
-    rotation: caRotationSchema.optional(),
-    /** Of a root's user authority, in a leaf: what its users' roles are worth here. */
-    role_map: roleMapSchema.optional(),
+    type: z.enum(["user", "host"]).describe("Whom its certificates are for: user or host."),
+    cluster_name: text.min(1).describe("The cluster that it belongs to."),
+    active_keys: z.array(caCertificate).describe("Certificates of the keys that sign now."),
+    additional_trusted_keys: z
+      .array(caCertificate)
+      .describe("Certificates that are trusted besides, while a key is replaced."),
+    rotation: caRotationSchema.optional().describe("Where the replacement of the key stands."),
+    role_map: roleMapSchema
+      .optional()
+      .describe("Of a root's user authority, in a leaf: what its users' roles are worth here."),
   }),
 });
 
@@ -81,16 +101,13 @@ export type CertAuthority = z.infer<typeof certAuthoritySchema>;
 export const proxySchema = z.strictObject({
   kind: literal("kind", "proxy"),
   version: literal("version", "v1"),
-  metadata: metadata(text.min(1)),
+  metadata: metadata(text.min(1).describe("The host's uuid.")),
   spec: z.strictObject({
-    hostname: text,
-    version: text,
-    /** `host:port`, for clients. */
-    public_addrs: texts,
-    /** `host:port` of this very instance, for agents. */
-    tunnel_public_addr: text,
-    /** Leaf clusters whose proxies are connected to this one. */
-    leaf_clusters: texts.optional(),
+    hostname: text.describe("Name of the host that it runs on."),
+    version: text.describe("Version of the program."),
+    public_addrs: texts.describe("Addresses for clients, HOST:PORT."),
+    tunnel_public_addr: text.describe("Address of this very instance for agents, HOST:PORT."),
+    leaf_clusters: texts.optional().describe("Leaf clusters whose proxies are connected to this one."),
   }),
 });
 
@@ -103,18 +120,15 @@ export const sessionId = z.string().regex(/^[0-9a-f]{32}$/, "expected 32 hexadec
 export const appSessionSchema = z.strictObject({
   kind: literal("kind", "app_session"),
   version: literal("version", "v1"),
-  metadata: metadata(sessionId),
+  metadata: metadata(sessionId.describe("The session id.")),
   spec: z.strictObject({
-    user: text,
-    app: text,
-    public_addr: appPublicAddr,
-    /** The app's own. */
-    cluster: text,
-    /** The root cluster that issued it, where that is not the app's own. */
-    root: text.optional(),
-    expires: timestamp,
-    /** Base64 of 32 octets; only in what the role Proxy is shown. */
-    route_key: base64Of32.optional(),
+    user: text.describe("Whose it is."),
+    app: text.describe("The app that it leads to."),
+    public_addr: appPublicAddr.describe("The address of that app."),
+    cluster: text.describe("The cluster that serves the app."),
+    root: text.optional().describe("The root cluster that issued it, where that is not the app's own."),
+    expires: timestamp.describe("When it ends: with the login that made it."),
+    route_key: base64Of32.optional().describe("Base64 of 32 octets; only in what the role Proxy is shown."),
   }),
 });
 

@@ -45,22 +45,27 @@ export const tokenName = z
   .regex(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces");
 
 export function metadata<N extends z.ZodType<string>>(name: N) {
-  return z.strictObject({
+  const fields = z.strictObject({
     name,
-    description: text.optional(),
-    labels: stringMap.optional(),
-    expires: timestamp.optional(),
-    /** Opaque; changes with every write. `update` is conditional on it. */
-    revision: text.optional(),
-    /** Teleport's only namespace; accepted, never used. */
-    namespace: z.literal("default").optional(),
-    /** Written by old versions; accepted, never used. */
-    id: z.unknown().optional(),
+    description: text.optional().describe("What it is for, for people."),
+    labels: stringMap.optional().describe("Key and value pairs by which roles and listings choose."),
+    expires: timestamp.optional().describe("When it ceases to be, as RFC 3339. Absent: never."),
+    revision: text.optional().describe("Opaque; changes with every write. An update is conditional on it."),
+    namespace: z.literal("default").optional().describe("Teleport's only namespace; accepted, never used."),
+    id: z.unknown().optional().describe("Written by old versions; accepted, never used."),
   });
+  return fields.describe("Its name and what every resource has.");
 }
 
+const LITERALS: Readonly<Record<string, string>> = {
+  kind: "What kind of resource it is.",
+  version: "Version of the kind's fields.",
+  name: "There is one, of this name.",
+};
+
+/** A field that has one value only. */
 export function literal<T extends string>(key: string, value: T) {
-  return z.literal(value, { error: `${key} must be "${value}"` });
+  return z.literal(value, { error: `${key} must be "${value}"` }).describe(LITERALS[key] ?? "");
 }
 
 /**
@@ -73,5 +78,11 @@ export function unenforced(...harmless: unknown[]) {
     .refine((value) => value === undefined || harmless.includes(value), {
       error: "is not enforced by this version; accepting it would give more access than it says",
     })
-    .optional();
+    .optional()
+    .describe("Not enforced by this version: only what restricts nothing is accepted.");
+}
+
+/** A field of a part of Teleport that this version does not have. */
+export function ignored() {
+  return z.unknown().optional().describe("Of a part of Teleport that is not here: kept, without effect.");
 }

@@ -7,12 +7,11 @@ export type LockTarget = (typeof LOCK_TARGETS)[number];
 
 const target = z
   .strictObject({
-    user: resourceName.optional(),
-    role: resourceName.optional(),
-    app: resourceName.optional(),
-    /** The uuid of a host: an agent or a proxy. */
-    server_id: resourceName.optional(),
-    login: unenforced(""),
+    user: resourceName.optional().describe("The user: every session and connection of theirs."),
+    role: resourceName.optional().describe("Everybody who has the role."),
+    app: resourceName.optional().describe("The app, for everybody."),
+    server_id: resourceName.optional().describe("The uuid of a host: an agent or a proxy."),
+    login: unenforced("").describe("Not enforced by this version, hence refused."),
     mfa_device: unenforced(""),
     windows_desktop: unenforced(""),
     access_request: unenforced(""),
@@ -26,16 +25,13 @@ const target = z
 export const lockSchema = z.strictObject({
   kind: literal("kind", "lock"),
   version: literal("version", "v2"),
-  metadata: metadata(resourceName),
+  metadata: metadata(resourceName.describe("Name of the lock; tctl lock makes up a uuid.")),
   spec: z.strictObject({
-    target,
-    /** Shown to whom it stops. */
-    message: text.optional(),
-    /** Absent: for ever. */
-    expires: timestamp.optional(),
-    /** Written by Auth. */
-    created_at: timestamp.optional(),
-    created_by: text.optional(),
+    target: target.describe("Whom or what it stops; with several, each of them."),
+    message: text.optional().describe("Shown to whom it stops."),
+    expires: timestamp.optional().describe("When it ends. Absent: when it is deleted."),
+    created_at: timestamp.optional().describe("Written by Auth."),
+    created_by: text.optional().describe("Written by Auth."),
   }),
 });
 

@@ -63,6 +63,8 @@ export {
   UnavailableError,
   VersionMismatchError,
 } from "./errors.ts";
+export { type Explanation, explain, type FieldExplanation } from "./explain.ts";
+export { type JsonSchema, jsonSchemaOf, resourceJsonSchema } from "./json-schema.ts";
 export {
   MAX_DOCUMENT_BYTES,
   MAX_DOCUMENTS,
@@ -78,6 +80,8 @@ export { type ListFilter, listFilter } from "./list-filter.ts";
 export { LOCK_TARGETS, type Lock, type LockTarget, lockSchema } from "./lock.ts";
 export { type HostPort, isDnsLabel1035, isDnsSubdomain1123, isIpText, parseHostPort } from "./names.ts";
 export { nearest, unknownWord } from "./nearest.ts";
+export { type ClusterNetworkingConfig, NETWORKING_CONFIG_NAME } from "./networking.ts";
+export { openApi, resourcesJsonSchema } from "./openapi.ts";
 export {
   type Expression,
   FILTER_LANGUAGE,
@@ -98,6 +102,7 @@ export { renderJson, renderYaml, yamlText } from "./render.ts";
 export {
   CREATABLE_KINDS,
   isKind,
+  KIND_DESCRIPTIONS,
   KINDS,
   type Kind,
   kindSchema,

@@ -8,6 +8,7 @@ import {
   proxySchema,
 } from "./cluster.ts";
 import { lockSchema } from "./lock.ts";
+import { clusterNetworkingConfigSchema, NETWORKING_CONFIG_NAME } from "./networking.ts";
 import { roleSchema } from "./role.ts";
 import { tokenSchema } from "./token.ts";
 import { remoteClusterSchema, trustedClusterSchema } from "./trust.ts";
@@ -26,10 +27,29 @@ export const RESOURCE_SCHEMAS = {
   cluster_auth_preference: clusterAuthPreferenceSchema,
   trusted_cluster: trustedClusterSchema,
   remote_cluster: remoteClusterSchema,
+  cluster_networking_config: clusterNetworkingConfigSchema,
   cert_authority: certAuthoritySchema,
   proxy: proxySchema,
   app_session: appSessionSchema,
 } as const;
+
+/** What each kind is, for people. */
+export const KIND_DESCRIPTIONS: Readonly<Record<Kind, string>> = {
+  vnet_config: "What VNet does on the computers of all users: its addresses and DNS zones. A cluster has one.",
+  app: "An application to be served by the agents that choose it by its labels (app_service.resources).",
+  app_server: "One agent's announcement of one app that it serves. Made by the agent, lapses with it.",
+  user: "A person who may log in.",
+  role: "What its users may reach and do. Deny wins over allow; what nobody allows is denied.",
+  token: "Permission for hosts to join the cluster. Its name is its secret.",
+  lock: "Ends what it targets, at Auth and at every agent, open connections included, until it expires or is deleted.",
+  cluster_auth_preference: "How users log in. A cluster has one.",
+  cluster_networking_config: "What bounds connections of all users. A cluster has one.",
+  trusted_cluster: "In a leaf: the root cluster whose users may come, and what their roles are worth here.",
+  remote_cluster: "In a root: a leaf cluster that trusts it.",
+  cert_authority: "Certificates of one authority of the cluster; never its private key.",
+  proxy: "One running Proxy Service. Made by itself, lapses with it.",
+  app_session: "A user's permission to reach one app for a while.",
+};
 
 export type Kind = keyof typeof RESOURCE_SCHEMAS;
 export type ResourceOf<K extends Kind> = z.infer<(typeof RESOURCE_SCHEMAS)[K]>;
@@ -47,12 +67,14 @@ export const CREATABLE_KINDS: readonly Kind[] = [
   "lock",
   "cluster_auth_preference",
   "trusted_cluster",
+  "cluster_networking_config",
 ];
 
 /** Kinds of which a cluster has one, under this name. */
 export const SINGLETONS: Readonly<Partial<Record<Kind, string>>> = {
   vnet_config: VNET_CONFIG_NAME,
   cluster_auth_preference: AUTH_PREFERENCE_NAME,
+  cluster_networking_config: NETWORKING_CONFIG_NAME,
 };
 
 const ALIASES: Readonly<Record<string, Kind>> = {
@@ -69,6 +91,7 @@ const ALIASES: Readonly<Record<string, Kind>> = {
   trusted_clusters: "trusted_cluster",
   rc: "remote_cluster",
   remote_clusters: "remote_cluster",
+  netconfig: "cluster_networking_config",
   cas: "cert_authority",
   ca: "cert_authority",
   cert_authorities: "cert_authority",
@@ -99,6 +122,7 @@ export const resourceSchema: z.ZodType<Resource> = z.discriminatedUnion("kind", 
   clusterAuthPreferenceSchema,
   trustedClusterSchema,
   remoteClusterSchema,
+  clusterNetworkingConfigSchema,
   certAuthoritySchema,
   proxySchema,
   appSessionSchema,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isMalformed } from "../base/mod.ts";
-import { durationText, literal, metadata, resourceName, text, texts, unenforced, yesOrNo } from "./common.ts";
+import { durationText, ignored, literal, metadata, resourceName, text, texts, unenforced, yesOrNo } from "./common.ts";
 import { MAX_ENTRIES } from "./limits.ts";
 import { LABEL_LANGUAGE, parseExpression, parseTraitPattern } from "./predicate/mod.ts";
 
@@ -35,13 +35,16 @@ function placeIn(text: string, at: number): string {
 const labels = z.record(text, labelValue);
 
 const rule = z.strictObject({
-  resources: texts.min(1, "needs at least one resource kind"),
+  resources: texts
+    .min(1, "needs at least one resource kind")
+    .describe("Kinds of resource, event for the audit log, or *."),
   verbs: z
     .array(z.enum([...VERBS, "*"], { error: `expected one of ${VERBS.join(", ")} or *` }))
     .min(1)
-    .max(MAX_ENTRIES),
-  where: unenforced(""),
-  actions: z.unknown().optional(),
+    .max(MAX_ENTRIES)
+    .describe("What may be done to them: list, create, read, readnosecrets, update, delete, use, or *."),
+  where: unenforced("").describe("A condition; not enforced by this version, hence refused."),
+  actions: z.unknown().optional().describe("Accepted for compatibility, without effect."),
 });
 
 /** Conditions of Teleport's services that this version does not have: kept, and of no effect. */
@@ -87,13 +90,21 @@ const otherServices = Object.fromEntries(
     "review_requests",
     "join_sessions",
     "require_session_join",
-  ].map((key) => [key, z.unknown().optional()]),
+  ].map((key) => [key, ignored()]),
 );
 
 const conditions = z.strictObject({
-  app_labels: labels.optional(),
-  app_labels_expression: labelsExpression.optional(),
-  rules: z.array(rule).max(MAX_ENTRIES).optional(),
+  app_labels: labels
+    .optional()
+    .describe(
+      'Labels of the apps, all of which must fit: a text, a list of which one must fit, * for any text, ^REGEX$, {{internal.TRAIT}}. "*": "*" fits every app, those without labels too.',
+    ),
+  app_labels_expression: labelsExpression
+    .optional()
+    .describe(
+      'A condition instead, as labels["env"] == "dev" || contains(user.spec.traits["teams"], labels["team"]). To allow, both must hold where both are given; to deny, either.',
+    ),
+  rules: z.array(rule).max(MAX_ENTRIES).optional().describe("What may be done to the cluster's own resources."),
   ...otherServices,
 });
 
@@ -122,34 +133,43 @@ const otherOptions = Object.fromEntries(
     "create_db_user_mode",
     "idp",
     "mfa_verification_interval",
-  ].map((key) => [key, z.unknown().optional()]),
+  ].map((key) => [key, ignored()]),
 );
 
 const options = z.strictObject({
-  max_session_ttl: durationText.optional(),
-  require_session_mfa: unenforced(false, "off", "no"),
-  /** Absent, 0 and `never` mean no bound. */
+  max_session_ttl: durationText.optional().describe("The longest login; of several roles the shortest counts."),
+  require_session_mfa: unenforced(false, "off", "no").describe("Whether each app session needs a second factor."),
   client_idle_timeout: z
     .union([durationText, z.literal("never"), z.literal(0)], { error: "expected a duration such as 30m, or never" })
-    .optional(),
-  /** Connections never outlive the login: this says so by name, and costs nothing. */
-  disconnect_expired_cert: yesOrNo.optional(),
-  device_trust_mode: unenforced("", "off", "optional"),
-  pin_source_ip: unenforced(false),
-  /** Of one user at one agent; 0 means no bound. */
-  max_connections: z.int().min(0).optional(),
-  lock: z.enum(["", "best_effort", "strict"]).optional(),
+    .optional()
+    .describe("A connection without an octet for so long ends. Absent, 0 and never: no bound."),
+  disconnect_expired_cert: yesOrNo
+    .optional()
+    .describe("Whether connections end with the login. They always do; this says so by name."),
+  device_trust_mode: unenforced("", "off", "optional").describe(
+    "Not enforced by this version: only values that ask for nothing are accepted.",
+  ),
+  pin_source_ip: unenforced(false).describe("Not enforced by this version: only false is accepted."),
+  max_connections: z.int().min(0).optional().describe("Connections of one user at one agent. Absent and 0: no bound."),
+  lock: z
+    .enum(["", "best_effort", "strict"])
+    .optional()
+    .describe("strict: agents with an old view of the locks refuse the user. best_effort: they go by it."),
   ...otherOptions,
 });
 
 export const roleSchema = z.strictObject({
   kind: literal("kind", "role"),
-  version: z.enum(["v3", "v4", "v5", "v6", "v7", "v8"], { error: 'version must be "v7"' }),
-  metadata: metadata(resourceName),
+  version: z
+    .enum(["v3", "v4", "v5", "v6", "v7", "v8"], { error: 'version must be "v7"' })
+    .describe("Version of the kind's fields; older ones are read as v7."),
+  metadata: metadata(resourceName.describe("Name of the role.")),
   spec: z.strictObject({
-    options: options.optional(),
-    allow: conditions.optional(),
-    deny: conditions.optional(),
+    options: options
+      .optional()
+      .describe("What bounds the users' sessions; of several roles the strictest word counts."),
+    allow: conditions.optional().describe("What the role allows."),
+    deny: conditions.optional().describe("What the role denies, whatever other roles allow."),
   }),
 });
 

@@ -36,21 +36,26 @@ export const tokenRoles = z.array(tokenRole).min(1, "a token needs at least one 
 export const tokenSchema = z.strictObject({
   kind: literal("kind", "token"),
   version: literal("version", "v2"),
-  metadata: metadata(tokenName),
+  metadata: metadata(tokenName.describe("The token itself: whoever knows it may join.")),
   spec: z.strictObject({
-    roles: tokenRoles,
-    join_method: z.literal("token", { error: 'only join_method "token" is supported' }).optional(),
-    /** Apps that hosts which joined by it may announce: names, `*` for any text. Absent: all. */
-    app_names: texts.min(1).optional(),
-    /** The same of their public addresses. */
-    public_addrs: texts.min(1).optional(),
-    /** How many hosts may join by it. Absent: any number. */
-    max_uses: z.int().min(1).optional(),
-    suggested_labels: z.unknown().optional(),
-    suggested_agent_matcher_labels: stringMap.optional(),
+    roles: tokenRoles.describe("What may join by it: App, Proxy."),
+    join_method: z
+      .literal("token", { error: 'only join_method "token" is supported' })
+      .optional()
+      .describe("How a host proves that it may join: by knowing the token's name."),
+    app_names: texts
+      .min(1)
+      .optional()
+      .describe("Apps that hosts which joined by it may announce: names, * for any text. Absent: all."),
+    public_addrs: texts.min(1).optional().describe("Public addresses that they may announce, likewise."),
+    max_uses: z.int().min(1).optional().describe("How many hosts may join by it. Absent: any number."),
+    suggested_labels: z.unknown().optional().describe("Accepted for compatibility, without effect."),
+    suggested_agent_matcher_labels: stringMap.optional().describe("Accepted for compatibility, without effect."),
   }),
-  /** Written by Auth. */
-  status: z.strictObject({ uses: z.int().min(0).optional() }).optional(),
+  status: z
+    .strictObject({ uses: z.int().min(0).optional().describe("Hosts that have joined by it.") })
+    .optional()
+    .describe("Written by Auth: how many hosts have joined by it."),
 });
 
 export type Token = z.infer<typeof tokenSchema>;

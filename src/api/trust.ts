@@ -22,7 +22,16 @@ const remoteRole = text.min(1).superRefine((value, context) => {
  * its stars or groups.
  */
 export const roleMapSchema = z
-  .array(z.strictObject({ remote: remoteRole, local: z.array(resourceName).min(1).max(MAX_ENTRIES) }))
+  .array(
+    z.strictObject({
+      remote: remoteRole.describe("A role of the root: a name, with * for any text, or ^REGEX$."),
+      local: z
+        .array(resourceName)
+        .min(1)
+        .max(MAX_ENTRIES)
+        .describe("What it is worth here: names of this cluster's roles, in which $1 repeats a group or a star."),
+    }),
+  )
   .max(MAX_ENTRIES);
 export type RoleMap = z.infer<typeof roleMapSchema>;
 
@@ -30,27 +39,24 @@ export type RoleMap = z.infer<typeof roleMapSchema>;
 export const trustedClusterSchema = z.strictObject({
   kind: literal("kind", "trusted_cluster"),
   version: literal("version", "v2"),
-  metadata: metadata(resourceName),
+  metadata: metadata(resourceName.describe("Name of the root cluster.")),
   spec: z.strictObject({
-    /** Absent: yes. */
-    enabled: z.boolean().optional(),
-    /** Of the root, with the role TrustedCluster. Used once and not kept. */
-    token: tokenName.optional(),
-    web_proxy_addr: address,
-    /** Where the leaf's proxies connect; by default `web_proxy_addr`. */
-    tunnel_addr: address.optional(),
-    role_map: roleMapSchema.min(1, "needs at least one entry, such as {remote: access, local: [access]}"),
+    enabled: z.boolean().optional().describe("Whether the trust is in force. Absent: yes."),
+    token: tokenName.optional().describe("A token of the root with the role TrustedCluster. Used once and not kept."),
+    web_proxy_addr: address.describe("The root's proxy, HOST:PORT."),
+    tunnel_addr: address.optional().describe("Where this cluster's proxies connect; by default web_proxy_addr."),
+    role_map: roleMapSchema
+      .min(1, "needs at least one entry, such as {remote: access, local: [access]}")
+      .describe("Which of this cluster's roles each role of the root is worth here."),
   }),
-  /** Written by Auth. */
   status: z
     .strictObject({
-      connection: z.enum(["online", "offline"]),
-      /** Why it is offline. */
-      error: text.optional(),
-      /** Of the root's proxies, for this cluster's. Empty: where `spec` says. */
-      tunnel_addrs: texts.optional(),
+      connection: z.enum(["online", "offline"]).describe("Whether the root is reached."),
+      error: text.optional().describe("Why it is offline."),
+      tunnel_addrs: texts.optional().describe("Of the root's proxies, for this cluster's. Empty: where spec says."),
     })
-    .optional(),
+    .optional()
+    .describe("Written by Auth."),
 });
 export type TrustedCluster = z.infer<typeof trustedClusterSchema>;
 
@@ -58,11 +64,14 @@ export type TrustedCluster = z.infer<typeof trustedClusterSchema>;
 export const remoteClusterSchema = z.strictObject({
   kind: literal("kind", "remote_cluster"),
   version: literal("version", "v3"),
-  metadata: metadata(resourceName),
+  metadata: metadata(resourceName.describe("Name of the leaf cluster.")),
   spec: z.strictObject({}).optional(),
-  /** Written by Auth. */
   status: z
-    .strictObject({ connection: z.enum(["online", "offline"]), last_heartbeat: timestamp.optional() })
-    .optional(),
+    .strictObject({
+      connection: z.enum(["online", "offline"]).describe("Whether a proxy of the leaf is connected."),
+      last_heartbeat: timestamp.optional().describe("When it was heard of last."),
+    })
+    .optional()
+    .describe("Written by Auth."),
 });
 export type RemoteCluster = z.infer<typeof remoteClusterSchema>;

@@ -36,8 +36,18 @@ export const vnetConfigSchema = z.strictObject({
   version: literal("version", "v1"),
   metadata: metadata(literal("name", VNET_CONFIG_NAME)),
   spec: z.strictObject({
-    ipv4_cidr_range: cidrRange.optional(),
-    custom_dns_zones: z.array(z.strictObject({ suffix })).max(MAX_ENTRIES).optional(),
+    ipv4_cidr_range: cidrRange
+      .optional()
+      .describe("IPv4 range from which VNet gives apps their addresses. Absent or empty: 100.64.0.0/10."),
+    custom_dns_zones: z
+      .array(
+        z.strictObject({
+          suffix: suffix.describe("A DNS name such as company.test; apps may lie at any depth below it."),
+        }),
+      )
+      .max(MAX_ENTRIES)
+      .optional()
+      .describe("DNS zones besides the proxy's own in which VNet serves apps by their public_addr."),
   }),
 });
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { sessionControls } from "../access/mod.ts";
-import { type App, AUTH_PREFERENCE_NAME, type AuditEvent, parseHostPort } from "../api/mod.ts";
+import { type App, AUTH_PREFERENCE_NAME, type AuditEvent, NETWORKING_CONFIG_NAME, parseHostPort } from "../api/mod.ts";
 import { openSpool, type Spool } from "../audit/mod.ts";
 import { type Clock, Counters, Lifetime, type Logger, sleep, systemRandom } from "../base/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
@@ -244,7 +244,11 @@ class Agent implements AppService {
 
   #controls(identity: LinkContext["identity"]) {
     const roles = identity.roles.map((name) => this.#view.get("role", name)).filter((role) => role !== undefined);
-    return sessionControls(roles, this.#view.get("cluster_auth_preference", AUTH_PREFERENCE_NAME));
+    return sessionControls(
+      roles,
+      this.#view.get("cluster_auth_preference", AUTH_PREFERENCE_NAME),
+      this.#view.get("cluster_networking_config", NETWORKING_CONFIG_NAME),
+    );
   }
 
   #endSession(sessionId: string, message: string): void {

@@ -12,6 +12,7 @@ export const AGENT_KINDS = [
   "proxy",
   "lock",
   "cluster_auth_preference",
+  "cluster_networking_config",
 ] as const satisfies Kind[];
 export type AgentView = CachedView<(typeof AGENT_KINDS)[number]>;
 type ReadView = Pick<AgentView, "get" | "onChange">;

@@ -7,6 +7,7 @@ import {
   formatDuration,
   isDnsSubdomain1123,
   type LockingMode,
+  NETWORKING_CONFIG_NAME,
   type SecondFactor,
 } from "../api/mod.ts";
 import type { Logger } from "../base/mod.ts";
@@ -73,6 +74,17 @@ export async function settleAuthPreference(store: ResourceStore, config: Authent
   const origin = stored?.metadata.labels?.[ORIGIN_LABEL];
   if (!config.fromFile && stored !== undefined && origin !== "config-file") return;
   await store.upsert(preferenceOf(config));
+}
+
+/** So that there is something to get and to edit; its defaults bound nothing. */
+export async function settleNetworking(store: ResourceStore): Promise<void> {
+  if ((await store.find("cluster_networking_config", NETWORKING_CONFIG_NAME)) !== undefined) return;
+  await store.upsert({
+    kind: "cluster_networking_config",
+    version: "v2",
+    metadata: { name: NETWORKING_CONFIG_NAME, labels: { [ORIGIN_LABEL]: "defaults" } },
+    spec: {},
+  });
 }
 
 function preferenceOf(config: AuthenticationConfig): ClusterAuthPreference {

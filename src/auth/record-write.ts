@@ -37,6 +37,8 @@ export async function recordWrite(
       return record(core, "auth_preference.update", common);
     case "trusted_cluster":
       return record(core, verb === "delete" ? "trusted_cluster.delete" : "trusted_cluster.create", common);
+    case "cluster_networking_config":
+      return record(core, "networking_config.update", common);
     case "app_server":
     case "proxy":
     case "app_session":

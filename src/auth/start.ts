@@ -11,7 +11,13 @@ import { Authorities } from "./authorities.ts";
 import { type Core, record } from "./core.ts";
 import { ListenError } from "./errors.ts";
 import { Federation } from "./federation/federation.ts";
-import { type AuthenticationConfig, clusterName, settleAuthPreference, settlePresets } from "./first-start.ts";
+import {
+  type AuthenticationConfig,
+  clusterName,
+  settleAuthPreference,
+  settleNetworking,
+  settlePresets,
+} from "./first-start.ts";
 import { handlersOf } from "./handlers.ts";
 import { HostBoundsStore } from "./host-bounds.ts";
 import { Invites } from "./invites.ts";
@@ -161,6 +167,7 @@ async function openCore(options: AuthOptions): Promise<Core> {
     messageOfTheDay,
     ...config.authentication,
   });
+  await settleNetworking(store);
   const bounds = new HostBoundsStore(backend, store);
   const authorities = await Authorities.open({ backend, store, clock }, cluster);
   return { authorities, hostId: await hostUuid(dataDir), store, bounds, audit, clock, log };

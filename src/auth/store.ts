@@ -6,6 +6,7 @@ import {
   type Resource,
   type ResourceOf,
   RevisionMismatchError,
+  SINGLETONS,
 } from "../api/mod.ts";
 import { type Clock, decodeUtf8, encodeUtf8 } from "../base/mod.ts";
 import {
@@ -171,7 +172,7 @@ function withRevision<R extends Resource>(resource: R, revision: string): R {
 
 /** `vnet_config`, `user "alice"`. A token is its own secret: it is not repeated. */
 export function titleOf(kind: Kind, name: string): string {
-  if (kind === "vnet_config" || kind === "cluster_auth_preference") return kind;
+  if (SINGLETONS[kind] !== undefined) return kind;
   return kind === "token" ? "token" : `${kind} ${JSON.stringify(name)}`;
 }
 

@@ -54,7 +54,17 @@ const HOST_KINDS = {
     "lock",
     "trusted_cluster",
   ],
-  App: ["app_session", "app_server", "app", "role", "proxy", "cert_authority", "lock", "cluster_auth_preference"],
+  App: [
+    "app_session",
+    "app_server",
+    "app",
+    "role",
+    "proxy",
+    "cert_authority",
+    "lock",
+    "cluster_auth_preference",
+    "cluster_networking_config",
+  ],
 } as const satisfies Record<HostIdentity["roles"][number], readonly Kind[]>;
 
 /** What a root's user needs to reach apps here. */

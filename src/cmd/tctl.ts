@@ -2,6 +2,7 @@ import { readClientEnvironment } from "../config/mod.ts";
 import { newProgram, runProgram } from "./cli/program.ts";
 import { addAppCommands } from "./tctl/apps.ts";
 import { addAuditCommands } from "./tctl/audit.ts";
+import { addExplainCommand } from "./tctl/explain.ts";
 import { addLockCommand } from "./tctl/lock.ts";
 import { addResourceCommands } from "./tctl/resources.ts";
 import { addAuthCommands } from "./tctl/sign.ts";
@@ -18,6 +19,7 @@ program
   .option("--auth-server <address>", "Auth or proxy address for the identity file (TELEPORT_AUTH_SERVER)");
 const tctl = new Tctl(program, env);
 addStatusCommand(program, tctl);
+addExplainCommand(program);
 addResourceCommands(program, tctl);
 addUserCommands(program, tctl);
 addTokenCommands(program, tctl);

@@ -38,6 +38,8 @@ export function titleOf(kind: Kind, name: string): string {
       return "vnet_config";
     case "cluster_auth_preference":
       return "cluster auth preference";
+    case "cluster_networking_config":
+      return "cluster networking configuration";
     case "app":
       return `application "${name}"`;
     case "token":
@@ -49,6 +51,8 @@ export function titleOf(kind: Kind, name: string): string {
     case "cert_authority":
     case "proxy":
     case "app_session":
+    case "trusted_cluster":
+    case "remote_cluster":
       return `${kind} "${name}"`;
   }
 }

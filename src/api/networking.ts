@@ -1,0 +1,34 @@
+import { z } from "zod";
+import { durationText, ignored, literal, metadata } from "./common.ts";
+
+export const NETWORKING_CONFIG_NAME = "cluster-networking-config";
+
+export const clusterNetworkingConfigSchema = z.strictObject({
+  kind: literal("kind", "cluster_networking_config"),
+  version: literal("version", "v2"),
+  metadata: metadata(literal("name", NETWORKING_CONFIG_NAME)),
+  spec: z.strictObject({
+    client_idle_timeout: z
+      .union([durationText, z.literal("never"), z.literal(0)], { error: "expected a duration such as 30m, or never" })
+      .optional()
+      .describe("A connection without an octet for so long ends; roles may say less. Absent, 0 and never: no bound."),
+    proxy_listener_mode: z
+      .union([z.literal("multiplex"), z.literal(1)], { error: 'only "multiplex" is supported: the proxy has one port' })
+      .optional()
+      .describe("The proxy has one port for everything."),
+    // Of Teleport's other services, or of an implementation that is not this one.
+    client_idle_timeout_message: ignored(),
+    keep_alive_interval: ignored(),
+    keep_alive_count_max: ignored(),
+    session_control_timeout: ignored(),
+    web_idle_timeout: ignored(),
+    routing_strategy: ignored(),
+    tunnel_strategy: ignored(),
+    proxy_ping_interval: ignored(),
+    assist_command_execution_workers: ignored(),
+    case_insensitive_routing: ignored(),
+    ssh_dial_timeout: ignored(),
+  }),
+});
+
+export type ClusterNetworkingConfig = z.infer<typeof clusterNetworkingConfigSchema>;
