@@ -19,6 +19,7 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { messageOf, OperationError } from "../base/mod.ts";
+import { TUN_ROUTE } from "../oscfg/mod.ts";
 import { openTunDescriptor, sendDescriptor, TUN_QUEUE_LEN } from "../tun/mod.ts";
 import { hasIpv6 } from "./ipv6.ts";
 
@@ -69,7 +70,7 @@ function configureNetwork(setup: HelperSetup, name: string): void {
     `link set ${name} mtu ${setup.mtu} txqueuelen ${TUN_QUEUE_LEN} addrgenmode none`,
     `link set ${name} up`,
     ...setup.addresses.filter(usable).map((a) => `address add ${a} dev ${name}${a.includes(":") ? " nodad" : ""}`),
-    ...setup.routes.filter(usable).map((route) => `route replace ${route} dev ${name}`),
+    ...setup.routes.filter(usable).map((route) => `route replace ${route} dev ${name} ${TUN_ROUTE.join(" ")}`),
   ];
   run(setup.ip, ["-batch", "-"], `${lines.join("\n")}\n`);
   // Lets `ping` work without a capability, which no file can give in a user namespace (icmp(7)).

@@ -113,8 +113,8 @@ test("the first state, in the order in which it is made", async () => {
     "-6 address add fd12::1/64 dev vnet0 nodad noprefixroute",
     "-4 route add unreachable 100.64.0.0/24 metric 4294967295 table 30318 protocol 176",
     "-6 route add unreachable fd12::/64 metric 4294967295 table 30318 protocol 176",
-    "-4 route add 100.64.0.0/24 dev vnet0 table 30318 protocol 176",
-    "-6 route add fd12::/64 dev vnet0 table 30318 protocol 176",
+    "-4 route add 100.64.0.0/24 dev vnet0 congctl reno table 30318 protocol 176",
+    "-6 route add fd12::/64 dev vnet0 congctl reno table 30318 protocol 176",
     "-4 rule add to 100.64.0.2 lookup 30318 pref 5190 protocol 176",
     "-6 rule add to fd12::2 lookup 30318 pref 5190 protocol 176",
     "-4 rule add iif lo uidrange 1000-1000 lookup 30318 pref 5191 protocol 176",
@@ -141,7 +141,7 @@ test("a later state changes only what differs, and an empty one removes all", as
   await host.apply({ ...STATE, ranges: ["100.64.0.0/24", "10.9.0.0/16", "fd12::/64"] });
   assert.deepEqual(os.taken(), [
     "-4 route add unreachable 10.9.0.0/16 metric 4294967295 table 30318 protocol 176",
-    "-4 route add 10.9.0.0/16 dev vnet0 table 30318 protocol 176",
+    "-4 route add 10.9.0.0/16 dev vnet0 congctl reno table 30318 protocol 176",
     "-4 rule add to 10.9.0.0/16 prohibit pref 5193 protocol 176",
   ]);
 
@@ -178,7 +178,7 @@ test("a refused state changes nothing; after a failure the next state goes on fr
   assert.equal(readFileSync(join(dir, "resolv.conf"), "utf8"), "nameserver 192.168.1.1\n");
   os.fail = undefined;
   await host.apply(STATE);
-  assert.equal(os.taken()[0], "-4 route add 100.64.0.0/24 dev vnet0 table 30318 protocol 176");
+  assert.equal(os.taken()[0], "-4 route add 100.64.0.0/24 dev vnet0 congctl reno table 30318 protocol 176");
 });
 
 test("after close nothing is changed any more, not even by the state being applied", async () => {

@@ -15,4 +15,5 @@ export { type HostFacts, refusal, type TakenRange } from "./policy.ts";
 export { applyResolvConf, formerServers, type ResolvConfPaths, resolvConfPaths } from "./resolv-conf.ts";
 export type { HostResolver } from "./resolver.ts";
 export { EMPTY_STATE, parseWantedState, STATE_VERSION, type WantedState } from "./state.ts";
+export { TUN_ROUTE } from "./table.ts";
 export { undoScript } from "./undo.ts";

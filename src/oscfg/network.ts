@@ -1,5 +1,5 @@
 import type { WantedState } from "./state.ts";
-import { TABLE } from "./table.ts";
+import { TABLE, TUN_ROUTE } from "./table.ts";
 
 /** One thing in the kernel: the arguments of `ip` that make it, and those that undo it. */
 export interface NetworkItem {
@@ -28,7 +28,7 @@ export function networkItems(state: WantedState, options: NetworkOptions): Netwo
     ...state.addresses.filter(usable).map((address) => deviceAddress(address, options.device)),
     // The backstop comes first: when the device is gone, packets fail at once and do not leave by the default route.
     ...ranges.map(backstop),
-    ...ranges.map((range) => item(range, "route", [range, "dev", options.device, ...OURS])),
+    ...ranges.map((range) => item(range, "route", [range, "dev", options.device, ...TUN_ROUTE, ...OURS])),
     ...dns.map((address) => rule(address, "dns", ["to", address, "lookup", TABLE.id])),
     ...families.flatMap((family) => userRules(family, options.users)),
     ...ranges.map((range) => rule(range, "rest", ["to", range, "prohibit"])),

@@ -7,3 +7,11 @@ export const TABLE = {
   /** Before 5210 to 5270, where Tailscale routes 100.64.0.0/10 to itself, and before main's 32766. */
   priorities: { dns: 5190, users: 5191, root: 5192, rest: 5193 },
 } as const;
+
+/**
+ * Attributes of the routes into the TUN. That path never leaves the machine:
+ * a congestion control that paces, as BBR does, would set a timer of the kernel
+ * for every segment and cost more than all the copying. Reno does not, and
+ * every kernel has it.
+ */
+export const TUN_ROUTE: readonly string[] = ["congctl", "reno"];
