@@ -5,12 +5,12 @@ import { openSpool, type Spool } from "../audit/mod.ts";
 import { type Clock, Counters, Lifetime, type Logger, sleep, systemRandom } from "../base/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
 import { CachedView, HostKeeper, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
-import { AgentTunnel, AppLinkServer, type LinkContext, type LinkRefusal } from "../tunnel/mod.ts";
-import { authorize, type Denial, type Knowledge, standing } from "./authorize.ts";
+import { AgentTunnel, AppLinkServer, type LinkContext, type LinkRefusal, ProxyConnections } from "../tunnel/mod.ts";
+import { authorize, type Client, clientOf, type Denial, type Knowledge, standing } from "./authorize.ts";
 import { Connections } from "./connection.ts";
 import { Enforcement } from "./enforcement.ts";
 import { DRAIN_MS, SPOOL_FLUSH_MS } from "./limits.ts";
-import { ProxyConnections, tunnelAddresses } from "./proxies.ts";
+import { tunnelAddresses } from "./proxies.ts";
 import type { AgentDescription } from "./registration.ts";
 import { Registrations } from "./registrations.ts";
 import { AGENT_KINDS, type AgentView, Sessions } from "./sessions.ts";
@@ -107,7 +107,7 @@ class Agent implements AppService {
       ...tools,
       instance,
       credentials: () => this.#credentials(),
-      userCas: () => this.#keeper.record.userCas,
+      userCas: () => this.#userCas(),
       authorize: (context) => this.#admit(context),
       onOpen: (request, context) => void this.#open(request, context),
       onLink: (link, context) => {
@@ -214,8 +214,9 @@ class Agent implements AppService {
     const { identity } = context;
     const refusal = this.#decide(identity);
     const app = this.#registrations.app(identity.route.app);
-    if (refusal === undefined && app !== undefined) {
-      return this.#connections.serve(request, { context, app, controls: this.#controls(identity) });
+    const client = clientOf(identity, this.#knowledge());
+    if (refusal === undefined && app !== undefined && client !== undefined) {
+      return this.#connections.serve(request, { context, client, app, controls: this.#controls(client) });
     }
     const code = refusal?.code === "session-ended" ? "session-ended" : "access-denied";
     request.refuse(code, refusal?.message ?? "this agent does not serve the app");
@@ -238,12 +239,13 @@ class Agent implements AppService {
       preference: this.#view.get("cluster_auth_preference", AUTH_PREFERENCE_NAME),
       app: (name) => this.#registrations.app(name),
       role: (name) => this.#view.get("role", name),
+      roleMap: (root) => this.#view.get("cert_authority", `user/${root}`)?.spec.role_map,
       session: (id) => this.#sessions.get(id),
     };
   }
 
-  #controls(identity: LinkContext["identity"]) {
-    const roles = identity.roles.map((name) => this.#view.get("role", name)).filter((role) => role !== undefined);
+  #controls(client: Client) {
+    const roles = client.roles.map((name) => this.#view.get("role", name)).filter((role) => role !== undefined);
     return sessionControls(
       roles,
       this.#view.get("cluster_auth_preference", AUTH_PREFERENCE_NAME),
@@ -258,6 +260,16 @@ class Agent implements AppService {
 
   #audit(event: AuditEvent): void {
     this.#spool?.put(event);
+  }
+
+  /** Of this cluster, and of the roots whose users it trusts. */
+  #userCas(): readonly string[] {
+    const { cluster, userCas } = this.#keeper.record;
+    const foreign = this.#view
+      .list("cert_authority")
+      .filter(({ spec }) => spec.type === "user" && spec.cluster_name !== cluster)
+      .flatMap(({ spec }) => [...spec.active_keys, ...spec.additional_trusted_keys]);
+    return [...userCas, ...foreign.map(({ cert }) => cert)];
   }
 
   #description(): AgentDescription {

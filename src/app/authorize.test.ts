@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { App, AppSession, ClusterAuthPreference, Lock, Role } from "../api/mod.ts";
+import type { App, AppSession, ClusterAuthPreference, Lock, Role, RoleMap } from "../api/mod.ts";
 import type { AppIdentity } from "../pki/mod.ts";
 import { authorize, type Knowledge } from "./authorize.ts";
 
@@ -23,6 +23,11 @@ const IDENTITY: AppIdentity = {
   expires: NOW + 60_000,
   route: { app: "tcp-app", publicAddr: "tcp-app.company.test", cluster: "example.com", sessionId: SESSION },
 };
+
+/** A root cluster whose users with the role `dev` are worth `access` here. */
+const ROOT = "root.test";
+const TRUST: RoleMap = [{ remote: "dev", local: ["access"] }];
+const REMOTE = { cluster: ROOT, roles: ["dev"] };
 
 const STRICT: ClusterAuthPreference = {
   kind: "cluster_auth_preference",
@@ -69,6 +74,7 @@ function decide(
     locks?: Lock[];
     staleMs?: number;
     strict?: boolean;
+    trust?: RoleMap | null;
   } = {},
 ) {
   const roles = o.roles ?? [role("access", { "*": "*" })];
@@ -81,6 +87,7 @@ function decide(
     staleMs: o.staleMs ?? 0,
     app: (name) => (name === "tcp-app" && o.app !== null ? (o.app ?? APP) : undefined),
     role: (name) => roles.find(({ metadata }) => metadata.name === name),
+    roleMap: (root) => (root === ROOT && o.trust !== null ? (o.trust ?? TRUST) : undefined),
     session: (id) => (id === SESSION && o.session !== null ? (o.session ?? session()) : undefined),
   };
   return authorize({ ...IDENTITY, ...o.identity }, known);
@@ -94,7 +101,7 @@ test("the holder of a session and a matching role is let in", () => {
 test("everything that does not fit is refused, with its reason", () => {
   const route = IDENTITY.route;
   for (const [name, o, code, message] of [
-    ["a foreign cluster's authority", { identity: { cluster: "leaf" } }, "access-denied", /belongs to cluster/],
+    ["a foreign cluster's authority", { identity: { cluster: "leaf" } }, "access-denied", /does not trust the users/],
     ["another cluster's route", { identity: { route: { ...route, cluster: "leaf" } } }, "access-denied", /belongs to/],
     ["no session", { session: null }, "session-ended", /ended/],
     ["an expired session", { session: session({ expires: new Date(NOW).toISOString() }) }, "session-ended", /ended/],
@@ -123,6 +130,28 @@ test("everything that does not fit is refused, with its reason", () => {
     assert.equal(refusal?.code, code, name);
     assert.match(refusal?.message ?? "", message, name);
   }
+});
+
+test("a root's user is worth what the role map says, by a session of that root", () => {
+  const ofRoot = session({ root: ROOT });
+  assert.equal(decide({ identity: REMOTE, session: ofRoot }), undefined);
+  for (const [name, o, message] of [
+    ["a trust that is no more", { trust: null }, /does not trust the users of cluster root.test/],
+    ["a role that is worth nothing", { trust: [{ remote: "ops", local: ["access"] }] }, /^your roles do not/],
+    ["a role of the same name at home", { identity: { ...REMOTE, roles: ["access"] } }, /^your roles do not/],
+    ["a role that is missing here", { trust: [{ remote: "dev", local: ["gone"] }] }, /role/],
+    ["this cluster's own session", { session: session() }, /not this session's/],
+    ["another root's session", { session: session({ root: "other.test" }) }, /not this session's/],
+    ["a lock on the user", { locks: [lock({ user: "remote-alice-root.test" })] }, /^lock targeting User/],
+    ["a lock on the role here", { locks: [lock({ role: "access" })] }, /^lock targeting Role/],
+  ] as const) {
+    const refusal = decide({ identity: REMOTE, session: ofRoot, ...o } as Parameters<typeof decide>[0]);
+    assert.equal(refusal?.code, "access-denied", name);
+    assert.match(refusal?.message ?? "", message, name);
+  }
+  const namesake = { identity: REMOTE, session: ofRoot, locks: [lock({ user: "alice" }), lock({ role: "dev" })] };
+  assert.equal(decide(namesake), undefined, "locks name users and roles of this cluster");
+  assert.match(decide({ session: ofRoot })?.message ?? "", /not this session's/, "a local user of that name");
 });
 
 test("a lock on the user, a role, the app or this agent refuses, and says why", () => {

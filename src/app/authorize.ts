@@ -1,4 +1,4 @@
-import { lockInForce, lockMessage, mayAccessApp, sessionControls } from "../access/mod.ts";
+import { lockInForce, lockMessage, mapRoles, mayAccessApp, sessionControls } from "../access/mod.ts";
 import {
   type App,
   type AppSession,
@@ -6,8 +6,9 @@ import {
   type ClusterAuthPreference,
   type Lock,
   type Role,
+  type RoleMap,
 } from "../api/mod.ts";
-import type { AppIdentity } from "../pki/mod.ts";
+import { type AppIdentity, localNameOf } from "../pki/mod.ts";
 import type { LinkRefusal } from "../tunnel/mod.ts";
 import { STRICT_STALE_MS } from "./limits.ts";
 
@@ -23,6 +24,8 @@ export interface Knowledge {
   readonly staleMs: number;
   app(name: string): App | undefined;
   role(name: string): Role | undefined;
+  /** What the roles of a root's users are worth here; `undefined` of a cluster that is not trusted. */
+  roleMap(cluster: string): RoleMap | undefined;
   session(id: string): AppSession | undefined;
 }
 
@@ -38,17 +41,18 @@ export interface Denial extends LinkRefusal {
  */
 export function authorize(identity: AppIdentity, known: Knowledge): Denial | undefined {
   const { route } = identity;
-  if (identity.cluster !== known.cluster || route.cluster !== known.cluster) {
-    return denied(`this agent belongs to cluster ${known.cluster}`);
-  }
+  if (route.cluster !== known.cluster) return denied(`this agent belongs to cluster ${known.cluster}`);
   const fallen = standing(identity, known);
   if (fallen !== undefined) return fallen;
+  const client = clientOf(identity, known);
+  if (client === undefined) return distrusted(identity);
   const session = known.session(route.sessionId);
   if (session === undefined || Date.parse(session.spec.expires) <= known.now) {
     const message = "the app session has ended";
     return { code: "session-ended", message, detail: message };
   }
-  if (session.spec.user !== identity.user || session.spec.app !== route.app) {
+  const { user, app: name, root = known.cluster } = session.spec;
+  if (user !== identity.user || name !== route.app || root !== identity.cluster) {
     return denied("the certificate is not this session's");
   }
   const app = known.app(route.app);
@@ -59,13 +63,30 @@ export function authorize(identity: AppIdentity, known: Knowledge): Denial | und
   if (appProtocol(app) !== "tcp") {
     return denied(`${route.app} is a web app, and web apps are not served yet: give it a tcp:// URI`);
   }
-  return checkRoles(identity, app, known);
+  return checkRoles(client, app, known);
+}
+
+/** A client as this cluster knows it. */
+export type Client = Pick<AppIdentity, "user" | "roles" | "traits">;
+
+/**
+ * Who the holder of a verified certificate is here: a user of this cluster, or
+ * one of a root's, whose roles are what the trust's role map makes of them.
+ * `undefined` where there is no such trust (any more).
+ */
+export function clientOf(identity: AppIdentity, known: Pick<Knowledge, "cluster" | "roleMap">): Client | undefined {
+  const { cluster, user, roles, traits } = identity;
+  if (cluster === known.cluster) return { user, roles, traits };
+  const roleMap = known.roleMap(cluster);
+  return roleMap && { user: localNameOf(identity), roles: mapRoles(roleMap, roles), traits };
 }
 
 /** Whether this identity may be connected at all, also when it is already: locks, and how fresh they are. */
 export function standing(identity: AppIdentity, known: Omit<Knowledge, "app" | "session">): Denial | undefined {
-  const { user, roles, route } = identity;
-  const subject = { user, roles, app: route.app, serverId: known.hostId };
+  const client = clientOf(identity, known);
+  if (client === undefined) return distrusted(identity);
+  const { user, roles } = client;
+  const subject = { user, roles, app: identity.route.app, serverId: known.hostId };
   const lock = lockInForce(known.locks, subject, known.now);
   if (lock !== undefined) return denied(lockMessage(lock, subject));
   if (known.staleMs <= STRICT_STALE_MS) return undefined;
@@ -75,12 +96,16 @@ export function standing(identity: AppIdentity, known: Omit<Knowledge, "app" | "
 }
 
 /** Only the roles inside the certificate count; one that was deleted since grants nothing. */
-function checkRoles(identity: AppIdentity, app: App, known: Knowledge): Denial | undefined {
+function checkRoles(identity: Client, app: App, known: Knowledge): Denial | undefined {
   const roles = identity.roles.map((name) => known.role(name));
   // Roles also deny: to decide without one of them could allow too much.
   if (roles.includes(undefined)) return denied("a role of the certificate does not exist any more: log in again");
   const decision = mayAccessApp(roles as Role[], app, identity.traits);
   return decision.allowed ? undefined : denied(`your roles do not allow the app ${app.metadata.name}`, decision.reason);
+}
+
+function distrusted({ cluster }: AppIdentity): Denial {
+  return denied(`this cluster does not trust the users of cluster ${cluster}`);
 }
 
 function denied(message: string, detail = message): Denial {

@@ -7,7 +7,7 @@ import { dialApp } from "./dial.ts";
 import { hostNames } from "./host-check.ts";
 import { hostGuarded } from "./host-guard.ts";
 import { DIAL_TIMEOUT_MS, MAX_APP_CONNECTIONS } from "./limits.ts";
-import { type RecordingHost, StreamRecord } from "./stream-record.ts";
+import { type Recorded, type RecordingHost, StreamRecord } from "./stream-record.ts";
 
 export interface ConnectionsOptions extends RecordingHost {
   readonly counters: Counters;
@@ -18,9 +18,7 @@ export interface ConnectionsOptions extends RecordingHost {
 }
 
 /** One client's way to one app, as it was allowed. */
-interface Admission {
-  readonly context: LinkContext;
-  readonly app: App;
+interface Admission extends Recorded {
   readonly controls: SessionControls;
 }
 
@@ -43,7 +41,7 @@ export class Connections {
 
   /** Serves one OPEN of a client that may reach the app: dial first, then accept. */
   async serve(request: OpenRequest, admission: Admission): Promise<void> {
-    const { context, app } = admission;
+    const { app } = admission;
     const target = tcpTarget(app.spec, request.port);
     if (target === undefined) {
       this.#options.counters.count("app.port-refused");
@@ -55,7 +53,7 @@ export class Connections {
       request.refuse("limit", `this agent has ${MAX_APP_CONNECTIONS} connections open`);
       return;
     }
-    const record = new StreamRecord(this.#options, context, app, target.port);
+    const record = new StreamRecord(this.#options, admission, target.port);
     if (this.#refuseOneTooMany(request, admission, record)) return;
     this.#count(record.user, 1);
     try {

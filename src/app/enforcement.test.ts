@@ -46,6 +46,7 @@ function setup(t: TestContext) {
         preference: view.get("cluster_auth_preference", "cluster-auth-preference"),
         staleMs,
         role: () => undefined,
+        roleMap: () => undefined,
       }),
   });
   t.after(() => enforcement.close());

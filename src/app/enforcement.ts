@@ -28,7 +28,9 @@ export class Enforcement {
   constructor(options: EnforcementOptions) {
     this.#options = options;
     this.#unsubscribe = options.view.onChange((change) => {
+      // A lock was made; or a trust was ended, and with it the authority of its users.
       if (change.kind === "lock" && change.type === "put") this.enforce();
+      if (change.kind === "cert_authority") this.enforce();
     });
     this.#sweep = this.#schedule();
   }

@@ -3,12 +3,20 @@ import type { App, AuditEvent } from "../api/mod.ts";
 import { type AuditFields, auditEvent } from "../audit/mod.ts";
 import { type Clock, type SpliceTotals, VERSION } from "../base/mod.ts";
 import type { LinkContext } from "../tunnel/mod.ts";
+import type { Client } from "./authorize.ts";
 
 /** The agent as its audit events name it. */
 export interface RecordingHost {
   readonly hostId: string;
   readonly hostname: string;
   readonly clock: Clock;
+}
+
+/** Whose stream it is, and to what. */
+export interface Recorded {
+  readonly context: LinkContext;
+  readonly client: Client;
+  readonly app: App;
 }
 
 /** The audit events of one stream. Field names are Teleport's. */
@@ -19,14 +27,15 @@ export class StreamRecord {
   readonly #common: AuditFields<"app.session.start">;
   #startMs = 0;
 
-  constructor(host: RecordingHost, { identity, route }: LinkContext, app: App, targetPort: number) {
+  constructor(host: RecordingHost, { context, client, app }: Recorded, targetPort: number) {
+    const { identity, route } = context;
     this.app = app.metadata.name;
-    this.user = identity.user;
+    this.user = client.user;
     this.#clock = host.clock;
     this.#common = {
-      cluster_name: identity.cluster,
-      user: identity.user,
-      user_roles: [...identity.roles],
+      cluster_name: identity.route.cluster,
+      user: client.user,
+      user_roles: [...client.roles],
       user_kind: "human",
       "addr.remote": route.clientAddress,
       proto: "tcp",

@@ -53,6 +53,7 @@ const HOST_KINDS = {
     "vnet_config",
     "lock",
     "trusted_cluster",
+    "remote_cluster",
   ],
   App: [
     "app_session",

@@ -1,11 +1,22 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type HostPort, type Proxy as ProxyResource, parseHostPort } from "../api/mod.ts";
 import { type Clock, Counters, Lifetime, type Logger, sleep, VERSION } from "../base/mod.ts";
-import { Announcement, API_ALPN, CachedView, HostKeeper, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
+import {
+  Announcement,
+  API_ALPN,
+  authorityCerts,
+  CachedView,
+  HostKeeper,
+  type HostRecord,
+  leafOf,
+  RpcClient,
+  tcpDial,
+} from "../rpc/mod.ts";
 import { CONTROL_ALPN, type HelloConnection, LINK_ALPN, PortDispatcher, ProxyTunnel } from "../tunnel/mod.ts";
 import { ProxyListenError } from "./errors.ts";
 import { DRAIN_MS, DRAIN_POLL_MS, MAX_PROXY_CONNECTIONS, PROXY_ANNOUNCE_TTL_MS, WITHDRAW_MS } from "./limits.ts";
 import { AuthRelay } from "./relay-to-auth.ts";
+import { RootTunnels } from "./root-tunnels.ts";
 import { PROXY_KINDS, type ProxyView, Routes } from "./routes.ts";
 import { clusterBackend } from "./web/backend.ts";
 import { type KeyPairFiles, WebCertificates } from "./web/certificate.ts";
@@ -80,11 +91,14 @@ class RunningProxy implements ProxyService {
   readonly #web: WebServer;
   readonly #api: AuthRelay;
   readonly #tunnel: ProxyTunnel;
+  readonly #roots: RootTunnels;
   readonly #dispatcher: PortDispatcher;
   readonly #announcement: Announcement;
   readonly #life = new Lifetime();
   /** Clients' connections that were handed to the tunnel. */
   readonly #links = new Set<Socket>();
+  /** Leaf clusters that were connected at the last announcement. */
+  #announcedLeaves = "";
   #draining: Promise<void> | undefined;
 
   constructor(options: ProxyOptions, certificates: WebCertificates, server: Server, bound: AddressInfo) {
@@ -124,11 +138,24 @@ class RunningProxy implements ProxyService {
       credentials: () => this.#credentials(),
       session: (id, signal) => routes.session(id, signal),
       agents: (session) => routes.agents(session),
+      leafCas: () => leafAuthorities(this.#view),
+    });
+    this.#roots = new RootTunnels({
+      ...tools,
+      view: this.#view,
+      credentials: () => this.#credentials(),
+      routes,
+      tunnel: this.#tunnel,
+      api: this.#api,
     });
     this.#keeper.onChange(() => {
       const { cluster, hostCas } = this.#keeper.record;
       anonymous.useTrust({ cluster, hostCas });
       this.#tunnel.reviewAgents();
+      this.#roots.renew();
+    });
+    this.#view.onChange((change) => {
+      if (change.kind === "cert_authority" || change.kind === "remote_cluster") this.#tunnel.reviewAgents();
     });
     this.#dispatcher = new PortDispatcher({
       ...tools,
@@ -146,6 +173,10 @@ class RunningProxy implements ProxyService {
       ttlMs: PROXY_ANNOUNCE_TTL_MS,
       resource: (expires) => this.#resource(expires),
     });
+    this.#tunnel.onAgentsChange(() => {
+      const leaves = this.#tunnel.connectedLeaves().join();
+      if (leaves !== this.#announcedLeaves) this.#announcement.renew();
+    });
     this.ready = Promise.all([this.#view.ready, this.#announcement.ready]).then(() => {});
     this.ready.catch(() => {}); // Closed before it was ready: nobody need wait for it.
 
@@ -157,6 +188,7 @@ class RunningProxy implements ProxyService {
     this.#life.defer(() => this.#announcement.stop());
     this.#life.defer(() => routes.close());
     this.#life.defer(() => this.#tunnel.close());
+    this.#life.defer(() => this.#roots.close());
     this.#life.defer(() => this.#api.close());
     this.#life.defer(() => this.#web.close());
     this.#life.defer(() => this.#dispatcher.close());
@@ -188,10 +220,16 @@ class RunningProxy implements ProxyService {
   /** By ALPN; a browser offers none of ours. */
   #dispatch(connection: HelloConnection): void {
     const { alpn } = connection.hello;
-    if (alpn.includes(API_ALPN)) this.#api.handle(connection.socket);
+    if (alpn.includes(API_ALPN)) this.#callApi(connection);
     else if (alpn.includes(CONTROL_ALPN)) this.#tunnel.control(connection.socket);
     else if (alpn.includes(LINK_ALPN)) this.#link(connection);
     else this.#web.handle(connection.socket);
+  }
+
+  #callApi(connection: HelloConnection): void {
+    const leaf = leafOf(connection.hello.alpn);
+    if (leaf === undefined || leaf === this.#options.identity.cluster) this.#api.handle(connection.socket);
+    else this.#tunnel.leafApi(connection, leaf);
   }
 
   #link(connection: HelloConnection): void {
@@ -204,6 +242,7 @@ class RunningProxy implements ProxyService {
   async #drain(graceMs: number): Promise<void> {
     this.#server.close();
     this.#tunnel.drain();
+    this.#roots.drain();
     const deadline = performance.now() + graceMs;
     while (this.#links.size > 0 && performance.now() < deadline) await sleep(DRAIN_POLL_MS);
     await this.#announcement.withdraw(WITHDRAW_MS);
@@ -212,6 +251,8 @@ class RunningProxy implements ProxyService {
 
   #resource(expires: number): ProxyResource {
     const { identity, config, hostname } = this.#options;
+    const leaves = [...this.#tunnel.connectedLeaves()];
+    this.#announcedLeaves = leaves.join();
     return {
       kind: "proxy",
       version: "v1",
@@ -222,6 +263,7 @@ class RunningProxy implements ProxyService {
         // Only what was configured: agents name apps after it, and else after the cluster.
         public_addrs: config.publicAddrs.map((address) => this.#withPort(address)),
         tunnel_public_addr: this.#facts().tunnelPublicAddr,
+        ...(leaves.length > 0 && { leaf_clusters: leaves }),
       },
     };
   }
@@ -249,6 +291,14 @@ class RunningProxy implements ProxyService {
     const { certPem, keyPem, cluster, hostCas } = this.#keeper.record;
     return { certPem, keyPem, cluster, hostCas };
   }
+}
+
+/** Not of roots: their proxies do not connect here. */
+function leafAuthorities(view: ProxyView): string[] {
+  const authorities = view.list("cert_authority");
+  return view
+    .list("remote_cluster")
+    .flatMap(({ metadata }) => authorityCerts(authorities, { type: "host", cluster: metadata.name, known: [] }));
 }
 
 function webHosts({ config, hostname }: ProxyOptions): string[] {

@@ -1,7 +1,7 @@
 import type { AppSession, Kind } from "../api/mod.ts";
 import type { Clock, Counters, Timer } from "../base/mod.ts";
 import { awaitEntry, type CachedView } from "../rpc/mod.ts";
-import type { AgentHost, RouteSession } from "../tunnel/mod.ts";
+import type { AgentHost, AppRouteSession, RouteSession } from "../tunnel/mod.ts";
 import { MAX_PAST_SESSIONS, MAX_WAITING_HELLOS, SESSION_SWEEP_MS, UNKNOWN_SESSION_WAIT_MS } from "./limits.ts";
 
 /** The kinds of resource that a proxy follows. */
@@ -11,6 +11,8 @@ export const PROXY_KINDS = [
   "cluster_auth_preference",
   "cert_authority",
   "lock",
+  "trusted_cluster",
+  "remote_cluster",
 ] as const satisfies Kind[];
 export type ProxyView = CachedView<(typeof PROXY_KINDS)[number]>;
 type ReadView = Pick<ProxyView, "get" | "list" | "onChange">;
@@ -55,7 +57,7 @@ export class Routes {
   }
 
   /** The hosts that announce the session's app at the session's address, with their word on its health. */
-  agents({ sessionId, app }: RouteSession): readonly AgentHost[] {
+  agents({ sessionId, app }: AppRouteSession): readonly AgentHost[] {
     const address = this.#view.get("app_session", sessionId)?.spec.public_addr;
     const locked = this.#lockedHosts();
     return this.#view
@@ -68,6 +70,12 @@ export class Routes {
         hostId: spec.host_id,
         healthy: status?.target_health?.status !== "unhealthy",
       }));
+  }
+
+  /** Whether a root may send clients of this session here: it issued it, for an app of this cluster. */
+  async isOfRoot(sessionId: string, root: string, signal: AbortSignal): Promise<boolean> {
+    const known = this.#view.get("app_session", sessionId) ?? (await this.#await(sessionId, signal));
+    return known !== undefined && known.spec.root === root && !this.#expired(known);
   }
 
   close(): void {

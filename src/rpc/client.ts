@@ -16,6 +16,8 @@ export interface RpcClientOptions {
   identity?: ClientIdentity | undefined;
   /** For a relay's dispatch: the proxy's public name. */
   servername?: string | undefined;
+  /** The API of this leaf cluster is meant; the proxy is its root's. */
+  leaf?: string | undefined;
   log?: Logger;
   /** Of this program; another one in tests only. */
   version?: string;
@@ -147,11 +149,11 @@ export class RpcClient implements AsyncDisposable {
   async #connect(): Promise<ClientHttp2Session> {
     const waitMs = this.#notBefore - performance.now();
     if (waitMs > 0) await sleep(waitMs, this.#abort.signal);
-    const { dial, servername } = this.#options;
+    const { dial, servername, leaf } = this.#options;
     const identity = this.#identity;
     const trust = this.#trust;
     try {
-      const { session } = await connectApi({ dial, trust, identity, servername }, this.#abort.signal);
+      const { session } = await connectApi({ dial, trust, identity, servername, leaf }, this.#abort.signal);
       this.#backoff.reset();
       this.#adopt(session, identity);
       return session;

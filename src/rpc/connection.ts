@@ -5,6 +5,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "n
 import { isMalformed, messageOf } from "../base/mod.ts";
 import { authorityOf, hostChecker, TLS_DEFAULTS } from "../pki/mod.ts";
 import { ConnectionLostError, UntrustedServerError } from "./errors.ts";
+import { leafEntry } from "./leaf-alpn.ts";
 import {
   API_ALPN,
   HANDSHAKE_TIMEOUT_MS,
@@ -35,6 +36,8 @@ export interface ConnectOptions {
   identity?: ClientIdentity | undefined;
   /** For a relay's dispatch: the proxy's public name. */
   servername?: string | undefined;
+  /** The API of this leaf cluster of the proxy's own is meant. */
+  leaf?: string | undefined;
 }
 
 /** Dials, shakes hands and starts HTTP/2. The session's end is the connection's end. */
@@ -66,7 +69,7 @@ async function dialOrExplain(dial: Dial, signal: AbortSignal): Promise<Duplex> {
 function tlsOptions(o: ConnectOptions): ConnectionOptions {
   const common: ConnectionOptions = {
     ...TLS_DEFAULTS,
-    ALPNProtocols: [API_ALPN],
+    ALPNProtocols: o.leaf === undefined ? [API_ALPN] : [API_ALPN, leafEntry(o.leaf)],
     ...(o.identity && { cert: o.identity.certPem, key: o.identity.keyPem }),
     // RFC 6066 §3 allows names only.
     ...(o.servername && isIP(o.servername) === 0 && { servername: o.servername }),

@@ -40,6 +40,7 @@ export {
   type StoredRole,
   storeIdentity,
 } from "./identity-store.ts";
+export { leafOf } from "./leaf-alpn.ts";
 export * as rpcLimits from "./limits.ts";
 export { API_ALPN } from "./limits.ts";
 export { RpcServer, type RpcServerOptions } from "./server.ts";

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { toHex } from "../base/mod.ts";
 import { CONTROL_VERSION, ControlChannel, type ControlMessage, hello } from "./control-wire.ts";
-import { dataKey, type Route } from "./data-wire.ts";
+import { type ApiRoute, dataKey, type Route } from "./data-wire.ts";
 import { IdlePool } from "./idle-pool.ts";
 import { CONTROL_HELLO_TIMEOUT_MS } from "./limits.ts";
 import type { Tools } from "./types.ts";
@@ -11,6 +11,8 @@ export interface AgentConnectionOptions extends Tools {
   proxyAddress: string;
   instance: Uint8Array;
   onRoute(socket: Socket, route: Route): void;
+  /** To a leaf's proxy only: a connection for the API of its cluster. */
+  onApi?(socket: Socket, route: ApiRoute): void;
 }
 
 /** An agent's end of one control connection, after its handshake, with its data connections. */
@@ -82,7 +84,7 @@ export class AgentConnection {
       this.close(`control protocol ${message.version} is not spoken here, only ${CONTROL_VERSION}`);
       return;
     }
-    const { proxyAddress, clock, counters, log } = this.#options;
+    const { proxyAddress, clock, counters, log, onApi } = this.#options;
     this.#pool = new IdlePool({
       address: proxyAddress,
       controlId: message.controlId,
@@ -90,19 +92,20 @@ export class AgentConnection {
       clock,
       counters,
       log,
-      onRoute: (socket, route) => this.#onRoute(socket, route),
+      onRoute: (socket, route) => this.#count(socket, () => this.#options.onRoute(socket, route)),
+      onApi: onApi && ((socket, route) => this.#count(socket, () => onApi(socket, route))),
     });
     if (this.#draining) this.drain();
     this.#welcome.resolve();
   }
 
-  #onRoute(socket: Socket, route: Route): void {
+  #count(socket: Socket, serve: () => void): void {
     this.#clients++;
     socket.once("close", () => {
       this.#clients--;
       this.#closeIfOver();
     });
-    this.#options.onRoute(socket, route);
+    serve();
   }
 
   #closeIfOver(): void {

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { type Clock, isMalformed } from "../base/mod.ts";
-import { decodeAnswer, encodeRoute, type Route } from "./data-wire.ts";
+import { type ApiRoute, decodeAnswer, encodeRoute, type Route } from "./data-wire.ts";
 import { peekSocket } from "./first-octets.ts";
 import { ACCEPT_TIMEOUT_MS } from "./limits.ts";
 
@@ -34,7 +34,7 @@ export class DataConnection {
   }
 
   /** Offers a client to the agent. On "accepted" the socket is paused, and the client's octets may follow. */
-  async route(route: Route, clock: Clock): Promise<"accepted" | "declined" | "failed"> {
+  async route(route: Route | ApiRoute, clock: Clock): Promise<"accepted" | "declined" | "failed"> {
     this.#stopWatching();
     this.socket.write(encodeRoute(this.#key, this.#number, route));
     const answer = await peekSocket(this.socket, clock, {

@@ -33,6 +33,14 @@ export interface Route {
   readonly sessionId: string;
   readonly app: string;
   readonly clientAddress: string;
+  /** To a leaf's proxy: the agent process that the token asks for, 16 hexadecimal digits. Absent: any. */
+  readonly instance?: string;
+}
+
+/** To a leaf's proxy: the connection is for its cluster's API. */
+export interface ApiRoute {
+  readonly api: true;
+  readonly clientAddress: string;
 }
 
 export interface Greeting {
@@ -79,7 +87,7 @@ export function isGreetingGenuine(key: Uint8Array, greeting: Greeting, bytes: Ui
   return open(key, greeting.number, GREETING, bytes.subarray(HEADER_LEN, GREETING_LEN), header) !== undefined;
 }
 
-export function encodeRoute(key: Uint8Array, number: number, route: Route): Uint8Array {
+export function encodeRoute(key: Uint8Array, number: number, route: Route | ApiRoute): Uint8Array {
   const sealed = seal(key, number, ROUTE, Buffer.from(JSON.stringify(route)));
   const length = Buffer.alloc(2);
   length.writeUInt16BE(sealed.length);
@@ -91,7 +99,7 @@ export function decodeRoute(
   key: Uint8Array,
   number: number,
   bytes: Uint8Array,
-): { route: Route; length: number } | "incomplete" | Malformed {
+): { route: Route | ApiRoute; length: number } | "incomplete" | Malformed {
   if (bytes.length < 2) return "incomplete";
   const length = 2 + bytes[0]! * 256 + bytes[1]!;
   if (length > MAX_ROUTE || length <= 2 + TAG_LEN) return malformed("data.route-length");
@@ -103,17 +111,20 @@ export function decodeRoute(
 }
 
 /** What a genuine proxy of a newer version adds is ignored. */
-function parseRoute(plain: Buffer): Route | Malformed {
-  let value: Partial<Record<keyof Route, unknown>> | null;
+function parseRoute(plain: Buffer): Route | ApiRoute | Malformed {
+  let value: Partial<Record<keyof (Route & ApiRoute), unknown>> | null;
   try {
     value = JSON.parse(plain.toString()) as typeof value;
   } catch {
     return malformed("data.route-syntax");
   }
-  const { sessionId, app, clientAddress } = value ?? {};
+  const { api, sessionId, app, clientAddress, instance } = value ?? {};
+  if (api === true && typeof clientAddress === "string") return { api, clientAddress };
   if (typeof sessionId !== "string" || !/^[0-9a-f]{32}$/.test(sessionId)) return malformed("data.route-session");
   if (typeof app !== "string" || typeof clientAddress !== "string") return malformed("data.route-syntax");
-  return { sessionId, app, clientAddress };
+  if (instance === undefined) return { sessionId, app, clientAddress };
+  if (typeof instance !== "string" || !/^[0-9a-f]{16}$/.test(instance)) return malformed("data.route-instance");
+  return { sessionId, app, clientAddress, instance };
 }
 
 export function encodeAnswer(key: Uint8Array, number: number, accepted: boolean): Uint8Array {

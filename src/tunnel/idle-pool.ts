@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { isMalformed, type Timer } from "../base/mod.ts";
 import { splitAddress } from "./address.ts";
-import { decodeRoute, encodeAnswer, encodeGreeting, type Route } from "./data-wire.ts";
+import { type ApiRoute, decodeRoute, encodeAnswer, encodeGreeting, type Route } from "./data-wire.ts";
 import { peekSocket } from "./first-octets.ts";
 import { CONNECT_TIMEOUT_MS, IDLE_LIFE_MS, MAX_IDLE, MAX_ROUTE, RECONNECT_MAX_MS } from "./limits.ts";
 import type { Tools } from "./types.ts";
@@ -12,6 +12,8 @@ export interface IdlePoolOptions extends Tools {
   controlId: string;
   key: Uint8Array;
   onRoute(socket: Socket, route: Route): void;
+  /** A connection for the API of a leaf cluster. Absent: an agent, which has none. */
+  onApi?: ((socket: Socket, route: ApiRoute) => void) | undefined;
 }
 
 /** The agent's idle data connections of one control connection. */
@@ -91,10 +93,16 @@ export class IdlePool {
     }
     this.#idle.delete(socket);
     socket.read(found.length);
-    const accepted = !this.#closed;
-    socket.write(encodeAnswer(key, number, accepted));
-    if (accepted) this.#options.onRoute(socket, found.route);
+    const taken = this.#closed ? undefined : this.#taker(found.route);
+    socket.write(encodeAnswer(key, number, taken !== undefined));
+    if (taken) taken(socket);
     else socket.end();
     this.#fill();
+  }
+
+  #taker(route: Route | ApiRoute): ((socket: Socket) => void) | undefined {
+    const { onRoute, onApi } = this.#options;
+    if (!("api" in route)) return (socket) => onRoute(socket, route);
+    return onApi && ((socket) => onApi(socket, route));
   }
 }

@@ -51,6 +51,8 @@ export const IDLE_DECAY_MS = 60_000;
 export const IDLE_LIFE_MS = 5 * 60_000;
 /** Clients that wait for a data connection of one agent. */
 export const MAX_ROUTE_WAITERS = 256;
+/** Connections for leaf clusters' APIs through one proxy. */
+export const MAX_LEAF_API_RELAYS = 4_096;
 /** Octets of a sealed ROUTE. */
 export const MAX_ROUTE = 2 * 1024;
 /** From ROUTE to ACCEPT, or for an idle connection: then the next one or the next agent. */

@@ -18,7 +18,7 @@ export {
 export { type ClientHello, parseClientHello } from "./client-hello.ts";
 export * as controlWire from "./control-wire.ts";
 export { CONTROL_ALPN } from "./control-wire.ts";
-export type { Route } from "./data-wire.ts";
+export type { ApiRoute, Route } from "./data-wire.ts";
 export * as dataWire from "./data-wire.ts";
 export {
   type AgentList,
@@ -30,7 +30,8 @@ export {
 export { type HelloConnection, PortDispatcher, type PortDispatcherOptions } from "./dispatcher.ts";
 export { NoAgentError, ProxyUnreachableError, SessionUnknownError, UntrustedAgentError } from "./errors.ts";
 export * as tunnelLimits from "./limits.ts";
-export { ProxyTunnel, type ProxyTunnelOptions } from "./proxy-tunnel.ts";
+export { ProxyConnections } from "./proxy-connections.ts";
+export { type AppRouteSession, ProxyTunnel, type ProxyTunnelOptions } from "./proxy-tunnel.ts";
 export { type Relay, type RelayTotals, relay } from "./relay.ts";
 export { RouteCounters } from "./route-counters.ts";
 export * as routeToken from "./route-token.ts";

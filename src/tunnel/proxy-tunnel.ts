@@ -5,9 +5,9 @@ import { type AgentHost, preferred } from "./agent-choice.ts";
 import type { AgentControl } from "./agent-control.ts";
 import { AgentControls, type AgentControlsOptions } from "./agent-controls.ts";
 import { ALERT, refuseHello } from "./alert.ts";
-import type { Route } from "./data-wire.ts";
+import type { ApiRoute, Route } from "./data-wire.ts";
 import type { HelloConnection } from "./dispatcher.ts";
-import { MAX_ROUTE_ATTEMPTS, SESSION_WAIT_MS } from "./limits.ts";
+import { MAX_LEAF_API_RELAYS, MAX_ROUTE_ATTEMPTS, SESSION_WAIT_MS } from "./limits.ts";
 import { type Relay, relay } from "./relay.ts";
 import { ANY_INSTANCE, routeTokenOf } from "./route-token.ts";
 import { RouteVerifier } from "./route-verifier.ts";
@@ -16,8 +16,20 @@ import type { RouteSession } from "./types.ts";
 export interface ProxyTunnelOptions extends AgentControlsOptions {
   /** An app session; may wait until `signal` (2 s) while the view of sessions catches up. */
   session(sessionId: string, signal: AbortSignal): Promise<RouteSession | undefined>;
-  /** The hosts whose agents serve this session's app. */
-  agents(session: RouteSession): readonly AgentHost[];
+  /** The hosts whose agents serve this session's app; asked where it is one of this cluster. */
+  agents(session: AppRouteSession): readonly AgentHost[];
+}
+
+/** What the way to an agent takes of a session. */
+export type AppRouteSession = Pick<RouteSession, "sessionId" | "cluster" | "app">;
+
+/** A client on its way to one of several control connections. */
+interface Passage {
+  readonly client: Socket;
+  readonly route: Route | ApiRoute;
+  readonly candidates: readonly AgentControl[];
+  /** Called when its relay has ended. */
+  readonly ended: () => void;
 }
 
 /**
@@ -30,7 +42,8 @@ export class ProxyTunnel {
   readonly #verifier: RouteVerifier;
   readonly #limiter = new AddressLimiter();
   readonly #controls: AgentControls;
-  readonly #relays = new Set<{ sessionId: string; control: AgentControl; relay: Relay }>();
+  readonly #relays = new Set<{ route: Route | ApiRoute; control: AgentControl; relay: Relay }>();
+  #leafApis = 0;
   #closed = false;
 
   constructor(options: ProxyTunnelOptions) {
@@ -61,24 +74,51 @@ export class ProxyTunnel {
     void this.#controls.acceptData(socket);
   }
 
+  /** Leaf clusters whose proxies have a control connection now. */
+  connectedLeaves(): readonly string[] {
+    return this.#controls.leaves();
+  }
+
   /** A connection that offered ALPN `tp-link/1`. */
   link(connection: HelloConnection): void {
-    const { socket } = connection;
-    const leave = this.#limiter.enter(socket.remoteAddress ?? "", () => {
-      this.#options.counters.count("route.evicted");
-      socket.destroy();
-    });
-    if (!leave) {
-      this.#options.counters.count("route.address-limit");
-      refuseHello(socket, ALERT.internalError, this.#options.clock);
+    const leave = this.#enter(connection.socket);
+    if (leave) void this.#route(connection, leave).finally(leave);
+  }
+
+  /** A connection for the API of a leaf cluster. Who calls is for the leaf's Auth to find out. */
+  leafApi({ socket }: HelloConnection, cluster: string): void {
+    const leave = this.#enter(socket);
+    if (!leave) return;
+    if (this.#leafApis >= MAX_LEAF_API_RELAYS) {
+      this.#refuse(socket, "leaf.too-many");
+      leave();
       return;
     }
-    void this.#route(connection, leave).finally(leave);
+    this.#leafApis++;
+    const ended = () => {
+      this.#leafApis--;
+    };
+    const route: ApiRoute = { api: true, clientAddress: socket.remoteAddress ?? "" };
+    void this.#join({ client: socket, route, candidates: this.#leafProxies(cluster), ended })
+      .then((joined) => {
+        if (!joined) this.#refuse(socket, "leaf.offline");
+      })
+      .finally(leave);
+  }
+
+  /** At a leaf: a client that the root has routed here, to one of this cluster's own agents. */
+  async forward(socket: Socket, { sessionId, app, clientAddress, instance }: Route, cluster: string): Promise<void> {
+    const candidates = this.#agents({ sessionId, app, cluster }, instance ?? ANY_INSTANCE);
+    const route: Route = { sessionId, app, clientAddress };
+    const joined = await this.#join({ client: socket, route, candidates, ended: () => {} });
+    if (!joined) this.#refuse(socket, "route.no-agent");
   }
 
   /** The session ended or was locked. */
   cutSession(sessionId: string): void {
-    for (const live of this.#relays) if (live.sessionId === sessionId) live.relay.cut();
+    for (const { route, relay } of this.#relays) {
+      if (!("api" in route) && route.sessionId === sessionId) relay.cut();
+    }
   }
 
   /** The host was locked. */
@@ -105,19 +145,39 @@ export class ProxyTunnel {
   async #route({ socket, hello }: HelloConnection, verified: () => void): Promise<void> {
     const { clock, counters } = this.#options;
     const token = routeTokenOf(hello.alpn);
-    const session = isMalformed(token) ? undefined : await this.#session(token.sessionId);
-    const verdict = this.#verifier.verify(token, session);
+    const known = isMalformed(token) ? undefined : await this.#session(token.sessionId);
+    const verdict = this.#verifier.verify(token, known);
     if (verdict.kind !== "route") {
       counters.count(verdict.reason);
       refuseHello(socket, verdict.kind === "unrecognized" ? ALERT.unrecognizedName : ALERT.internalError, clock);
       return;
     }
     verified();
-    const joined = await this.#join(socket, verdict.session, verdict.instance);
-    if (joined) return;
-    this.#verifier.ended(verdict.session.sessionId);
-    counters.count("route.no-agent");
-    refuseHello(socket, ALERT.internalError, clock);
+    const { session, instance } = verdict;
+    const { sessionId, app } = session;
+    const ended = () => this.#verifier.ended(sessionId);
+    const isOwn = session.cluster === this.#options.credentials().cluster;
+    const candidates = isOwn ? this.#agents(session, instance) : this.#leafProxies(session.cluster);
+    // A leaf's proxy chooses the agent.
+    const wish = isOwn || instance === ANY_INSTANCE ? {} : { instance };
+    const route: Route = { sessionId, app, clientAddress: socket.remoteAddress ?? "", ...wish };
+    const joined = await this.#join({ client: socket, route, candidates, ended });
+    if (!joined) this.#refuse(socket, "route.no-agent");
+  }
+
+  /** A place among what is unverified of one address; where there is none, the connection is refused. */
+  #enter(socket: Socket): (() => void) | undefined {
+    const leave = this.#limiter.enter(socket.remoteAddress ?? "", () => {
+      this.#options.counters.count("route.evicted");
+      socket.destroy();
+    });
+    if (!leave) this.#refuse(socket, "route.address-limit");
+    return leave;
+  }
+
+  #refuse(socket: Socket, reason: string): void {
+    this.#options.counters.count(reason);
+    refuseHello(socket, ALERT.internalError, this.#options.clock);
   }
 
   async #session(sessionId: string): Promise<RouteSession | undefined> {
@@ -132,47 +192,53 @@ export class ProxyTunnel {
     }
   }
 
-  /** Offers the client to one agent after the other, each for a second. */
-  async #join(client: Socket, session: RouteSession, instance: string): Promise<boolean> {
-    const route = { sessionId: session.sessionId, app: session.app, clientAddress: client.remoteAddress ?? "" };
-    const candidates = this.#candidates(session, instance);
+  /** Offers the client to one after the other, each for a second. `ended` is called in any case. */
+  async #join(passage: Passage): Promise<boolean> {
+    const { client, candidates, route } = passage;
     for (let attempt = 0; attempt < MAX_ROUTE_ATTEMPTS && candidates.length > 0; attempt++) {
-      if (client.destroyed || this.#closed) return false;
+      if (client.destroyed || this.#closed) break;
       const control = candidates[attempt % candidates.length]!;
       control.clients++; // Also while it is asked: clients that come at once are spread.
       const agent = await this.#offer(control, route);
       if (agent !== undefined) {
-        this.#relay(client, agent, session.sessionId, control);
+        this.#relay(passage, agent, control);
         return true;
       }
       control.clients--;
       control.failedAt = this.#options.clock.now();
       this.#options.counters.count("route.agent-failed");
     }
+    passage.ended();
     return false;
   }
 
-  #candidates(session: RouteSession, instance: string): AgentControl[] {
-    const now = this.#options.clock.now();
-    const all = preferred(this.#options.agents(session), this.#controls.agents(), now);
+  #agents(session: AppRouteSession, instance: string): AgentControl[] {
+    const all = preferred(this.#options.agents(session), this.#controls.agents(), this.#options.clock.now());
     return instance === ANY_INSTANCE ? all : all.filter((control) => control.instance === instance);
   }
 
+  #leafProxies(cluster: string): AgentControl[] {
+    const connected = this.#controls.of(cluster);
+    const hostIds = new Set(connected.map(({ hostId }) => hostId));
+    const hosts = [...hostIds].map((hostId) => ({ hostId, healthy: true }));
+    return preferred(hosts, connected, this.#options.clock.now());
+  }
+
   /** The agent's connection, paused, where it takes the client. */
-  async #offer(control: AgentControl, route: Route): Promise<Socket | undefined> {
+  async #offer(control: AgentControl, route: Route | ApiRoute): Promise<Socket | undefined> {
     const connection = await control.take();
     const answer = await connection?.route(route, this.#options.clock);
     return answer === "accepted" ? connection?.socket : undefined;
   }
 
-  #relay(client: Socket, agent: Socket, sessionId: string, control: AgentControl): void {
+  #relay({ client, route, ended }: Passage, agent: Socket, control: AgentControl): void {
     const joined = relay(client, agent, (totals) => {
       this.#relays.delete(live);
       control.clients--;
-      this.#verifier.ended(sessionId);
-      this.#options.log.debug({ sessionId, ...totals }, "a relay ended");
+      ended();
+      this.#options.log.debug({ ...route, ...totals }, "a relay ended");
     });
-    const live = { sessionId, control, relay: joined };
+    const live = { route, control, relay: joined };
     this.#relays.add(live);
     // What happened while the agent was asked.
     if (!this.#controls.has(control) || this.#closed) joined.cut();
