@@ -5,7 +5,7 @@ import { addAuditCommands } from "./tctl/audit.ts";
 import { addExplainCommand } from "./tctl/explain.ts";
 import { addLockCommand } from "./tctl/lock.ts";
 import { addResourceCommands } from "./tctl/resources.ts";
-import { addAuthCommands } from "./tctl/sign.ts";
+import { addAuthCommands } from "./tctl/rotate.ts";
 import { addStatusCommand } from "./tctl/status.ts";
 import { Tctl } from "./tctl/tctl.ts";
 import { addTokenCommands } from "./tctl/tokens.ts";

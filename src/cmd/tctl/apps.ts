@@ -1,20 +1,20 @@
 import type { Command } from "commander";
+import type { ListFilter } from "../../api/mod.ts";
 import { type Format, formatOption } from "../cli/arguments.ts";
 import { printAs } from "../cli/format.ts";
-import { listAll } from "../cli/list-all.ts";
+import { addFilters, listAll } from "../cli/list-all.ts";
 import { print } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
 import type { Tctl } from "./tctl.ts";
 
 export function addAppCommands(program: Command, tctl: Tctl): void {
   const apps = program.command("apps").description("applications that agents serve");
-  apps
-    .command("ls")
-    .description("list applications, one row for each agent that serves one")
+  const ls = apps.command("ls").description("list applications, one row for each agent that serves one");
+  addFilters(ls, { labels: "argument" })
     .addOption(formatOption())
-    .action((o: { format: Format }) =>
+    .action((labels: ListFilter["labels"], o: { format: Format; search?: string[]; query?: string }) =>
       tctl.run(async (rpc) => {
-        const servers = (await listAll(rpc, "app_server")).filter((resource) => resource.kind === "app_server");
+        const servers = await listAll(rpc, "app_server", { labels, search: o.search, query: o.query });
         if (servers.length === 0 && o.format === "text") return print("No applications found\n");
         printAs(o.format, servers, () =>
           table(

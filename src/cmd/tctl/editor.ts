@@ -2,22 +2,37 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { OperationError } from "../../base/mod.ts";
+import { messageOf, OperationError } from "../../base/mod.ts";
 
 export class EditorFailedError extends OperationError {
   readonly code = "tctl.editor-failed";
 }
 
-/** Opens `text` in the user's editor and returns what they saved. The file is 0600 and removed in any case. */
-export async function editText(text: string, editor: string): Promise<string> {
-  const dir = await mkdtemp(path.join(tmpdir(), "teleport-resource"));
+/** What was typed could not be saved; its file is kept and named. */
+export class EditNotSavedError extends OperationError {
+  readonly code = "tctl.edit-not-saved";
+}
+
+/**
+ * Opens `text` in the user's editor and hands what they saved to `save`. The
+ * file is 0600 and removed, unless `save` fails: nobody types it all again.
+ */
+export async function editText(text: string, editor: string, save: (text: string) => Promise<void>): Promise<void> {
+  const dir = await mkdtemp(path.join(tmpdir(), "teleport-resource-"));
+  const file = path.join(dir, "resource.yaml");
+  let keep = false;
   try {
-    const file = path.join(dir, "resource.yaml");
     await writeFile(file, text, { mode: 0o600 });
     await runEditor(editor, file);
-    return await readFile(file, "utf8");
+    const edited = await readFile(file, "utf8");
+    keep = edited !== text;
+    await save(edited);
+    keep = false;
+  } catch (error) {
+    if (!keep) throw error;
+    throw new EditNotSavedError(`${messageOf(error)}\nWhat you typed is kept in ${file}`, { cause: error });
   } finally {
-    await rm(dir, { recursive: true, force: true });
+    if (!keep) await rm(dir, { recursive: true, force: true });
   }
 }
 

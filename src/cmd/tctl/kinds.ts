@@ -48,6 +48,8 @@ export function titleOf(kind: Kind, name: string): string {
     case "role":
     case "lock":
     case "app_server":
+    case "trusted_cluster":
+    case "remote_cluster":
     case "cert_authority":
     case "proxy":
     case "app_session":

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { text as textOf } from "node:stream/consumers";
 import type { Command } from "commander";
@@ -8,6 +7,7 @@ import {
   CREATABLE_KINDS,
   ipv4CidrOf,
   type Kind,
+  type ListFilter,
   NotFoundError,
   parseDocuments,
   type Resource,
@@ -18,12 +18,13 @@ import {
 import { ConfigFileError } from "../../config/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { type Format, formatOption } from "../cli/arguments.ts";
-import { listAll } from "../cli/list-all.ts";
+import { addFilters, listAll } from "../cli/list-all.ts";
 import { print, say, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
 import { editText } from "./editor.ts";
 import { parseNamedRef, parseRef, type ResourceRef, titleOf } from "./kinds.ts";
 import type { Tctl } from "./tctl.ts";
+import { masked } from "./tokens.ts";
 
 export function addResourceCommands(program: Command, tctl: Tctl): void {
   program
@@ -32,12 +33,14 @@ export function addResourceCommands(program: Command, tctl: Tctl): void {
     .argument("[file]", 'the file; absent or "-": standard input')
     .option("-f, --force", "replace what exists", false)
     .action((file: string | undefined, o: { force: boolean }) => tctl.run((rpc) => create(rpc, file, o.force)));
-  program
+  const get = program
     .command("get")
     .description("print resources")
-    .argument("<refs>", "KIND or KIND/NAME, several separated by commas")
+    .argument("<refs>", "KIND or KIND/NAME, several separated by commas, or all (tokens too: a backup)");
+  addFilters(get, { labels: "option" })
+    .option("--with-secrets", "print tokens themselves", false)
     .addOption(formatOption("yaml"))
-    .action((refs: string, o: { format: Format }) => tctl.run((rpc) => get(rpc, refs.split(","), o.format)));
+    .action((refs: string, o: GetOptions) => tctl.run((rpc) => printResources(rpc, refs.split(","), o)));
   program
     .command("edit")
     .description("edit a resource in your editor (TELEPORT_EDITOR, VISUAL, EDITOR, else vi)")
@@ -79,11 +82,18 @@ async function readResourceFile(file: string): Promise<string> {
   }
 }
 
-async function get(rpc: RpcClient, texts: readonly string[], format: Format): Promise<void> {
-  const refs = texts.map(parseRef);
-  if (refs.length > 1 && format !== "yaml") throw new UsageError("several kinds at once are printed as YAML only");
-  const resources = (await Promise.all(refs.map((ref) => fetchAll(rpc, ref)))).flat();
-  switch (format) {
+interface GetOptions extends ListFilter {
+  format: Format;
+  withSecrets: boolean;
+}
+
+async function printResources(rpc: RpcClient, texts: readonly string[], o: GetOptions): Promise<void> {
+  const all = texts.includes("all");
+  const refs = all ? CREATABLE_KINDS.map((kind) => ({ kind })) : texts.map(parseRef);
+  if (refs.length > 1 && o.format !== "yaml") throw new UsageError("several kinds at once are printed as YAML only");
+  const found = (await Promise.all(refs.map((ref) => fetchAll(rpc, ref, o)))).flat();
+  const resources = found.map((each) => (each.kind === "token" && !o.withSecrets && !all ? masked(each) : each));
+  switch (o.format) {
     case "yaml":
       return print(renderYaml(resources));
     case "json":
@@ -93,11 +103,11 @@ async function get(rpc: RpcClient, texts: readonly string[], format: Format): Pr
   }
 }
 
-async function fetchAll(rpc: RpcClient, ref: ResourceRef): Promise<Resource[]> {
+async function fetchAll(rpc: RpcClient, ref: ResourceRef, filter: ListFilter): Promise<Resource[]> {
   if (ref.name !== undefined) {
     return [(await rpc.call("resource.get", { kind: ref.kind, name: ref.name })).resource];
   }
-  return listAll(rpc, ref.kind);
+  return listAll(rpc, ref.kind, filter);
 }
 
 function textTable(kind: Kind, resources: readonly Resource[]): string {
@@ -131,11 +141,14 @@ async function edit(rpc: RpcClient, ref: Required<ResourceRef>, editor: string):
     );
   });
   const before = renderYaml([resource]);
-  const after = await editText(before, editor);
-  if (digest(after) === digest(before)) {
-    say("edit cancelled, no changes made\n");
-    return;
-  }
+  await editText(before, editor, async (after) => {
+    if (after === before) return say("edit cancelled, no changes made\n");
+    await update(rpc, ref, after);
+    print(`${titleOf(ref.kind, ref.name)} has been updated\n`);
+  });
+}
+
+async function update(rpc: RpcClient, ref: Required<ResourceRef>, after: string): Promise<void> {
   const [edited] = parseDocuments(after, titleOf(ref.kind, ref.name));
   if (edited === undefined || edited.kind !== ref.kind || edited.metadata.name !== ref.name) {
     throw new UsageError(
@@ -150,11 +163,6 @@ async function edit(rpc: RpcClient, ref: Required<ResourceRef>, editor: string):
       { cause },
     );
   });
-  print(`${titleOf(ref.kind, ref.name)} has been updated\n`);
-}
-
-function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }
 
 async function remove(rpc: RpcClient, ref: Required<ResourceRef>): Promise<void> {

@@ -15,10 +15,8 @@ interface SignOptions {
   overwrite: boolean;
 }
 
-export function addAuthCommands(program: Command, tctl: Tctl): void {
-  program
-    .command("auth")
-    .description("certificates of the cluster")
+export function addSignCommand(auth: Command, tctl: Tctl): void {
+  auth
     .command("sign")
     .description("make a certificate for a machine that cannot log in, such as a CI job; on the Auth host only")
     .requiredOption("--user <name>", "whose rights it gives")

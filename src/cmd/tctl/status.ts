@@ -3,6 +3,7 @@ import type { RpcClient } from "../../rpc/mod.ts";
 import { type Format, formatOption } from "../cli/arguments.ts";
 import { printAs } from "../cli/format.ts";
 import { headless } from "../cli/table.ts";
+import { rotationText } from "./rotate.ts";
 import type { Tctl } from "./tctl.ts";
 
 export function addStatusCommand(program: Command, tctl: Tctl): void {
@@ -21,7 +22,10 @@ async function status(rpc: RpcClient, format: Format): Promise<void> {
       ["Version", answer.version],
       // One row for each key that is trusted now: two while the host CA rotates.
       ...answer.ca_pins.map((pin) => ["CA pin", pin]),
-      ...answer.authorities.map(({ type, not_after }) => [`${type} CA`, `valid until ${not_after}`]),
+      ...answer.authorities.map(({ type, not_after, rotation }) => [
+        `${type} CA`,
+        `${rotationText(rotation)}, valid until ${not_after}`,
+      ]),
     ]),
   );
 }

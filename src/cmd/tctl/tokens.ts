@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
 import { stringify } from "yaml";
-import { parseTokenRole, TOKEN_ROLES, type Token, type TokenRole, unknownWord } from "../../api/mod.ts";
+import { maskedToken, parseTokenRole, TOKEN_ROLES, type Token, type TokenRole, unknownWord } from "../../api/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { collectList, type Format, formatOption, parseCount, parseDuration } from "../cli/arguments.ts";
 import { humanDuration } from "../cli/format.ts";
@@ -103,7 +103,7 @@ async function instructions(rpc: RpcClient, token: string, roles: readonly strin
 }
 
 async function list(rpc: RpcClient, withSecrets: boolean, format: Format): Promise<void> {
-  const tokens = (await listAll(rpc, "token")).filter((resource) => resource.kind === "token");
+  const tokens = await listAll(rpc, "token");
   tokens.sort((a, b) => expiryOf(a) - expiryOf(b));
   const shown = withSecrets ? tokens : tokens.map(masked);
   switch (format) {
@@ -141,12 +141,7 @@ function expiryText(token: Token): string {
   return `${new Date(expires).toUTCString().replace("GMT", "UTC")} (${left})`;
 }
 
-/** Enough to tell tokens apart, not enough to join by. */
-function masked(token: Token): Token {
-  const { name } = token.metadata;
-  const keep = Math.floor(name.length / 4);
-  return {
-    ...token,
-    metadata: { ...token.metadata, name: "*".repeat(name.length - keep) + name.slice(name.length - keep) },
-  };
+/** The token without what makes it one. */
+export function masked(token: Token): Token {
+  return { ...token, metadata: { ...token.metadata, name: maskedToken(token.metadata.name) } };
 }

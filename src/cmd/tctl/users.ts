@@ -71,7 +71,7 @@ async function add(rpc: RpcClient, name: string, o: AddOptions): Promise<void> {
 }
 
 async function list(rpc: RpcClient, format: Format): Promise<void> {
-  const users = (await listAll(rpc, "user")).filter((resource) => resource.kind === "user");
+  const users = await listAll(rpc, "user");
   printAs(format, users, () =>
     users.length === 0
       ? "No users found\n"

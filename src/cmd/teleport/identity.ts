@@ -3,7 +3,7 @@ import { type Logger, OperationError } from "../../base/mod.ts";
 import { fetchProxyTrust, splitHostPort } from "../../client/mod.ts";
 import { readValue, type TeleportConfig } from "../../config/mod.ts";
 import { spkiPin } from "../../pki/mod.ts";
-import { type HostRecord, hostUuid, loadIdentity, loadOrJoin, tcpDial } from "../../rpc/mod.ts";
+import { type HostRecord, hostUuid, loadIdentity, loadOrJoin, storeIdentity, tcpDial } from "../../rpc/mod.ts";
 
 export class CannotJoinError extends OperationError {
   readonly code = "teleport.cannot-join";
@@ -28,6 +28,14 @@ export async function hostIdentity(role: "Proxy" | "App", source: JoinSource): P
   const stored = await loadIdentity(config.dataDir, role);
   if (stored !== undefined) return stored;
   return join(role, source);
+}
+
+/** Where renewed credentials are kept: nowhere if Auth in this process makes new ones at each start. */
+export function identityStore(
+  role: "Proxy" | "App",
+  { auth, config }: JoinSource,
+): ((record: HostRecord) => Promise<void>) | undefined {
+  return auth === undefined ? (record) => storeIdentity(config.dataDir, role, record) : undefined;
 }
 
 async function join(role: "Proxy" | "App", { config, webRoots, log, signal }: JoinSource): Promise<HostRecord> {

@@ -17,7 +17,7 @@ import type { TeleportConfig } from "../../config/mod.ts";
 import { type ProxyService, startProxy } from "../../proxy/mod.ts";
 import { openSqlite } from "../../storage/mod.ts";
 import { Diagnostics } from "../cli/diagnostics.ts";
-import { hostIdentity, type JoinSource } from "./identity.ts";
+import { hostIdentity, identityStore, type JoinSource } from "./identity.ts";
 
 /** Open connections have this long to end after SIGTERM; services that hold none end at once. */
 const DRAIN_MS = 5_000;
@@ -119,6 +119,7 @@ async function openProxy(
 ): Promise<ProxyService> {
   const proxy = await startProxy({
     identity: await hostIdentity("Proxy", source),
+    storeIdentity: identityStore("Proxy", source),
     config: config.proxy!,
     authAddress,
     dataDir: config.dataDir,
@@ -144,6 +145,7 @@ async function openApp(
 ): Promise<void> {
   const app = await startApp({
     identity: await hostIdentity("App", source),
+    storeIdentity: identityStore("App", source),
     apps: config.app!.apps,
     proxyAddress: proxy === undefined ? config.proxyServer! : loopback(proxy.address),
     dataDir: config.dataDir,

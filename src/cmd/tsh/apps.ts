@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:net";
-import { type App, type AppServer, appProtocol, healthOf } from "../../api/mod.ts";
+import { type App, type AppServer, appProtocol, healthOf, type ListFilter } from "../../api/mod.ts";
 import { messageOf, splice, VERSION } from "../../base/mod.ts";
 import { AppConnections, AppNotFoundError, summarizeApps } from "../../client/mod.ts";
 import { createCsr, generateKeyPair } from "../../pki/mod.ts";
@@ -12,8 +12,8 @@ import { interruption, print, say, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
 import type { Tsh } from "./session.ts";
 
-export async function listApps(tsh: Tsh, verbose: boolean, format: Format): Promise<void> {
-  const servers = await tsh.withCluster(appServers);
+export async function listApps(tsh: Tsh, verbose: boolean, format: Format, filter: ListFilter): Promise<void> {
+  const servers = await tsh.withCluster((rpc) => listAll(rpc, "app_server", filter));
   printAs(
     format,
     servers.map((server) => server.spec.app),
@@ -54,12 +54,8 @@ function sameApp({ spec }: AppServer, app: App): boolean {
   return spec.app.metadata.name === app.metadata.name && spec.app.spec.public_addr === app.spec.public_addr;
 }
 
-async function appServers(rpc: RpcClient): Promise<AppServer[]> {
-  return (await listAll(rpc, "app_server")).filter((resource) => resource.kind === "app_server");
-}
-
 async function findApp(rpc: RpcClient, name: string) {
-  const app = summarizeApps(await appServers(rpc)).find((each) => each.name === name);
+  const app = summarizeApps(await listAll(rpc, "app_server")).find((each) => each.name === name);
   if (app === undefined) throw new AppNotFoundError(`app "${name}" not found; "tsh apps ls" lists those you may reach`);
   return app;
 }

@@ -9,12 +9,22 @@ import {
   parseLocalPort,
   parseMinutes,
 } from "../cli/arguments.ts";
+import { addFilters } from "../cli/list-all.ts";
 import { UsageError } from "../cli/program.ts";
 import type { LoginFlags } from "./login.ts";
 import type { Tsh } from "./session.ts";
 import type { HostFlags } from "./vnet.ts";
 import type { ExecFlags } from "./vnet-exec.ts";
 import type { LauncherFlags } from "./vnet-launcher.ts";
+
+type Labels = Readonly<Record<string, string>>;
+
+interface ListOptions {
+  verbose: boolean;
+  format: Format;
+  search?: string[];
+  query?: string;
+}
 
 /** Run by the root launcher under the user's own uid; nobody types it. */
 const USER_PROCESS = "vnet-user-process";
@@ -51,13 +61,11 @@ function addLoginCommands(program: Command, tsh: () => Promise<Tsh>): void {
 function addAppCommands(program: Command, tsh: () => Promise<Tsh>): void {
   const code = () => import("./apps.ts");
   const apps = program.command("apps").description("applications that you may reach");
-  apps
-    .command("ls")
-    .description("list applications")
+  addFilters(apps.command("ls").description("list applications"), { labels: "argument" })
     .option("-v, --verbose", "print URIs too", false)
     .addOption(formatOption())
-    .action(async (o: { verbose: boolean; format: Format }) =>
-      (await code()).listApps(await tsh(), o.verbose, o.format),
+    .action(async (labels: Labels | undefined, { verbose, format, search, query }: ListOptions) =>
+      (await code()).listApps(await tsh(), verbose, format, { labels, search, query }),
     );
   apps
     .command("login")
