@@ -9,6 +9,10 @@ export const AUDIT_CODES = {
   "user.delete": { ok: "T1004I" },
   "user.password_change": { ok: "T1005I" },
   "reset_password_token.create": { ok: "T6000I" },
+  "mfa.add": { ok: "T1006I" },
+  "mfa.delete": { ok: "T1007I" },
+  "mfa_auth_challenge.create": { ok: "T1015I" },
+  "mfa_auth_challenge.validate": { ok: "T1016I", failed: "T1016W" },
   "app.session.start": { ok: "T2007I", failed: "T2007E" },
   "app.session.end": { ok: "T2011I" },
   "app.create": { ok: "TAP03I" },
@@ -70,6 +74,13 @@ const app = {
   app_target_port: z.int().min(0).max(65_535).optional(),
   with_mfa: text.optional(),
 };
+/** A second factor; ids and names only. */
+const mfaDevice = {
+  mfa_device_name: text.optional(),
+  mfa_device_uuid: text.optional(),
+  mfa_device_type: text.optional(),
+};
+const challenge = { challenge_scope: z.enum(["login", "passwordless_login", "manage_devices", "user_session"]) };
 const octets = z.int().min(0);
 
 function event<E extends AuditEventType, S extends z.core.$ZodLooseShape>(name: E, fields: S) {
@@ -78,12 +89,16 @@ function event<E extends AuditEventType, S extends z.core.$ZodLooseShape>(name: 
 
 /** One line of the audit log. Field names are Teleport's. */
 export const auditEventSchema = z.discriminatedUnion("event", [
-  event("user.login", { method: z.enum(["local"]) }),
+  event("user.login", { method: z.enum(["local"]), ...mfaDevice }),
   event("user.create", { ...resource, roles: texts.optional() }),
   event("user.update", { ...resource, roles: texts.optional() }),
   event("user.delete", resource),
   event("user.password_change", {}),
   event("reset_password_token.create", { name: text, ttl: text.optional() }),
+  event("mfa.add", mfaDevice),
+  event("mfa.delete", mfaDevice),
+  event("mfa_auth_challenge.create", challenge),
+  event("mfa_auth_challenge.validate", { ...challenge, ...mfaDevice }),
   event("app.session.start", { ...app, stream_id: text.optional() }),
   event("app.session.end", {
     ...app,

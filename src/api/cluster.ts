@@ -8,6 +8,8 @@ export const AUTH_PREFERENCE_NAME = "cluster-auth-preference";
 export const SECOND_FACTORS = ["otp", "webauthn", "sso"] as const;
 export type SecondFactor = (typeof SECOND_FACTORS)[number];
 
+export const SECOND_FACTOR_WORDS = ["off", "otp", "webauthn", "on", "optional"] as const;
+
 /** What an agent does with an old view of the locks: refuses everybody, or goes by it. */
 export const LOCKING_MODES = ["best_effort", "strict"] as const;
 export type LockingMode = (typeof LOCKING_MODES)[number];
@@ -21,8 +23,15 @@ export const clusterAuthPreferenceSchema = z.strictObject({
       .literal("local", { error: 'only type "local" is supported' })
       .optional()
       .describe("How users log in; this version has passwords kept by the cluster, which is local."),
-    second_factors: z.array(z.enum(SECOND_FACTORS)).optional().describe("Second factors that a login needs one of."),
-    allow_local_auth: z.boolean().optional().describe("Accepted for compatibility; logins are always local."),
+    second_factors: z
+      .array(z.enum(SECOND_FACTORS))
+      .optional()
+      .describe("Second factors that a login needs one of; an empty list: the password alone. Absent: otp."),
+    second_factor: z
+      .enum(SECOND_FACTOR_WORDS)
+      .optional()
+      .describe("The older single word for the same; second_factors counts where both are given."),
+    allow_local_auth: z.boolean().optional().describe("Whether anybody may log in with a password; true."),
     default_session_ttl: durationText
       .optional()
       .describe("How long a login lasts where neither the user nor a role says; 12h."),
@@ -39,7 +48,10 @@ export const clusterAuthPreferenceSchema = z.strictObject({
       .enum(["", ...LOCKING_MODES])
       .optional()
       .describe("What an agent does with an old view of the locks: best_effort goes by it, strict refuses everybody."),
-    allow_passwordless: z.boolean().optional().describe("Accepted for compatibility, without effect."),
+    allow_passwordless: z
+      .boolean()
+      .optional()
+      .describe("Whether a passkey that verifies its user is a login without a password; true, where webauthn is accepted."),
     allow_headless: z.boolean().optional().describe("Accepted for compatibility, without effect."),
     signature_algorithm_suite: text.optional().describe("Accepted for compatibility, without effect."),
   }),

@@ -60,6 +60,11 @@ export class VersionMismatchError extends OperationError {
   readonly code = "api.version-mismatch";
 }
 
+/** The call needs a second factor that it does not carry: ask for a challenge (`mfa.challenge`). */
+export class MfaRequiredError extends OperationError {
+  readonly code = "api.mfa-required";
+}
+
 export class LimitExceededError extends OperationError {
   readonly code = "api.limit-exceeded";
   override readonly retryable = true;

@@ -42,6 +42,7 @@ export {
   proxySchema,
   ROTATION_PHASES,
   type RotationPhase,
+  SECOND_FACTOR_WORDS,
   SECOND_FACTORS,
   type SecondFactor,
 } from "./cluster.ts";
@@ -55,6 +56,7 @@ export {
   BadInputError,
   formatProblem,
   LimitExceededError,
+  MfaRequiredError,
   NotFoundError,
   type Problem,
   RemoteError,
@@ -78,6 +80,14 @@ export {
 } from "./limits.ts";
 export { type ListFilter, listFilter } from "./list-filter.ts";
 export { LOCK_TARGETS, type Lock, type LockTarget, lockSchema } from "./lock.ts";
+export {
+  MFA_DEVICE_TYPES,
+  type MfaAnswer,
+  type MfaChallenge,
+  type MfaDevice,
+  type MfaDeviceType,
+  type NewMfaDevice,
+} from "./mfa.ts";
 export { type HostPort, isDnsLabel1035, isDnsSubdomain1123, isIpText, parseHostPort } from "./names.ts";
 export { nearest, unknownWord } from "./nearest.ts";
 export { type ClusterNetworkingConfig, NETWORKING_CONFIG_NAME } from "./networking.ts";
@@ -131,6 +141,7 @@ export {
   type WatchEvent,
   watchEventSchema,
 } from "./rpc.ts";
+export { type SecondFactorPolicy, secondFactorPolicy } from "./second-factors.ts";
 export {
   maskedToken,
   parseTokenRole,

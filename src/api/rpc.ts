@@ -4,6 +4,7 @@ import { auditEventSchema } from "./audit-event.ts";
 import { caRotationSchema, ROTATION_PHASES, routeKey, sessionId } from "./cluster.ts";
 import { resourceName, stringMap, text, texts, timestamp, tokenName, traitMap } from "./common.ts";
 import { MAX_CA_CERTS, MAX_EVENTS, MAX_PAGE } from "./limits.ts";
+import { mfaAnswer, mfaChallenge, mfaDevice, mfaDeviceType, newMfaDevice, webauthnJson } from "./mfa.ts";
 import { kindSchema, resourceSchema } from "./resource.ts";
 
 /**
@@ -48,6 +49,17 @@ const filterFields = {
   /** Teleport's predicate language: `labels["env"] == "prod" && hasPrefix(name, "db")`. */
   query: text.optional(),
 };
+/** A login: a certificate for the key of the request, and whom to trust from now on. */
+const login = z.object({
+  cert: pem,
+  cluster_name: text,
+  generation,
+  host_cas: pems,
+  expires: timestamp,
+  server_time: timestamp,
+});
+const ttlSeconds = z.int().min(1).optional();
+const userLink = z.object({ token: tokenName, expires: timestamp, url: text });
 const hostRole = z.enum(["App", "Proxy"]);
 
 /** What a client needs to reach one app: the answer of `app_session.create` and `.renew`. */
@@ -104,27 +116,114 @@ export const RPC = {
       ),
     }),
   },
+  /** Either the login, or, where a second factor is asked for, the challenge that `login.finish` answers. */
   "login.password": {
     callers: ["none", "user"],
-    request: z.strictObject({ user: resourceName, password: text, csr, ttl_seconds: z.int().min(1).optional() }),
-    response: z.object({
-      cert: pem,
-      cluster_name: text,
-      generation,
-      host_cas: pems,
-      expires: timestamp,
-      server_time: timestamp,
-    }),
+    request: z.strictObject({ user: resourceName, password: text, csr, ttl_seconds: ttlSeconds }),
+    response: z.object({ login: login.optional(), mfa: mfaChallenge.optional() }),
   },
+  /** Without a name or a password: whose passkey answers is the user. */
+  "login.passwordless": {
+    callers: ["none", "user"],
+    request: z.strictObject({ csr, ttl_seconds: ttlSeconds }),
+    response: z.object({ mfa: mfaChallenge }),
+  },
+  "login.finish": {
+    callers: ["none", "user"],
+    request: z.strictObject({ mfa: mfaAnswer }),
+    response: login,
+  },
+  /** What whoever holds the link is asked for. Each reading makes another passkey challenge and forgets the last. */
   "invite.read": {
     callers: ["none"],
     request: z.strictObject({ token: tokenName }),
-    response: z.object({ user: text, expires: timestamp }),
+    response: z.object({
+      user: text,
+      kind: z.enum(["invite", "reset"]),
+      expires: timestamp,
+      /** Whether a device may be left out. */
+      mfa_optional: z.boolean(),
+      otp: z.object({ secret: text, uri: text }).optional(),
+      /** `PublicKeyCredentialCreationOptionsJSON`. */
+      webauthn: webauthnJson.optional(),
+    }),
   },
   "invite.accept": {
     callers: ["none"],
-    request: z.strictObject({ token: tokenName, password: text }),
+    request: z.strictObject({
+      token: tokenName,
+      password: text,
+      device_name: text.optional(),
+      otp_token: text.optional(),
+      /** `RegistrationResponseJSON`. */
+      webauthn: webauthnJson.optional(),
+    }),
     response: z.object({ user: text }),
+  },
+  /** What the page says that confirms, by a passkey, what a terminal asked for. */
+  "approval.read": {
+    callers: ["none"],
+    request: z.strictObject({ id: tokenName }),
+    response: z.object({
+      /** Empty: whoever has the passkey. */
+      user: text,
+      scope: text,
+      app: text.optional(),
+      /** The address that the terminal's request came from. */
+      remote: text,
+      expires: timestamp,
+      webauthn: webauthnJson,
+    }),
+  },
+  "approval.confirm": {
+    callers: ["none"],
+    request: z.strictObject({ id: tokenName, webauthn: webauthnJson }),
+    response: z.object({ user: text }),
+  },
+  /** Asked by the terminal until the page has confirmed. */
+  "approval.state": {
+    callers: ["none", "user"],
+    request: z.strictObject({ challenge_id: tokenName }),
+    response: z.object({ approved: z.boolean() }),
+  },
+  "mfa.list": { callers: ["user"], request: empty, response: z.object({ devices: z.array(mfaDevice) }) },
+  /** For a change of the own devices, or for the session of an app. */
+  "mfa.challenge": {
+    callers: ["user"],
+    request: z.strictObject({ scope: z.enum(["manage_devices", "user_session"]), app: text.optional() }),
+    response: mfaChallenge,
+  },
+  /** Begins a device; `mfa` by one that is there, where there is any. */
+  "mfa.register": {
+    callers: ["user"],
+    request: z.strictObject({ type: mfaDeviceType, name: text, passwordless: z.boolean(), mfa: mfaAnswer.optional() }),
+    response: newMfaDevice,
+  },
+  "mfa.add": {
+    callers: ["user"],
+    request: z.strictObject({ registration_id: tokenName, otp_token: text }),
+    response: z.object({ device: mfaDevice }),
+  },
+  "mfa.delete": {
+    callers: ["user"],
+    request: z.strictObject({ name: text, mfa: mfaAnswer }),
+    response: z.object({ device: mfaDevice }),
+  },
+  /** The page that makes a passkey which a terminal has begun. */
+  "registration.read": {
+    callers: ["none"],
+    request: z.strictObject({ id: tokenName }),
+    response: z.object({ user: text, name: text, expires: timestamp, webauthn: webauthnJson }),
+  },
+  "registration.confirm": {
+    callers: ["none"],
+    request: z.strictObject({ id: tokenName, webauthn: webauthnJson }),
+    response: z.object({ user: text }),
+  },
+  "registration.state": {
+    callers: ["user"],
+    request: z.strictObject({ registration_id: tokenName }),
+    response: z.object({ added: z.boolean() }),
   },
   "host.join": {
     callers: ["none"],
@@ -160,13 +259,19 @@ export const RPC = {
       name: resourceName,
       roles: texts,
       traits: traitMap.optional(),
-      ttl_seconds: z.int().min(1).optional(),
+      ttl_seconds: ttlSeconds,
     }),
-    response: z.object({ token: tokenName, expires: timestamp, url: text }),
+    response: userLink,
+  },
+  /** Takes password, devices and sessions from a user, and makes the link by which they set new ones. */
+  "user.reset": {
+    callers: ["user", "admin"],
+    request: z.strictObject({ name: resourceName, ttl_seconds: ttlSeconds }),
+    response: userLink,
   },
   "user.sign": {
     callers: ["admin"],
-    request: z.strictObject({ user: resourceName, csr, ttl_seconds: z.int().min(1).optional() }),
+    request: z.strictObject({ user: resourceName, csr, ttl_seconds: ttlSeconds }),
     response: z.object({ cert: pem, cluster_name: text, host_cas: pems, expires: timestamp, proxies: hostPorts }),
   },
   "resource.create": { callers: ["user", "admin", "host"], request: oneResource, response: oneResource },
@@ -193,8 +298,17 @@ export const RPC = {
   },
   "app_session.create": {
     callers: ["user"],
-    /** An app of a leaf cluster is named with its address: this cluster does not know it. */
-    request: z.strictObject({ app: text, cluster: text.optional(), public_addr: appPublicAddr.optional(), csr }),
+    /**
+     * An app of a leaf cluster is named with its address: this cluster does not know it. `mfa` where the
+     * user's roles or the cluster ask for a second factor for each session.
+     */
+    request: z.strictObject({
+      app: text,
+      cluster: text.optional(),
+      public_addr: appPublicAddr.optional(),
+      csr,
+      mfa: mfaAnswer.optional(),
+    }),
     response: appSessionAnswerSchema,
   },
   "app_session.renew": {

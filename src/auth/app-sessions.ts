@@ -13,7 +13,7 @@ import {
 import { issueUserCert, type UserIdentity } from "../pki/mod.ts";
 import type { CallContext, RequestOf, ResponseOf } from "../rpc/mod.ts";
 import type { Backend } from "../storage/mod.ts";
-import { actorOf, type Core, iso, record } from "./core.ts";
+import { actorOf, type Core, iso, record, userOf } from "./core.ts";
 import { Documents, versioned } from "./documents.ts";
 import { certsOf } from "./federation/authorities.ts";
 import { type Grants, grantsOf, grantsOfRemote, rolesNamed } from "./grants.ts";
@@ -352,11 +352,6 @@ function sessionFor(
       route_key: randomBytes(ROUTE_KEY_LEN).toString("base64"),
     },
   };
-}
-
-function userOf({ caller }: CallContext): UserIdentity {
-  if (caller.kind === "user") return caller;
-  throw new AccessDeniedError("app sessions are for users");
 }
 
 function mayReach(grants: Grants, server: AppServer): boolean {

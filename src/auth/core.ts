@@ -1,10 +1,11 @@
-import type { AuditEventType } from "../api/mod.ts";
+import { AccessDeniedError, type AuditEventType } from "../api/mod.ts";
 import { type AuditFields, type AuditLog, auditEvent } from "../audit/mod.ts";
 import type { Clock, Logger } from "../base/mod.ts";
-import { localNameOf } from "../pki/mod.ts";
+import { localNameOf, type UserIdentity } from "../pki/mod.ts";
 import type { CallContext } from "../rpc/mod.ts";
 import type { Authorities } from "./authorities.ts";
 import type { HostBoundsStore } from "./host-bounds.ts";
+import type { LoginEnds } from "./login-ends.ts";
 import type { ResourceStore } from "./store.ts";
 
 /** What every part of Auth works with. */
@@ -15,6 +16,8 @@ export interface Core {
   readonly store: ResourceStore;
   /** What joined hosts may announce. */
   readonly bounds: HostBoundsStore;
+  /** Which logins were ended by a reset. */
+  readonly loginEnds: LoginEnds;
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly log: Logger;
@@ -53,6 +56,12 @@ export function actorOf({ caller, remote }: CallContext): ActorFields {
     case "none":
       return { user: "", user_kind: "human", ...at };
   }
+}
+
+/** For calls that are a person's own affair. */
+export function userOf({ caller }: CallContext): UserIdentity {
+  if (caller.kind === "user") return caller;
+  throw new AccessDeniedError("this is for users only");
 }
 
 export function iso(wallMs: number): string {

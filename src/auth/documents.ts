@@ -36,9 +36,9 @@ export class Documents<S extends z.ZodType> {
     return this.#backend.put(this.#key(name), encode(value), options(expires));
   }
 
-  /** Conditional on what was read. Throws `StaleRevisionError`, `KeyNotFoundError`. */
-  update(name: string[], value: z.input<S>, revision: string): Promise<string> {
-    return this.#backend.update(this.#key(name), encode(value), revision);
+  /** Replaces exactly what was read. Throws `StaleRevisionError`, `KeyNotFoundError`. */
+  update(name: string[], value: z.input<S>, revision: string, expires?: number): Promise<string> {
+    return this.#backend.update(this.#key(name), encode(value), revision, options(expires));
   }
 
   delete(...name: string[]): Promise<boolean> {
@@ -46,12 +46,13 @@ export class Documents<S extends z.ZodType> {
   }
 
   /** All under a prefix of the name, with the rest of their names. */
-  async list(limit: number, ...prefix: string[]): Promise<{ name: string; value: z.output<S> }[]> {
+  async list(limit: number, ...prefix: string[]): Promise<({ name: string } & Stored<z.output<S>>)[]> {
     const start = `${this.#key(prefix)}/`;
     const items = await this.#backend.range(start, { limit });
     return items.map((item) => ({
       name: decodeURIComponent(item.key.slice(start.length)),
       value: this.#decode(item.key, item.value),
+      revision: item.revision,
     }));
   }
 

@@ -5,50 +5,40 @@ import type { RpcHandlers } from "../rpc/mod.ts";
 import type { AppSessions } from "./app-sessions.ts";
 import { emitEvents, searchEvents, verifyAudit } from "./audit-calls.ts";
 import { shownRotation } from "./ca-state.ts";
-import { type Core, iso } from "./core.ts";
+import { type Core, iso, userOf } from "./core.ts";
 import type { Federation } from "./federation/federation.ts";
 import { proxyAddresses } from "./heartbeats.ts";
-import type { Invites } from "./invites.ts";
 import { joinHost, renewHost, type StaticToken } from "./joining.ts";
 import { guarded } from "./locks.ts";
-import { loginByPassword } from "./login.ts";
-import type { LoginLimits } from "./login-limits.ts";
-import type { Passwords } from "./passwords.ts";
-import { ProxyAddresses } from "./proxy-addresses.ts";
+import type { Logins } from "./login.ts";
+import type { Mfa } from "./mfa/mfa.ts";
+import type { Registrations } from "./mfa/registrations.ts";
+import type { ProxyAddresses } from "./proxy-addresses.ts";
 import type { Resources } from "./resources.ts";
 import type { Rotations } from "./rotation.ts";
 import { signUser } from "./signing.ts";
+import type { UserLinks } from "./user-links.ts";
 import { watchResources } from "./watch.ts";
 
 export interface Parts {
   readonly core: Core;
-  readonly passwords: Passwords;
-  readonly invites: Invites;
+  readonly logins: Logins;
+  readonly links: UserLinks;
+  readonly mfa: Mfa;
+  readonly registrations: Registrations;
   readonly sessions: AppSessions;
   readonly resources: Resources;
   readonly rotations: Rotations;
   readonly staticTokens: readonly StaticToken[];
-  readonly limits: LoginLimits;
+  readonly proxies: ProxyAddresses;
   readonly notary: Notary;
   readonly federation: Federation;
 }
 
 /** The API's methods, each led to the part that carries it out. */
-export function handlersOf({
-  core,
-  passwords,
-  invites,
-  sessions,
-  resources,
-  rotations,
-  staticTokens,
-  limits,
-  notary,
-  federation,
-}: Parts): RpcHandlers {
+export function handlersOf(parts: Parts): RpcHandlers {
+  const { core, logins, links, sessions, resources, rotations, staticTokens, proxies, notary, federation } = parts;
   const { authorities, clock } = core;
-  const proxies = new ProxyAddresses();
-  const addressOf = (remote: string) => proxies.whoIs(remote);
   return guarded(core, {
     "cluster.ping": async () => ({
       cluster_name: authorities.cluster,
@@ -76,13 +66,17 @@ export function handlersOf({
         };
       }),
     }),
-    "login.password": (request, context) => loginByPassword(core, { passwords, limits, addressOf }, request, context),
-    "invite.read": ({ token }) => invites.read(token),
-    "invite.accept": ({ token, password }, context) => invites.accept(token, password, context),
+    "login.password": (request, context) => logins.password(request, context),
+    "login.passwordless": (request, context) => logins.passwordless(request, context),
+    "login.finish": (request, context) => logins.finish(request, context),
+    "invite.read": ({ token }) => links.read(token),
+    "invite.accept": (request, context) => links.accept(request, context),
+    ...mfaHandlers(parts),
     "host.join": (request, context) => joinHost(core, staticTokens, request, context),
     "host.renew": ({ csr }, context) => renewHost(core, csr, context),
     "authority.rotate": (request, context) => rotations.rotate(request, context),
-    "user.invite": (request, context) => invites.create(request, context),
+    "user.invite": (request, context) => links.invite(request, context),
+    "user.reset": (request, context) => links.reset(request, context),
     "user.sign": (request, context) => signUser(core, request, context),
     "resource.create": async ({ resource }, context) => ({ resource: await resources.create(resource, context) }),
     "resource.update": async ({ resource }, context) => ({ resource: await resources.update(resource, context) }),
@@ -114,4 +108,24 @@ export function handlersOf({
     "audit.search": async (request, context) => ({ events: await searchEvents(core, request, context) }),
     "audit.verify": (_, context) => verifyAudit(core, notary, context),
   });
+}
+
+/** Second factors: the user's own devices, and the proxy's pages that use passkeys. */
+function mfaHandlers({ mfa, registrations }: Parts) {
+  return {
+    "approval.read": ({ id }) => mfa.readApproval(id),
+    "approval.confirm": (request, context) => mfa.confirm(request, context),
+    "approval.state": async ({ challenge_id }) => ({
+      approved: (await mfa.challenges.find(challenge_id)).approved_by !== undefined,
+    }),
+    "mfa.list": (_, context) => registrations.list(userOf(context)),
+    "mfa.challenge": ({ scope, app }, context) =>
+      mfa.ask({ scope, user: userOf(context).user, ...(app !== undefined && { app }) }, context),
+    "mfa.register": (request, context) => registrations.register(request, userOf(context), context),
+    "mfa.add": (request, context) => registrations.addOtp(request, userOf(context), context),
+    "mfa.delete": (request, context) => registrations.remove(request, userOf(context), context),
+    "registration.read": ({ id }) => registrations.readPage(id),
+    "registration.confirm": (request, context) => registrations.addPasskey(request, context),
+    "registration.state": (request, context) => registrations.state(request, userOf(context)),
+  } satisfies Partial<RpcHandlers>;
 }

@@ -29,6 +29,24 @@ export const MAX_PASSWORD_LEN = 128;
 export const DEFAULT_INVITE_TTL_MS = 3_600_000;
 export const MAX_INVITE_TTL_MS = 48 * 3_600_000;
 
+/** Life of a link from `tctl users reset`, as in Teleport. */
+export const DEFAULT_RESET_TTL_MS = 8 * 3_600_000;
+export const MAX_RESET_TTL_MS = 24 * 3_600_000;
+
+/** Seconds that a one-time password is good for (RFC 6238 §5.2), and how many such steps a clock may be off. */
+export const OTP_PERIOD_S = 30;
+export const OTP_SKEW_STEPS = 1;
+/** Octets of a one-time password's secret (RFC 4226 §4, R6). */
+export const OTP_SECRET_LEN = 20;
+/** Second factors of one user. */
+export const MAX_MFA_DEVICES = 16;
+/** Characters of a device's name. */
+export const MAX_DEVICE_NAME_LEN = 64;
+/** A challenge is good for so long: time to find the phone, or to open the page. */
+export const CHALLENGE_TTL_MS = 5 * 60_000;
+/** Challenges without a password that one address may ask for within the window of its failed logins. */
+export const MAX_PASSWORDLESS_PER_ADDRESS = 20;
+
 /** Life of a certificate from `tctl auth sign`, as in Teleport; at most a year, since only a lock ends it early. */
 export const DEFAULT_SIGNED_TTL_MS = 12 * 3_600_000;
 export const MAX_SIGNED_TTL_MS = 365 * 24 * 3_600_000;

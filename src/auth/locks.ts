@@ -11,8 +11,12 @@ export async function lockOn(core: Core, subject: LockSubject): Promise<string |
   return lock && lockMessage(lock, subject);
 }
 
-/** Throws `AccessDeniedError` where the caller itself, one of its roles or its host is locked. */
+/**
+ * Throws `AccessDeniedError` where the caller itself, one of its roles or its
+ * host is locked, `UnauthenticatedError` where a reset has ended the login.
+ */
 export async function refuseLocked(core: Core, caller: RpcCaller): Promise<void> {
+  if (caller.kind === "user") await core.loginEnds.refuse(caller);
   const subject = await subjectOf(core, caller);
   const reason = subject && (await lockOn(core, subject));
   if (reason !== undefined) throw new AccessDeniedError(reason);
@@ -39,9 +43,18 @@ async function subjectOf(core: Core, caller: RpcCaller): Promise<LockSubject | u
 /** Calls that leave a record. Heartbeats of hosts, by the same methods, leave none. */
 const AUDITED: ReadonlySet<string> = new Set<Method>([
   "login.password",
+  "login.passwordless",
+  "login.finish",
   "invite.accept",
+  "approval.confirm",
+  "mfa.challenge",
+  "mfa.register",
+  "mfa.add",
+  "mfa.delete",
+  "registration.confirm",
   "host.join",
   "user.invite",
+  "user.reset",
   "user.sign",
   "authority.rotate",
   "resource.create",

@@ -5,6 +5,7 @@ import {
   MAX_FAILED_LOGINS,
   MAX_FAILED_LOGINS_PER_ADDRESS,
   MAX_LOGINS_WAITING,
+  MAX_PASSWORDLESS_PER_ADDRESS,
   MAX_TRACKED_LOGINS,
   USER_LOCK_MS,
 } from "./limits.ts";
@@ -24,6 +25,7 @@ export class LoginLimits {
   readonly #clock: Clock;
   readonly #users = new Tries(USER_LOCK_MS);
   readonly #addresses = new Tries(LOGIN_ADDRESS_WINDOW_MS);
+  readonly #passwordless = new Tries(LOGIN_ADDRESS_WINDOW_MS);
   /** The attempts of one user run one after the other, so that many at once are no more than five. */
   readonly #turns = new Map<string, { last: Promise<void>; waiting: number }>();
 
@@ -54,6 +56,12 @@ export class LoginLimits {
     const now = this.#clock.wallMs();
     this.#addresses.add(address, now);
     return this.#users.add(user, now) === MAX_FAILED_LOGINS ? { lockedUntil: now + USER_LOCK_MS } : {};
+  }
+
+  /** One more login begins for which nothing was shown yet. Throws `LimitExceededError`. */
+  countPasswordless(address: string): void {
+    if (this.#passwordless.add(address, this.#clock.wallMs()) <= MAX_PASSWORDLESS_PER_ADDRESS) return;
+    throw new LimitExceededError("too many logins from your address: try again in a minute");
   }
 
   /** The user has proved who they are, or an administrator lets them try again. */

@@ -3,8 +3,7 @@
  * sessions, served as the API over `rpc`. Everything that it knows is in its
  * storage; every change is in the audit log before it is acknowledged.
  *
- * Lacks second factors, password resets, leaf clusters and more than one
- * instance; each is an issue of its own.
+ * Lacks more than one instance; that is an issue of its own.
  */
 export { ListenError, StoredStateError } from "./errors.ts";
 export * as authLimits from "./limits.ts";

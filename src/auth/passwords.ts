@@ -77,7 +77,8 @@ export class Passwords {
   }
 }
 
-function checkStrength(password: string): void {
+/** The password policy. Throws `BadInputError`. */
+export function checkStrength(password: string): void {
   if (password.length < MIN_PASSWORD_LEN) {
     throw new BadInputError(`the password is too short: at least ${MIN_PASSWORD_LEN} characters`);
   }

@@ -25,7 +25,7 @@ export interface Consequences {
   userChanged(name: string): Promise<void>;
   roleChanged(name: string): Promise<void>;
   /** Before the user goes: nothing of it may be left for another of the same name. */
-  userLeaving(name: string): Promise<void>;
+  userLeaving(name: string, context: CallContext): Promise<void>;
   userGone(name: string): Promise<void>;
   locked(target: Lock["spec"]["target"]): Promise<void>;
   /** Before the write: what Auth itself adds, or does first. */
@@ -86,7 +86,7 @@ export class Resources {
     await demand(this.#core, context, ["delete"], deletable(kind));
     const old = await this.#core.store.get(kind, name);
     await checkDelete(this.#core, old);
-    if (kind === "user") await this.#consequences.userLeaving(name);
+    if (kind === "user") await this.#consequences.userLeaving(name, context);
     await this.#core.store.delete(kind, name);
     if (kind === "user") await this.#consequences.userGone(name);
     await this.#consequences.deleted(old);

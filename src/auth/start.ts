@@ -18,15 +18,21 @@ import {
   settleNetworking,
   settlePresets,
 } from "./first-start.ts";
-import { handlersOf } from "./handlers.ts";
+import { handlersOf, type Parts } from "./handlers.ts";
 import { HostBoundsStore } from "./host-bounds.ts";
-import { Invites } from "./invites.ts";
 import { credentialsFor, type StaticToken } from "./joining.ts";
+import { unlock } from "./lockout.ts";
+import { Logins } from "./login.ts";
+import { LoginEnds } from "./login-ends.ts";
 import { LoginLimits } from "./login-limits.ts";
+import { Mfa } from "./mfa/mfa.ts";
+import { Registrations } from "./mfa/registrations.ts";
 import { Passwords } from "./passwords.ts";
+import { ProxyAddresses } from "./proxy-addresses.ts";
 import { Resources } from "./resources.ts";
 import { Rotations } from "./rotation.ts";
 import { ResourceStore } from "./store.ts";
+import { UserLinks } from "./user-links.ts";
 
 export { ADMIN_FILE } from "./admin-file.ts";
 
@@ -71,30 +77,8 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const core = await openCore(options);
   const notary = await openNotary(backend);
   await guardAudit(core, notary);
-  const passwords = new Passwords(backend);
-  const sessions = new AppSessions(core, backend);
-  const limits = new LoginLimits(core.clock);
-  const staticTokens = options.config.staticTokens ?? [];
-  const federation = await Federation.open(core, backend, staticTokens);
-  const invites = new Invites(core, backend, passwords);
-  const resources = new Resources(core, {
-    async userChanged(name) {
-      limits.forget(name); // An administrator who lifts the lock means it.
-      await sessions.endInLeaves(name);
-      return sessions.recheck(name);
-    },
-    roleChanged: (name) => sessions.recheckRole(name),
-    async userLeaving(name) {
-      await passwords.delete(name);
-      await invites.deleteOf(name);
-    },
-    userGone: (name) => sessions.endAll(name),
-    locked: (target) => sessions.endLockedInLeaves(target),
-    completing: (resource) => federation.completing(resource),
-    written: (resource) => federation.written(resource),
-    deleted: (resource) => federation.deleted(resource),
-  });
-  const rotations = new Rotations(core);
+  const parts = await openParts(core, backend, notary, options.config.staticTokens ?? []);
+  const { federation, rotations } = parts;
   const counters = new Counters();
   const server = new RpcServer({
     ...(await credentialsFor(core, ["Auth"], core.hostId)),
@@ -104,18 +88,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       ...core.authorities.trusted("host"),
       ...federation.callerAuthorities(),
     ],
-    handlers: handlersOf({
-      core,
-      passwords,
-      invites,
-      sessions,
-      resources,
-      rotations,
-      staticTokens,
-      limits,
-      notary,
-      federation,
-    }),
+    handlers: handlersOf(parts),
     clock: core.clock,
     log: core.log,
     counters,
@@ -147,6 +120,70 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   };
 }
 
+/** What carries out the calls. */
+async function openParts(
+  core: Core,
+  backend: Backend,
+  notary: Notary,
+  staticTokens: readonly StaticToken[],
+): Promise<Parts> {
+  const passwords = new Passwords(backend);
+  const limits = new LoginLimits(core.clock);
+  const proxies = new ProxyAddresses();
+  const addressOf = (remote: string) => proxies.whoIs(remote);
+  const mfa = new Mfa({ core, backend, limits, addressOf });
+  const sessions = new AppSessions(core, backend);
+  const federation = await Federation.open(core, backend, staticTokens);
+  const links = new UserLinks({
+    core,
+    backend,
+    passwords,
+    mfa,
+    async endAll(user) {
+      limits.forget(user);
+      await core.loginEnds.end(user, core.clock.wallMs());
+      await unlock(core, user);
+      await sessions.endInLeaves(user);
+      await sessions.endAll(user);
+    },
+  });
+  const resources = new Resources(core, {
+    async userChanged(name) {
+      limits.forget(name); // An administrator who lifts the lock means it.
+      await sessions.endInLeaves(name);
+      return sessions.recheck(name);
+    },
+    roleChanged: (name) => sessions.recheckRole(name),
+    async userLeaving(name, context) {
+      await passwords.delete(name);
+      await links.deleteOf(name);
+      await mfa.removeAll(name, context);
+    },
+    userGone: (name) => sessions.endAll(name),
+    locked: (target) => sessions.endLockedInLeaves(target),
+    completing: (resource) => federation.completing(resource),
+    written: (resource) => federation.written(resource),
+    deleted: (resource) => federation.deleted(resource),
+  });
+  const rotations = new Rotations(core);
+  const logins = new Logins({ core, passwords, mfa, limits, addressOf });
+  const registrations = new Registrations(core, backend, mfa);
+  return {
+    core,
+    logins,
+    links,
+    mfa,
+    registrations,
+    sessions,
+    resources,
+    rotations,
+    staticTokens,
+    proxies,
+    notary,
+    federation,
+  };
+}
+
 /** That the log was tampered with is itself an event, and stays to be found by `tctl audit verify`. */
 async function guardAudit(core: Core, notary: Notary): Promise<void> {
   const { intact } = await core.audit.guard(notary);
@@ -170,7 +207,8 @@ async function openCore(options: AuthOptions): Promise<Core> {
   await settleNetworking(store);
   const bounds = new HostBoundsStore(backend, store);
   const authorities = await Authorities.open({ backend, store, clock }, cluster);
-  return { authorities, hostId: await hostUuid(dataDir), store, bounds, audit, clock, log };
+  const loginEnds = new LoginEnds(backend);
+  return { authorities, hostId: await hostUuid(dataDir), store, bounds, loginEnds, audit, clock, log };
 }
 
 async function listen(server: RpcServer, listenAddr: string): Promise<string> {

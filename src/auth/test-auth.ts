@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -28,9 +29,9 @@ export class TestAuth {
 
   constructor(dataDir: string, audit: AuditLog, clock: Clock) {
     this.dataDir = dataDir;
-    this.audit = audit;
     this.clock = clock;
     this.backend = openMemory({ clock });
+    this.audit = audit;
   }
 
   /**
@@ -85,6 +86,33 @@ export class TestAuth {
     await this.client().call("invite.accept", { token, password: PASSWORD });
   }
 
+  /** The first step of a login: the certificate, or what else is asked for. */
+  async passwordStep(user: string, password = PASSWORD) {
+    const keys = await generateKeyPair();
+    const csr = await createCsr(keys);
+    return { ...(await this.client().call("login.password", { user, password, csr })), keyPem: keys.keyPem };
+  }
+
+  async loginWithOtp(user: string, otp_token: string, password = PASSWORD): Promise<Login> {
+    const { mfa, keyPem } = await this.passwordStep(user, password);
+    const challenge_id = mfa?.challenge_id ?? assert.fail("no second factor is asked for");
+    const { cert } = await this.client().call("login.finish", { mfa: { challenge_id, otp_token } });
+    const identity = { certPem: cert, keyPem };
+    return Object.assign(this.client(identity), { certPem: cert, identity });
+  }
+
+  /** A proxy at `https://proxy.test`, whose pages passkeys are for. */
+  async announceProxy(): Promise<void> {
+    const proxy = await this.host("Proxy");
+    const spec = {
+      hostname: "p",
+      version: "1",
+      public_addrs: ["proxy.test:443"],
+      tunnel_public_addr: "proxy.test:443",
+    };
+    await announce(proxy, { kind: "proxy", version: "v1", metadata: { name: proxy.hostId }, spec });
+  }
+
   /** The user's one login of this test file: a password hash takes its time. */
   as(user: string): Promise<Login> {
     const login = this.#logins.get(user) ?? this.login(user);
@@ -94,13 +122,14 @@ export class TestAuth {
 
   async login(user: string, password = PASSWORD, ttlSeconds?: number): Promise<Login> {
     const keys = await generateKeyPair();
-    const answer = await this.client().call("login.password", {
+    const { login } = await this.client().call("login.password", {
       user,
       password,
       csr: await createCsr(keys),
       ...(ttlSeconds !== undefined && { ttl_seconds: ttlSeconds }),
     });
-    const identity = { certPem: answer.cert, keyPem: keys.keyPem };
+    const certPem = login?.cert ?? assert.fail("a second factor is asked for");
+    const identity = { certPem, keyPem: keys.keyPem };
     return Object.assign(this.client(identity), { certPem: identity.certPem, identity });
   }
 

@@ -37,3 +37,8 @@ export class TrustChangedError extends OperationError {
 export class IdentityUnusableError extends OperationError {
   readonly code = "client.identity-file";
 }
+
+/** A second factor is asked for, and nobody is there who could give it. */
+export class SecondFactorUnansweredError extends OperationError {
+  readonly code = "client.second-factor";
+}

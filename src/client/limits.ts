@@ -21,3 +21,6 @@ export const MAX_FORMER_LOGINS = 8;
 
 /** Logins of which reminders are remembered. */
 export const MAX_REMINDERS = 64;
+
+/** How often Auth is asked whether a passkey has confirmed what the terminal asked for. */
+export const APPROVAL_POLL_MS = 1_000;

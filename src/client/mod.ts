@@ -17,6 +17,7 @@ export {
   ProfileDamagedError,
   ProxyUnreachableError,
   ProxyUntrustedError,
+  SecondFactorUnansweredError,
   TrustChangedError,
 } from "./errors.ts";
 export {
@@ -25,6 +26,7 @@ export {
   identityFileText,
   readIdentityFile,
 } from "./identity-file.ts";
-export { type LoginOptions, loginWithPassword } from "./login.ts";
+export { type LoginOptions, logIn } from "./login.ts";
+export { answerMfa, type MfaPerson } from "./mfa.ts";
 export { type Profile, ProfileStore, splitPem } from "./profile.ts";
 export { fetchProxyTrust, findProxy, joinHostPort, type ProxyFind, splitHostPort, type WebTrust } from "./web.ts";

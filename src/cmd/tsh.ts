@@ -11,6 +11,7 @@ program
   .option("--proxy <address>", "the proxy of the cluster, HOST or HOST:PORT (TELEPORT_PROXY)")
   .option("--user <name>", "your user name in the cluster (TELEPORT_USER)")
   .option("-i, --identity <file>", "an identity file in place of a login, with --proxy (TELEPORT_IDENTITY_FILE)")
+  .option("--mfa-mode <mode>", "second factor: auto, otp, or browser for passkeys (TELEPORT_MFA_MODE)")
   .option("--insecure", "do not check the proxy's web certificate: not safe (TELEPORT_INSECURE)");
 const tsh = async () => {
   const config = import("../config/mod.ts");

@@ -13,6 +13,12 @@ export interface ClientEnvironment {
   readonly user: string | undefined;
   /** The account that runs the program: the default user name. */
   readonly osUser: string;
+  /** `TELEPORT_AUTH`: how to log in, `local` or `passwordless`. */
+  readonly auth: string | undefined;
+  /** `TELEPORT_MFA_MODE`: which second factor to ask for. */
+  readonly mfaMode: string | undefined;
+  /** Whether there is a desktop, on which a browser can be opened (`DISPLAY`, `WAYLAND_DISPLAY`). */
+  readonly hasDesktop: boolean;
   /** `TELEPORT_CLUSTER`, a leaf of the current login. */
   readonly cluster: string | undefined;
   /** `TELEPORT_IDENTITY_FILE`. */
@@ -45,6 +51,9 @@ export function readClientEnvironment(env: Environment): ClientEnvironment {
     proxy: env.TELEPORT_PROXY || undefined,
     user: env.TELEPORT_USER || undefined,
     osUser: osUserOf(env),
+    auth: env.TELEPORT_AUTH || undefined,
+    mfaMode: env.TELEPORT_MFA_MODE || undefined,
+    hasDesktop: Boolean(env.DISPLAY || env.WAYLAND_DISPLAY),
     cluster: env.TELEPORT_CLUSTER || undefined,
     identityFile: env.TELEPORT_IDENTITY_FILE || undefined,
     authServer: env.TELEPORT_AUTH_SERVER || undefined,

@@ -28,8 +28,12 @@ export interface UserIdentity {
   readonly user: string;
   readonly roles: readonly string[];
   readonly traits: Traits;
+  /** When Auth made the certificate, milliseconds since 1970. */
+  readonly issued?: number;
   /** End of the certificate, milliseconds since 1970. */
   readonly expires: number;
+  /** The MFA device that was shown for it, by its uuid. */
+  readonly mfaDevice?: string;
 }
 export interface AppIdentity extends Omit<UserIdentity, "kind"> {
   readonly kind: "app";
@@ -62,6 +66,9 @@ interface IdentityExtension {
   roles?: string[];
   traits?: Traits;
   route?: AppRoute;
+  /** Milliseconds since 1970. */
+  iat?: number;
+  mfa?: string;
 }
 
 export function identityUri(cluster: string, path: "admin" | `${"host" | "user" | "ca"}/${string}`): string {
@@ -162,12 +169,15 @@ function utf8StringOf(der: Uint8Array): string | undefined {
 
 function checkExtension(value: unknown): IdentityExtension | Malformed {
   if (typeof value !== "object" || value === null) return malformed("pki.identity-extension");
-  const { v, roles, traits, route } = value as Record<string, unknown>;
+  const { v, roles, traits, route, iat, mfa } = value as Record<string, unknown>;
   if (v !== FORMAT_VERSION) return malformed("pki.identity-version");
   if (roles !== undefined && !isStrings(roles)) return malformed("pki.identity-roles");
   if (traits !== undefined && !isTraits(traits)) return malformed("pki.identity-traits");
   if (route !== undefined && !isRoute(route)) return malformed("pki.identity-route");
-  return { v, ...(roles && { roles }), ...(traits && { traits }), ...(route && { route }) };
+  if (iat !== undefined && !Number.isSafeInteger(iat)) return malformed("pki.identity-extension");
+  if (mfa !== undefined && typeof mfa !== "string") return malformed("pki.identity-extension");
+  const facts = { ...(iat !== undefined && { iat: iat as number }), ...(mfa !== undefined && { mfa }) };
+  return { v, ...facts, ...(roles && { roles }), ...(traits && { traits }), ...(route && { route }) };
 }
 
 function isStrings(value: unknown): value is string[] {
@@ -195,7 +205,15 @@ function build(place: Place, body: IdentityExtension, expires: number): Identity
     return { kind, cluster, hostId: name, roles };
   }
   if (kind !== "user") return malformed("pki.identity-uri");
-  const person = { cluster, user: name, roles, traits: body.traits ?? {}, expires };
+  const person = {
+    cluster,
+    user: name,
+    roles,
+    traits: body.traits ?? {},
+    expires,
+    ...(body.iat !== undefined && { issued: body.iat }),
+    ...(body.mfa !== undefined && { mfaDevice: body.mfa }),
+  };
   return body.route ? { kind: "app", ...person, route: body.route } : { kind, ...person };
 }
 

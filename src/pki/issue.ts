@@ -41,6 +41,8 @@ export interface IssueUser extends Issue {
   expires: number;
   /** Makes it an app-route certificate, good for this app session only. */
   route?: AppRoute;
+  /** The MFA device that was shown for it, by its uuid. */
+  mfaDevice?: string;
 }
 export interface IssueAdmin extends Issue {
   cluster: string;
@@ -118,7 +120,13 @@ export function issueUserCert(o: IssueUser): Promise<string> {
     commonName: o.user,
     uri: identityUri(o.cluster, `user/${encodeURIComponent(o.user)}`),
     usages: [x509.ExtendedKeyUsage.clientAuth],
-    body: { roles: [...o.roles], traits: o.traits, ...(o.route && { route: o.route }) },
+    body: {
+      roles: [...o.roles],
+      traits: o.traits,
+      iat: o.now,
+      ...(o.route && { route: o.route }),
+      ...(o.mfaDevice !== undefined && { mfa: o.mfaDevice }),
+    },
     expires: o.expires,
   });
 }

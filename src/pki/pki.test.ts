@@ -67,7 +67,9 @@ test("each kind of certificate gives back the identity it was issued for", async
   const { publicKeyPem } = await generateKeyPair();
   const strange = "ann/é, URI:teleport://x/admin";
   const expires = Math.floor(Date.now() / 1000) * 1000 + HOUR_MS;
-  const person = { user: strange, roles: ["access", "rôle"], traits: { logins: ["a,b"] }, expires };
+  const mfaDevice = "6a0a1f0e-9a4b-4f0e-8d4e-2f6f6d0b1a11";
+  const person = { user: strange, roles: ["access", "rôle"], traits: { logins: ["a,b"] }, expires, mfaDevice };
+  const read = { ...person, issued: root.now };
   const route = { app: "tcp-app", publicAddr: "tcp-app.root.test", cluster: "root.test", sessionId: "ab".repeat(16) };
   const base = { cluster: root.name, publicKeyPem, now: root.now };
   const user = await issueUserCert({ ...base, ca: root.user, ...person });
@@ -75,8 +77,8 @@ test("each kind of certificate gives back the identity it was issued for", async
   const admin = await issueAdminCert({ ...base, ca: root.host });
   const cas = [root.user.certPem, root.host.certPem];
 
-  assert.deepEqual(verifyChain(user, cas, root.now), { kind: "user", cluster: "root.test", ...person });
-  assert.deepEqual(verifyChain(app, cas, root.now), { kind: "app", cluster: "root.test", ...person, route });
+  assert.deepEqual(verifyChain(user, cas, root.now), { kind: "user", cluster: "root.test", ...read });
+  assert.deepEqual(verifyChain(app, cas, root.now), { kind: "app", cluster: "root.test", ...read, route });
   assert.deepEqual(verifyChain(admin, cas, root.now), { kind: "admin", cluster: "root.test" });
   assert.deepEqual(verifyChain((await hostCert(root)).certPem, cas, root.now), {
     kind: "host",

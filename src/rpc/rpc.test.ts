@@ -199,7 +199,9 @@ test("errors cross as the class they were; bugs say nothing of themselves", asyn
 });
 
 test("bad requests are answered, not served: unknown fields, too large, unknown methods", async () => {
-  const c = await cluster({ "invite.read": () => ({ user: "x", expires: "2026-01-01T00:00:00Z" }) });
+  const c = await cluster({
+    "invite.read": () => ({ user: "x", kind: "invite", mfa_optional: true, expires: "2026-01-01T00:00:00Z" }),
+  });
   await using _server = c.server;
   await using client = c.client();
   const call = client.call.bind(client) as (method: string, request: unknown) => Promise<unknown>;

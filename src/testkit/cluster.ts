@@ -101,8 +101,9 @@ export class TestCluster implements AsyncDisposable {
   async login(user: string, password: string): Promise<TestLogin> {
     await using anonymous = this.anonymous();
     const keys = await generateKeyPair();
-    const answer = await anonymous.call("login.password", { user, password, csr: await createCsr(keys) });
-    const identity = { certPem: answer.cert, keyPem: keys.keyPem };
+    const { login } = await anonymous.call("login.password", { user, password, csr: await createCsr(keys) });
+    if (login === undefined) throw new Error(`${user} is asked for a second factor`);
+    const identity = { certPem: login.cert, keyPem: keys.keyPem };
     return { client: this.#client(identity), ...identity };
   }
 

@@ -3,6 +3,7 @@
  * namespaces, real servers, fakes. Never imported by the product.
  */
 
+export { type AuthenticatorOptions, SoftAuthenticator } from "./authenticator.ts";
 export { type VirtualClock, virtualClock } from "./clock.ts";
 export {
   appSessionOf,

@@ -41,7 +41,7 @@ async function noPassword(cluster: LoopbackCluster): Promise<void> {
   assert.deepEqual(said, {
     code: 2,
     stdout: "",
-    stderr: "ERROR: no password: standard input is not a terminal and holds no line of a sensible length\n",
+    stderr: "ERROR: no answer: standard input is not a terminal and holds no line of a sensible length\n",
   });
 }
 

@@ -1,29 +1,36 @@
-import { createInterface } from "node:readline";
+import { createInterface, type Interface } from "node:readline";
 import { say, UsageError } from "./program.ts";
 
 /** A password line longer than this is a file on standard input by mistake. */
 const LINE_LIMIT = 4096;
 
-/** Asks on the terminal without echo; without a terminal takes one line of standard input. */
-export async function askPassword(question: string): Promise<string> {
-  return process.stdin.isTTY ? askHidden(question) : readOneLine();
-}
+/** Asks the person at the terminal; without a terminal takes one line of standard input for each question. */
+export class Prompt {
+  #lines: { input: Interface; each: AsyncIterator<string> } | undefined;
 
-async function readOneLine(): Promise<string> {
-  const lines = createInterface({ input: process.stdin, terminal: false });
-  try {
-    for await (const line of lines) {
-      if (line.length > LINE_LIMIT) break;
-      return line;
-    }
-  } finally {
-    lines.close();
-    process.stdin.destroy();
+  /** Without echo. */
+  hidden(question: string, signal?: AbortSignal): Promise<string> {
+    return process.stdin.isTTY ? askTerminal(question, { echo: false, signal }) : this.#nextLine();
   }
-  throw new UsageError("no password: standard input is not a terminal and holds no line of a sensible length");
+
+  /** With echo: what is typed is worth nothing to who looks over the shoulder a minute later. */
+  visible(question: string, signal?: AbortSignal): Promise<string> {
+    return process.stdin.isTTY ? askTerminal(question, { echo: true, signal }) : this.#nextLine();
+  }
+
+  async #nextLine(): Promise<string> {
+    if (this.#lines === undefined) {
+      const input = createInterface({ input: process.stdin, terminal: false });
+      this.#lines = { input, each: input[Symbol.asyncIterator]() };
+    }
+    const { value: line, done } = await this.#lines.each.next();
+    if (!done && line.length <= LINE_LIMIT) return line;
+    this.#lines.input.close();
+    throw new UsageError("no answer: standard input is not a terminal and holds no line of a sensible length");
+  }
 }
 
-function askHidden(question: string): Promise<string> {
+function askTerminal(question: string, o: { echo: boolean; signal: AbortSignal | undefined }): Promise<string> {
   say(question);
   process.stdin.setRawMode(true);
   process.stdin.resume();
@@ -34,18 +41,27 @@ function askHidden(question: string): Promise<string> {
       process.stdin.setRawMode(false);
       process.stdin.pause();
       process.stdin.off("data", onData);
+      o.signal?.removeEventListener("abort", onAbort);
       say("\n");
       settle();
     };
+    const onAbort = () => finish(() => reject(o.signal?.reason));
     const onData = (typed: string) => {
       for (const key of typed) {
         if (key === "\r" || key === "\n") return finish(() => resolve(line));
         if (key === "\u0003" || (key === "\u0004" && line === ""))
           return finish(() => reject(new UsageError("cancelled")));
-        if (key === "\u007f" || key === "\b") line = line.slice(0, -1);
-        else if (line.length < LINE_LIMIT) line += key;
+        if (key === "\u007f" || key === "\b") {
+          if (o.echo && line !== "") say("\b \b");
+          line = line.slice(0, -1);
+        } else if (line.length < LINE_LIMIT) {
+          if (o.echo && key >= " ") say(key);
+          line += key;
+        }
       }
     };
     process.stdin.on("data", onData);
+    o.signal?.addEventListener("abort", onAbort, { once: true });
+    if (o.signal?.aborted) onAbort();
   });
 }

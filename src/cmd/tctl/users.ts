@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { RpcClient } from "../../rpc/mod.ts";
+import type { ResponseOf, RpcClient } from "../../rpc/mod.ts";
 import { collectList, type Format, formatOption, parseDuration } from "../cli/arguments.ts";
 import { humanDuration, printAs } from "../cli/format.ts";
 import { listAll } from "../cli/list-all.ts";
@@ -13,6 +13,9 @@ interface AddOptions {
   ttl?: number;
   format: Format;
 }
+
+type ResetOptions = Pick<AddOptions, "ttl" | "format">;
+type UserLink = ResponseOf<"user.invite">;
 
 export function addUserCommands(program: Command, tctl: Tctl): void {
   const users = program.command("users").description("people who may log in");
@@ -30,6 +33,13 @@ export function addUserCommands(program: Command, tctl: Tctl): void {
     .description("list users")
     .addOption(formatOption())
     .action((o: { format: Format }) => tctl.run((rpc) => list(rpc, o.format)));
+  users
+    .command("reset")
+    .description("take password, MFA devices and sessions from a user, and print the link by which they set new ones")
+    .argument("<name>")
+    .option("--ttl <duration>", "how long the link is valid (8h by default, 24h at most)", parseDuration)
+    .addOption(formatOption())
+    .action((name: string, o: ResetOptions) => tctl.run((rpc) => reset(rpc, name, o)));
   users
     .command("unlock")
     .description("let a user log in again whose account was locked by failed logins")
@@ -59,12 +69,26 @@ async function add(rpc: RpcClient, name: string, o: AddOptions): Promise<void> {
     ...(o.logins && { traits: { logins: o.logins } }),
     ...(o.ttl !== undefined && { ttl_seconds: o.ttl }),
   });
-  printAs(o.format, { user: name, token: invite.token, url: invite.url, expires: invite.expires }, () => {
-    const valid = humanDuration(Date.parse(invite.expires) - Date.now());
-    const host = URL.canParse(invite.url) ? new URL(invite.url).host : invite.url;
+  const said = `User "${name}" has been created but requires a password. Share this URL with the user to complete user setup`;
+  printLink(o.format, name, invite, said);
+}
+
+async function reset(rpc: RpcClient, name: string, { ttl, format }: ResetOptions): Promise<void> {
+  const link = await rpc.call("user.reset", { name, ...(ttl !== undefined && { ttl_seconds: ttl }) });
+  printLink(
+    format,
+    name,
+    link,
+    `User "${name}" has been reset. Share this URL with the user to complete password reset`,
+  );
+}
+
+function printLink(format: Format, user: string, { token, url, expires }: UserLink, said: string): void {
+  printAs(format, { user, token, url, expires }, () => {
+    const valid = humanDuration(Date.parse(expires) - Date.now());
+    const host = URL.canParse(url) ? new URL(url).host : url;
     return (
-      `User "${name}" has been created but requires a password. Share this URL with the user to complete user setup, ` +
-      `link is valid for ${valid}:\n${invite.url}\n\n` +
+      `${said}, link is valid for ${valid}:\n${url}\n\n` +
       `NOTE: Make sure ${host} points at a Teleport proxy which users can access.\n`
     );
   });

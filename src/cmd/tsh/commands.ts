@@ -43,8 +43,10 @@ function addLoginCommands(program: Command, tsh: () => Promise<Tsh>): void {
   const login = () => import("./login.ts");
   program
     .command("login")
-    .description("log in to a cluster; the password comes from the terminal or one line of standard input")
+    .description("log in to a cluster; password and code come from the terminal, or from lines of standard input")
     .option("--ca-pin <pin>", "sha256:… of the cluster's host CA, as tctl status prints it")
+    .option("--auth <way>", "local: with a password; passwordless: with a passkey alone (TELEPORT_AUTH)")
+    .option("--browser <none>", "none: print the address of the page for passkeys, and open nothing")
     .option("--ttl <minutes>", "how long the login is valid", parseMinutes)
     .action(async (o: LoginFlags) => (await login()).login(await tsh(), o));
   program

@@ -4,19 +4,22 @@ import {
   findProxy,
   identityOfProfile,
   isExpired,
-  loginWithPassword,
+  logIn,
   type Profile,
   splitHostPort,
 } from "../../client/mod.ts";
 import type { Format } from "../cli/arguments.ts";
 import { humanDuration, printAs } from "../cli/format.ts";
-import { EXIT_FAILURE, ExitWith, print, say, UsageError } from "../cli/program.ts";
-import { askPassword } from "../cli/prompt.ts";
+import { EXIT_FAILURE, ExitWith, interruption, print, say, UsageError } from "../cli/program.ts";
 import type { Tsh } from "./session.ts";
 
 export interface LoginFlags {
   caPin?: string;
   ttl?: number;
+  /** `local` or `passwordless`. */
+  auth?: string;
+  /** `none`: print the page's address and open nothing. */
+  browser?: string;
 }
 
 export async function login(tsh: Tsh, o: LoginFlags): Promise<void> {
@@ -34,11 +37,13 @@ export async function login(tsh: Tsh, o: LoginFlags): Promise<void> {
   if (tsh.options.insecure) say("WARNING: --insecure: nobody checks that this proxy is the one you mean.\n");
   const proxy = await findProxy(address, o.caPin === undefined ? tsh.webTrust : { ...tsh.webTrust, insecure: true });
   warnOfVersion(proxy.server_version);
-  const password = await askPassword(`Enter password for Teleport user ${user}: `);
-  const profile = await loginWithPassword({
+  const profile = await logIn({
     proxy,
-    user,
-    password,
+    who: isPasswordless(o.auth ?? tsh.env.auth)
+      ? "passwordless"
+      : { user, password: await tsh.prompt.hidden(`Enter password for Teleport user ${user}: `) },
+    person: tsh.person(o.browser),
+    signal: interruption(),
     trust: tsh.webTrust,
     caPin: o.caPin,
     ttlSeconds: o.ttl === undefined ? undefined : o.ttl * 60,
@@ -46,6 +51,11 @@ export async function login(tsh: Tsh, o: LoginFlags): Promise<void> {
   });
   await tsh.store.save(profile);
   print(profileText(profile, true));
+}
+
+function isPasswordless(auth = "local"): boolean {
+  if (auth === "local" || auth === "passwordless") return auth === "passwordless";
+  throw new UsageError(`--auth=${auth} is not known: say local or passwordless`);
 }
 
 function samePlace(profile: Profile, address: string): boolean {

@@ -6,6 +6,7 @@ import {
   IdentityFileStore,
   isExpired,
   joinHostPort,
+  type MfaPerson,
   NotLoggedInError,
   type Profile,
   ProfileStore,
@@ -15,6 +16,8 @@ import {
 import type { ClientEnvironment } from "../../config/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { UsageError } from "../cli/program.ts";
+import { Prompt } from "../cli/prompt.ts";
+import { personAt } from "./mfa-person.ts";
 
 /** Without a question to the proxy's web side, which an identity file makes needless. */
 const DEFAULT_PROXY_PORT = 443;
@@ -23,6 +26,7 @@ interface GlobalOptions {
   proxy?: string | undefined;
   user?: string | undefined;
   identity?: string | undefined;
+  mfaMode?: string | undefined;
   insecure?: boolean;
   debug?: boolean;
 }
@@ -30,6 +34,7 @@ interface GlobalOptions {
 /** What every `tsh` command works with: the saved logins and the global flags. */
 export class Tsh {
   readonly env: ClientEnvironment;
+  readonly prompt = new Prompt();
   #store: ProfileStore | undefined;
   readonly #program: Command;
 
@@ -55,14 +60,21 @@ export class Tsh {
 
   /** Flags, else the environment. */
   get options(): GlobalOptions {
-    const { proxy, user, insecure, debug } = this.env;
+    const { proxy, user, mfaMode, insecure, debug } = this.env;
     const given = this.#program.opts<GlobalOptions>();
     return {
       insecure: insecure || given.insecure === true,
       debug: debug || given.debug === true,
       ...((given.proxy ?? proxy) && { proxy: given.proxy ?? proxy }),
       ...((given.user ?? user) && { user: given.user ?? user }),
+      ...((given.mfaMode ?? mfaMode) && { mfaMode: given.mfaMode ?? mfaMode }),
     };
+  }
+
+  /** Whoever sits at this terminal and has the second factor. */
+  person(browser = "auto"): MfaPerson {
+    const { mfaMode } = this.options;
+    return personAt(this.prompt, { mode: mfaMode ?? "auto", browser: browser !== "none" && this.env.hasDesktop });
   }
 
   get log(): Logger {

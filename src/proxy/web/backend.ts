@@ -1,9 +1,10 @@
-import { type AppServer, AUTH_PREFERENCE_NAME, appProtocol, parseDuration } from "../../api/mod.ts";
+import { type AppServer, AUTH_PREFERENCE_NAME, appProtocol, parseDuration, secondFactorPolicy } from "../../api/mod.ts";
 import { messageOf, OperationError } from "../../base/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import type { ProxyView } from "../routes.ts";
+import { WebProblem } from "./answers.ts";
 import type { PublicFacts } from "./find.ts";
-import { hostName, type WebBackend, WebProblem } from "./site.ts";
+import { hostName, type WebBackend } from "./site.ts";
 
 const DEFAULT_SESSION_TTL_MS = 12 * 3_600_000;
 
@@ -21,13 +22,31 @@ export function clusterBackend({ view, anonymous, facts }: ClusterBackendOptions
     preference() {
       const spec = view.get("cluster_auth_preference", AUTH_PREFERENCE_NAME)?.spec;
       return {
-        secondFactors: spec?.second_factors ?? [],
+        ...secondFactorPolicy(spec),
+        passwordless: spec?.allow_passwordless !== false,
+        rpId: spec?.webauthn?.rp_id,
         defaultSessionTtlMs: parseDuration(spec?.default_session_ttl ?? "") ?? DEFAULT_SESSION_TTL_MS,
       };
     },
     trust: () => explained(anonymous.call("cluster.trust", {})),
-    readInvite: (token) => explained(anonymous.call("invite.read", { token })),
-    acceptInvite: (token, password) => explained(anonymous.call("invite.accept", { token, password })),
+    async readLink(token) {
+      const { mfa_optional: mfaOptional, ...link } = await explained(anonymous.call("invite.read", { token }));
+      return { ...link, mfaOptional };
+    },
+    acceptLink: ({ token, password, otpToken, webauthn, deviceName }) =>
+      explained(
+        anonymous.call("invite.accept", {
+          token,
+          password,
+          ...(otpToken !== undefined && { otp_token: otpToken }),
+          ...(webauthn && { webauthn }),
+          ...(deviceName !== undefined && { device_name: deviceName }),
+        }),
+      ),
+    readApproval: (id) => explained(anonymous.call("approval.read", { id })),
+    confirmApproval: (id, webauthn) => explained(anonymous.call("approval.confirm", { id, webauthn })),
+    readRegistration: (id) => explained(anonymous.call("registration.read", { id })),
+    confirmRegistration: (id, webauthn) => explained(anonymous.call("registration.confirm", { id, webauthn })),
     appAt: (host) => appAt(view.list("app_server"), host),
   };
 }

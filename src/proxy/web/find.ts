@@ -14,7 +14,12 @@ export interface PublicFacts {
 }
 
 export interface AuthPreference {
-  readonly secondFactors: readonly string[];
+  /** Second factors that a login accepts; none: the password alone. */
+  readonly accepted: readonly string[];
+  /** Asked only of users who have one. */
+  readonly optional: boolean;
+  readonly passwordless: boolean;
+  readonly rpId: string | undefined;
   readonly defaultSessionTtlMs: number;
 }
 
@@ -26,13 +31,16 @@ export function findResponse(proxy: PublicFacts): object {
 }
 
 export function pingResponse(proxy: PublicFacts, preference: AuthPreference): object {
+  const { accepted, rpId } = preference;
+  const passkeys = accepted.includes("webauthn");
   return {
     auth: {
       type: "local",
-      second_factor: secondFactor(preference.secondFactors),
-      second_factors: [...preference.secondFactors],
-      preferred_local_mfa: "",
-      allow_passwordless: false,
+      second_factor: secondFactor(preference),
+      second_factors: [...accepted],
+      preferred_local_mfa: passkeys ? "webauthn" : (accepted[0] ?? ""),
+      allow_passwordless: passkeys && preference.passwordless,
+      ...(passkeys && rpId !== undefined && { webauthn: { rp_id: rpId } }),
       allow_headless: false,
       local: { name: "" },
       private_key_policy: "none",
@@ -81,7 +89,8 @@ function minClientVersion(version: string): string {
 }
 
 /** The older single word for what `second_factors` lists. */
-function secondFactor(factors: readonly string[]): string {
-  if (factors.length === 0) return "off";
-  return factors.length === 1 ? (factors[0] ?? "off") : "on";
+function secondFactor({ accepted, optional }: AuthPreference): string {
+  if (optional) return "optional";
+  if (accepted.length === 0) return "off";
+  return accepted.length === 1 ? (accepted[0] ?? "off") : "on";
 }

@@ -8,20 +8,16 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
 };
 
-/** On every HTML page besides. Our pages hold no script, so there is no exception to make for any. */
+/** On every HTML page besides. Script and style are files of our own: nothing inline runs, nothing foreign is asked. */
 export const HTML_HEADERS: Readonly<Record<string, string>> = {
   "Content-Type": "text/html; charset=utf-8",
   "Cache-Control": "no-store",
   "Content-Security-Policy": [
-    "default-src 'self'",
+    "default-src 'none'",
     "script-src 'self'",
-    "base-uri 'self'",
+    "style-src 'self'",
+    "base-uri 'none'",
     "form-action 'self'",
     "frame-ancestors 'none'",
-    "object-src 'none'",
-    "img-src 'self' data: blob:",
-    "style-src 'self' 'unsafe-inline'",
-    "font-src 'self' data:",
-    "connect-src 'self' wss:",
   ].join("; "),
 };

@@ -22,10 +22,14 @@ const backend: WebBackend = {
     tunnelPublicAddr: "c.test:443",
     webListenAddr: "0.0.0.0:443",
   }),
-  preference: () => ({ secondFactors: [], defaultSessionTtlMs: 1 }),
+  preference: () => ({ accepted: [], optional: false, passwordless: true, rpId: undefined, defaultSessionTtlMs: 1 }),
   trust: () => Promise.reject(new Error("Auth is away")),
-  readInvite: async () => ({ user: "alice", expires: "soon" }),
-  acceptInvite: async () => ({ user: "alice" }),
+  readLink: async () => ({ user: "alice", kind: "invite", expires: "soon", mfaOptional: true }),
+  acceptLink: async () => ({ user: "alice" }),
+  readApproval: () => Promise.reject(new Error("not in this test")),
+  confirmApproval: () => Promise.reject(new Error("not in this test")),
+  readRegistration: () => Promise.reject(new Error("not in this test")),
+  confirmRegistration: () => Promise.reject(new Error("not in this test")),
   appAt: () => undefined,
 };
 

@@ -14,7 +14,9 @@ import {
   WEB_KEEP_ALIVE_MS,
   WEB_REQUEST_MS,
 } from "../limits.ts";
-import { jsonError, respond, type WebBackend, type WebRequest, type WebResponse } from "./site.ts";
+import { jsonError, type WebRequest, type WebResponse } from "./answers.ts";
+import { loadAssets } from "./assets.ts";
+import { respond, type WebBackend } from "./site.ts";
 
 export interface WebServerOptions {
   readonly backend: WebBackend;
@@ -31,6 +33,7 @@ export interface WebServerOptions {
 export class WebServer {
   readonly #server: Server;
   readonly #options: WebServerOptions;
+  readonly #assets = loadAssets();
   readonly #sockets = new Set<Duplex>();
 
   constructor(options: WebServerOptions) {
@@ -117,7 +120,7 @@ export class WebServer {
       contentType: request.headers["content-type"] ?? "",
       body,
     };
-    return respond(webRequest, this.#options.backend);
+    return respond(webRequest, this.#options.backend, this.#assets);
   }
 }
 

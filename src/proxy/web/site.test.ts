@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VERSION } from "../../base/mod.ts";
-import { respond, type WebBackend, WebProblem, type WebRequest } from "./site.ts";
+import { WebProblem, type WebRequest } from "./answers.ts";
+import { loadAssets } from "./assets.ts";
+import { respond, type WebBackend } from "./site.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";
+
+const nothing = () => Promise.reject(new WebProblem(404, "this link does not exist"));
+const assets = loadAssets();
 
 function backend(overrides: Partial<WebBackend> = {}): WebBackend {
   return {
@@ -14,13 +19,23 @@ function backend(overrides: Partial<WebBackend> = {}): WebBackend {
       tunnelPublicAddr: "tunnel.example.com:443",
       webListenAddr: "0.0.0.0:443",
     }),
-    preference: () => ({ secondFactors: [], defaultSessionTtlMs: 12 * 3_600_000 }),
+    preference: () => ({
+      accepted: [],
+      optional: false,
+      passwordless: true,
+      rpId: undefined,
+      defaultSessionTtlMs: 12 * 3_600_000,
+    }),
     trust: async () => ({ cluster_name: "teleport.example.com", generation: 1, host_cas: ["PEM"] }),
-    readInvite: async (token) => {
-      if (token !== TOKEN) throw new WebProblem(404, "this invitation does not exist");
-      return { user: "al<i>ce", expires: "2027-01-01T00:00:00Z" };
+    readLink: async (token) => {
+      if (token !== TOKEN) throw new WebProblem(404, "this link does not exist");
+      return { user: "al<i>ce", kind: "invite", expires: "2027-01-01T00:00:00Z", mfaOptional: true };
     },
-    acceptInvite: async (_token, password) => {
+    readApproval: nothing,
+    confirmApproval: nothing,
+    readRegistration: nothing,
+    confirmRegistration: nothing,
+    acceptLink: async ({ password }) => {
       if (password.length < 12) throw new WebProblem(400, "A password needs 12 characters or more.");
       return { user: "al<i>ce" };
     },
@@ -40,7 +55,7 @@ async function ask(target: string, o: Partial<WebRequest> & { text?: string } = 
     contentType: o.contentType ?? "",
     body: new TextEncoder().encode(o.text ?? ""),
   };
-  const response = await respond(request, backend());
+  const response = await respond(request, backend(), assets);
   return { ...response, text: new TextDecoder().decode(response.body) };
 }
 

@@ -1,24 +1,50 @@
 import { isIP } from "node:net";
-import { decodeUtf8, encodeUtf8, isMalformed, type Malformed, malformed } from "../../base/mod.ts";
+import { isMalformed, type Malformed, malformed } from "../../base/mod.ts";
+import { allow, json, jsonError, page, response, WebProblem, type WebRequest, type WebResponse } from "./answers.ts";
+import type { Assets } from "./assets.ts";
 import { type AuthPreference, findResponse, type PublicFacts, pingResponse } from "./find.ts";
-import { HTML_HEADERS, SECURITY_HEADERS } from "./headers.ts";
-import { appPage, errorPage, homePage, inviteDonePage, invitePage } from "./pages.ts";
+import { appPage, errorPage, homePage } from "./pages.ts";
+import { userRoute } from "./user-routes.ts";
 
-/** One web request, read completely. */
-export interface WebRequest {
-  readonly method: string;
-  /** Path and query as sent. */
-  readonly target: string;
-  /** The Host header; "" where it is missing. */
-  readonly host: string;
-  readonly contentType: string;
-  readonly body: Uint8Array;
+type Json = Readonly<Record<string, unknown>>;
+
+/** An invite or a reset, and what it asks for. */
+export interface UserLink {
+  readonly user: string;
+  readonly kind: "invite" | "reset";
+  readonly expires: string;
+  readonly mfaOptional: boolean;
+  readonly otp?: { readonly secret: string; readonly uri: string } | undefined;
+  /** Options of `navigator.credentials.create`. */
+  readonly webauthn?: Json | undefined;
 }
 
-export interface WebResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
+export interface NewCredentials {
+  readonly token: string;
+  readonly password: string;
+  readonly otpToken?: string;
+  readonly webauthn?: Record<string, unknown>;
+  readonly deviceName?: string;
+}
+
+/** What a terminal asked for and a passkey may confirm. */
+export interface Approval {
+  /** Empty: whoever has the passkey. */
+  readonly user: string;
+  readonly scope: string;
+  readonly app?: string | undefined;
+  readonly remote: string;
+  readonly expires: string;
+  /** Options of `navigator.credentials.get`. */
+  readonly webauthn: Json;
+}
+
+/** A passkey that a terminal has begun. */
+export interface Registration {
+  readonly user: string;
+  readonly name: string;
+  readonly expires: string;
+  readonly webauthn: Json;
 }
 
 /** What the pages need of the cluster. Each call may throw a `WebProblem`. */
@@ -26,31 +52,17 @@ export interface WebBackend {
   facts(): PublicFacts;
   preference(): AuthPreference;
   trust(): Promise<object>;
-  readInvite(token: string): Promise<{ user: string; expires: string }>;
-  acceptInvite(token: string, password: string): Promise<{ user: string }>;
+  readLink(token: string): Promise<UserLink>;
+  acceptLink(credentials: NewCredentials): Promise<{ user: string }>;
+  readApproval(id: string): Promise<Approval>;
+  confirmApproval(id: string, webauthn: Record<string, unknown>): Promise<{ user: string }>;
+  readRegistration(id: string): Promise<Registration>;
+  confirmRegistration(id: string, webauthn: Record<string, unknown>): Promise<{ user: string }>;
   appAt(host: string): { name: string; protocol: "tcp" | "http" } | undefined;
 }
 
-/** A refusal with its HTTP status, in words for whoever sent the request. */
-export class WebProblem extends Error {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-
-  constructor(
-    status: number,
-    message: string,
-    options: { cause?: unknown; headers?: Readonly<Record<string, string>> } = {},
-  ) {
-    super(message, options);
-    this.status = status;
-    this.headers = options.headers ?? {};
-  }
-}
-
-const MAX_TOKEN_LEN = 128; // characters; ours have 32
-
 /** Answers one request, whatever it is; rejects only where the proxy itself has failed. */
-export async function respond(request: WebRequest, backend: WebBackend): Promise<WebResponse> {
+export async function respond(request: WebRequest, backend: WebBackend, assets: Assets): Promise<WebResponse> {
   const path = pathOf(request.target);
   if (isMalformed(path)) return jsonError(400, "the request's path cannot be read");
   const host = hostName(request.host);
@@ -60,11 +72,8 @@ export async function respond(request: WebRequest, backend: WebBackend): Promise
     // Programs may know the proxy by a name that it does not; people are told.
     if (!path.text.startsWith("/webapi/")) return page(404, appPage(host, undefined));
   }
-  const invite = /^\/web\/invite\/([^/]+)$/.exec(path.text)?.[1];
   try {
-    return invite === undefined
-      ? await other(path.text, request, backend)
-      : await inviteRoute(invite, request, backend);
+    return (await userRoute(path.text, request, backend)) ?? (await other(path.text, request, backend, assets));
   } catch (error) {
     if (!(error instanceof WebProblem)) throw error;
     const isPage = path.text.startsWith("/web") && !path.text.startsWith("/webapi/");
@@ -75,7 +84,7 @@ export async function respond(request: WebRequest, backend: WebBackend): Promise
   }
 }
 
-async function other(path: string, request: WebRequest, backend: WebBackend): Promise<WebResponse> {
+async function other(path: string, request: WebRequest, backend: WebBackend, assets: Assets): Promise<WebResponse> {
   switch (path) {
     case "/":
       allow(request, "GET");
@@ -95,78 +104,11 @@ async function other(path: string, request: WebRequest, backend: WebBackend): Pr
     case "/webapi/trust":
       allow(request, "GET");
       return json(200, await backend.trust());
-    case "/webapi/users/password/token":
-      allow(request, "PUT");
-      return json(200, await acceptFromJson(request, backend));
   }
-  const token = /^\/webapi\/users\/password\/token\/([^/]+)$/.exec(path)?.[1];
-  if (token !== undefined) {
-    allow(request, "GET");
-    return json(200, { tokenId: checkToken(token), ...(await backend.readInvite(checkToken(token))) });
-  }
-  throw new WebProblem(404, "there is nothing at this path");
-}
-
-async function inviteRoute(rawToken: string, request: WebRequest, backend: WebBackend): Promise<WebResponse> {
-  allow(request, "GET", "POST");
-  const token = checkToken(rawToken);
-  const invite = await backend.readInvite(token);
-  if (request.method !== "POST") return page(200, invitePage(invite));
-  const form = formOf(request);
-  const password = form.get("password") ?? "";
-  if (password !== (form.get("confirm") ?? "")) {
-    return page(400, invitePage({ ...invite, problem: "The two passwords differ." }));
-  }
-  try {
-    const { user } = await backend.acceptInvite(token, password);
-    return page(200, inviteDonePage(user, backend.facts().publicAddr));
-  } catch (error) {
-    // A password that Auth refuses can be typed again; what else failed cannot.
-    if (!(error instanceof WebProblem) || error.status !== 400) throw error;
-    return page(400, invitePage({ ...invite, problem: error.message }));
-  }
-}
-
-/** Teleport's body: the password is base64 in JSON. */
-function acceptFromJson(request: WebRequest, backend: WebBackend): Promise<{ user: string }> {
-  const text = decodeUtf8(request.body);
-  let body: unknown;
-  try {
-    body = JSON.parse(text ?? "");
-  } catch (cause) {
-    throw new WebProblem(400, "the body is not JSON", { cause });
-  }
-  const { token, password } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
-  if (typeof token !== "string" || typeof password !== "string") {
-    throw new WebProblem(400, 'the body must be {"token", "password"}, the password in base64');
-  }
-  const octets = Buffer.from(password, "base64");
-  const decoded = decodeUtf8(octets);
-  if (decoded === undefined || octets.toString("base64") !== password) {
-    throw new WebProblem(400, "the password must be UTF-8 in base64");
-  }
-  return backend.acceptInvite(checkToken(token), decoded);
-}
-
-function formOf(request: WebRequest): URLSearchParams {
-  const [type] = request.contentType.split(";");
-  if (type?.trim().toLowerCase() !== "application/x-www-form-urlencoded") {
-    throw new WebProblem(415, "send this form as application/x-www-form-urlencoded");
-  }
-  return new URLSearchParams(decodeUtf8(request.body) ?? "");
-}
-
-function checkToken(token: string): string {
-  if (token.length > MAX_TOKEN_LEN || !/^[\w.~-]+$/.test(token))
-    throw new WebProblem(404, "this invitation does not exist");
-  return token;
-}
-
-function allow(request: WebRequest, ...methods: string[]): void {
-  const method = request.method === "HEAD" ? "GET" : request.method;
-  if (methods.includes(method)) return;
-  // RFC 9110 §15.5.6 wants the header.
-  throw new WebProblem(405, `only ${methods.join(" and ")} here`, { headers: { Allow: methods.join(", ") } });
+  const asset = assets.get(path);
+  if (asset === undefined) throw new WebProblem(404, "there is nothing at this path");
+  allow(request, "GET");
+  return response(200, { "Content-Type": asset.type, "Cache-Control": "no-cache" }, asset.text);
 }
 
 /**
@@ -194,20 +136,4 @@ export function hostName(hostPort: string): string {
 
 function isProxyHost(host: string, { hosts }: PublicFacts): boolean {
   return hosts.includes(host) || host === "localhost" || host === "" || isIP(host) !== 0;
-}
-
-function page(status: number, markup: string): WebResponse {
-  return response(status, HTML_HEADERS, markup);
-}
-
-function json(status: number, value: object): WebResponse {
-  return response(status, { "Content-Type": "application/json", "Cache-Control": "no-store" }, JSON.stringify(value));
-}
-
-export function jsonError(status: number, message: string): WebResponse {
-  return json(status, { error: { message } });
-}
-
-function response(status: number, headers: Record<string, string>, body: string): WebResponse {
-  return { status, headers: { ...SECURITY_HEADERS, ...headers }, body: encodeUtf8(body) };
 }
