@@ -51,7 +51,9 @@ export const clusterAuthPreferenceSchema = z.strictObject({
     allow_passwordless: z
       .boolean()
       .optional()
-      .describe("Whether a passkey that verifies its user is a login without a password; true, where webauthn is accepted."),
+      .describe(
+        "Whether a passkey that verifies its user is a login without a password; true, where webauthn is accepted.",
+      ),
     allow_headless: z.boolean().optional().describe("Accepted for compatibility, without effect."),
     signature_algorithm_suite: text.optional().describe("Accepted for compatibility, without effect."),
   }),

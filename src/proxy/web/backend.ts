@@ -3,8 +3,9 @@ import { messageOf, OperationError } from "../../base/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import type { ProxyView } from "../routes.ts";
 import { WebProblem } from "./answers.ts";
+import type { WebBackend } from "./contract.ts";
 import type { PublicFacts } from "./find.ts";
-import { hostName, type WebBackend } from "./site.ts";
+import { hostName } from "./site.ts";
 
 const DEFAULT_SESSION_TTL_MS = 12 * 3_600_000;
 

@@ -11,8 +11,8 @@ import { Counters, silentLogger, sleep, systemClock } from "../../base/mod.ts";
 import { selfSignedWebCert } from "../../pki/mod.ts";
 import { MAX_WEB_BODY_LEN } from "../limits.ts";
 import { WebCertificates } from "./certificate.ts";
+import type { WebBackend } from "./contract.ts";
 import { WebServer } from "./server.ts";
-import type { WebBackend } from "./site.ts";
 
 const backend: WebBackend = {
   facts: () => ({

@@ -16,7 +16,8 @@ import {
 } from "../limits.ts";
 import { jsonError, type WebRequest, type WebResponse } from "./answers.ts";
 import { loadAssets } from "./assets.ts";
-import { respond, type WebBackend } from "./site.ts";
+import type { WebBackend } from "./contract.ts";
+import { respond } from "./site.ts";
 
 export interface WebServerOptions {
   readonly backend: WebBackend;

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { VERSION } from "../../base/mod.ts";
 import { WebProblem, type WebRequest } from "./answers.ts";
 import { loadAssets } from "./assets.ts";
-import { respond, type WebBackend } from "./site.ts";
+import type { WebBackend } from "./contract.ts";
+import { respond } from "./site.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";
 

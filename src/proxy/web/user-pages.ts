@@ -1,6 +1,6 @@
 import { renderSVG } from "uqr";
+import type { Approval, Registration, UserLink } from "./contract.ts";
 import { document, html, type Markup, NOTHING, passkeyForm, problemLine } from "./markup.ts";
-import type { Approval, Registration, UserLink } from "./site.ts";
 
 /** The form that sets a password and a second factor; `problem` says why the last try did not. */
 export function linkPage(link: UserLink, problem?: string): string {

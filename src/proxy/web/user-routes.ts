@@ -10,7 +10,7 @@ import {
   type WebRequest,
   type WebResponse,
 } from "./answers.ts";
-import type { NewCredentials, WebBackend } from "./site.ts";
+import type { NewCredentials, WebBackend } from "./contract.ts";
 import { approvalPage, backToTerminalPage, linkDonePage, linkPage, registrationPage } from "./user-pages.ts";
 
 /** Invites, resets and passkeys: pages behind links that are good once. `undefined`: the path is none of them. */
