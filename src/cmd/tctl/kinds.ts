@@ -53,8 +53,6 @@ export function titleOf(kind: Kind, name: string): string {
     case "cert_authority":
     case "proxy":
     case "app_session":
-    case "trusted_cluster":
-    case "remote_cluster":
       return `${kind} "${name}"`;
   }
 }
