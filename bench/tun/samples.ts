@@ -30,7 +30,7 @@ export interface Comparison {
   atMost?: number;
 }
 
-export function print(samples: Samples, comparisons: Comparison[]): void {
+export function print(samples: Samples, comparisons: Comparison[], bench = "tun"): void {
   const measured = (key: string | undefined) => key === undefined || samples.get(key).length > 0;
   const present = comparisons.filter(({ ours, reference }) => measured(ours) && measured(reference?.key));
   if (process.argv.includes("--markdown")) {
@@ -44,7 +44,7 @@ export function print(samples: Samples, comparisons: Comparison[]): void {
   for (const { case: name, unit, ours, reference } of present) {
     const theirs = reference === undefined ? [] : samples.get(reference.key);
     const label = reference === undefined || theirs.length === 0 ? name : `${name} / ${reference.name}`;
-    const figure = { bench: "tun", case: label, value: median(samples.get(ours)), unit };
+    const figure = { bench, case: label, value: median(samples.get(ours)), unit };
     report(theirs.length === 0 ? figure : { ...figure, reference: median(theirs) });
   }
 }

@@ -11,6 +11,7 @@ export {
   type DnsStreamOptions,
   type Forwarder,
   isAnswerTo,
+  type Reply,
   type Resolve,
   serveDnsStream,
   type Transport,

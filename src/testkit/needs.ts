@@ -26,6 +26,7 @@ const PROGRAMS = {
   curl: "curl",
   dig: "bind9-dnsutils",
   "dbus-daemon": "dbus",
+  dnsperf: "dnsperf",
   openssl: "openssl",
   ip: "iproute2",
   nsenter: "util-linux",

@@ -12,6 +12,7 @@ import {
 import { ASSIGNMENT_FORGOTTEN_MS, ASSIGNMENT_QUARANTINE_MS, MAX_ASSIGNMENTS } from "./limits.ts";
 import { v4Number } from "./own-addresses.ts";
 
+/** Not to be changed: the table's own. */
 export interface Assignment {
   readonly v4: IpAddress;
   readonly v6: IpAddress;
@@ -41,6 +42,8 @@ export interface AssignmentsOptions {
 interface Entry {
   readonly host: string;
   readonly address: number;
+  /** The same in both families. */
+  readonly addresses: Assignment;
   /** Given, or given again, in this run: it stays whatever range the cluster has now. */
   confirmed: boolean;
   released?: number;
@@ -77,10 +80,10 @@ export class Assignments {
     if (known) this.#remove(known);
     const address = this.#pick(range) ?? this.#reclaim(range);
     if (address === undefined) return undefined;
-    const entry: Entry = { host, address, confirmed: true };
+    const entry: Entry = { host, address, addresses: this.#inBothFamilies(address), confirmed: true };
     this.#add(entry);
     this.#options.changed?.();
-    return this.#addressesOf(entry);
+    return entry.addresses;
   }
 
   /** Names that have an app no more are released, those that have one again are not. */
@@ -107,10 +110,7 @@ export class Assignments {
   /** For people: names that have an app → addresses as text. */
   list(): { host: string; v4: string; v6: string }[] {
     const used = [...this.#byHost.values()].filter((entry) => entry.released === undefined);
-    return used.map((entry) => {
-      const { v4, v6 } = this.#addressesOf(entry);
-      return { host: entry.host, v4: formatIp(v4), v6: formatIp(v6) };
-    });
+    return used.map(({ host, addresses: { v4, v6 } }) => ({ host, v4: formatIp(v4), v6: formatIp(v6) }));
   }
 
   /** For the next run. */
@@ -128,8 +128,9 @@ export class Assignments {
     const address = v4Number(parsed);
     const taken = this.#byHost.has(host) || this.#byAddress.has(address) || this.#reserved.has(address);
     const forgotten = released !== undefined && this.#options.clock.wallMs() - released >= ASSIGNMENT_FORGOTTEN_MS;
-    if (!taken && !forgotten)
-      this.#add({ host, address, confirmed: false, ...(released !== undefined && { released }) });
+    if (taken || forgotten) return;
+    const addresses = this.#inBothFamilies(address);
+    this.#add({ host, address, addresses, confirmed: false, ...(released !== undefined && { released }) });
   }
 
   #confirm(entry: Entry): Assignment {
@@ -138,7 +139,7 @@ export class Assignments {
       delete entry.released;
       this.#options.changed?.();
     }
-    return this.#addressesOf(entry);
+    return entry.addresses;
   }
 
   /**
@@ -181,7 +182,7 @@ export class Assignments {
     this.#byAddress.delete(entry.address);
   }
 
-  #addressesOf({ address }: Entry): Assignment {
+  #inBothFamilies(address: number): Assignment {
     const v4 = toAddress(address);
     const v6 = new Uint8Array(16);
     v6.set(this.#prefix);

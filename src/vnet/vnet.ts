@@ -1,5 +1,6 @@
 import {
   type ByteStream,
+  type Cidr,
   type Clock,
   Counters,
   formatCidr,
@@ -9,7 +10,7 @@ import {
   type Random,
   splice,
 } from "../base/mod.ts";
-import { type Answer, DnsServer, type Forwarder, serveDnsStream } from "../dns/mod.ts";
+import { type Answer, DnsServer, type Forwarder, type Reply, serveDnsStream } from "../dns/mod.ts";
 import { Stack, type TcpAttempt, type UdpDatagram } from "../net/stack/mod.ts";
 import type { TunDevice } from "../tun/mod.ts";
 import type { AddressStore } from "./address-file.ts";
@@ -93,6 +94,8 @@ export class VNet {
   #names: NameTable = () => undefined;
   #expired: (host: string) => ClusterView | undefined = () => undefined;
   #ranges: readonly string[];
+  /** Of each cluster, where it is one that can be used. */
+  #rangeOf: ReadonlyMap<ClusterView, Cidr | undefined> = new Map();
   #fail: (error: Error) => void = () => {};
 
   constructor(options: VNetOptions) {
@@ -209,6 +212,7 @@ export class VNet {
     const ranges = usableRanges(clusters, this.#ranges);
     this.#names = tableOf(clusters);
     this.#expired = expiredOf(clusters);
+    this.#rangeOf = new Map(clusters.map((cluster) => [cluster, parseRange(cluster.ipv4Cidr)]));
     this.#ranges = ranges.map(formatCidr);
     this.#own.setRanges(ranges);
     this.#assignments.retain((host) => this.#names(host) !== undefined);
@@ -219,13 +223,13 @@ export class VNet {
     const expired = target ? target.cluster.loginExpired && target.cluster : this.#expired(host);
     if (expired) this.#options.directory.needsLogin?.(expired);
     if (!target) return { kind: "forward" };
-    const range = parseRange(target.cluster.ipv4Cidr);
+    const range = this.#rangeOf.get(target.cluster);
     if (!range) return { kind: "fail", reason: `${target.cluster.ipv4Cidr} is not an IPv4 range that VNet can use` };
     const assignment = this.#assignments.assign(host, range);
     if (!assignment) return { kind: "fail", reason: `every address of ${target.cluster.ipv4Cidr} is taken` };
     return this.#options.ipv6 === false
       ? { kind: "addresses", v4: assignment.v4 }
-      : { kind: "addresses", ...assignment };
+      : { kind: "addresses", v4: assignment.v4, v6: assignment.v6 };
   }
 
   #servedHostAt(address: IpAddress): string | undefined {
@@ -246,10 +250,14 @@ export class VNet {
       this.counters.count("vnet.udp-refused");
       return false;
     }
-    void this.#dns.handle(payload.slice(), "udp").then((answer) => {
-      if (answer && !this.#end.signal.aborted) datagram.reply(answer);
-    });
+    const answer = this.#dns.handle(payload, "udp");
+    if (answer instanceof Promise) void answer.then((late) => this.#replyTo(datagram, late));
+    else this.#replyTo(datagram, answer);
     return true;
+  }
+
+  #replyTo(datagram: UdpDatagram, answer: Reply): void {
+    if (answer && !this.#end.signal.aborted) datagram.reply(answer);
   }
 
   #tcp(attempt: TcpAttempt): void {

@@ -25,9 +25,6 @@ export const MAX_UPSTREAMS = 8;
 /** Forwarded queries under way; each may hold `MAX_UPSTREAMS` sockets. More get SERVFAIL. */
 export const MAX_FORWARDS = 256;
 
-/** Names being looked up at once, each once. More get SERVFAIL. */
-export const MAX_RESOLVING = 1_024;
-
 /** The same reason for which names cannot be resolved is told to the log once in this time. */
 export const FAILURE_LOG_MS = 60_000;
 

@@ -4,7 +4,7 @@
  * host's resolver has one, and zones change under us.
  */
 export { ANSWER_TTL_S, FORWARD_TIMEOUT_MS, HEDGE_DELAY_MS, MAX_FORWARDS, MAX_UPSTREAMS } from "./limits.ts";
-export { type Answer, DnsServer, type DnsServerOptions, type Resolve } from "./server.ts";
+export { type Answer, DnsServer, type DnsServerOptions, type Reply, type Resolve } from "./server.ts";
 export { type Ask, isAnswerTo, type Transport } from "./sockets.ts";
 export { type DnsStreamOptions, serveDnsStream } from "./stream.ts";
 export { type Forwarder, Upstreams, type UpstreamsOptions } from "./upstreams.ts";

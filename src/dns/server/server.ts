@@ -13,12 +13,11 @@ import {
   CLASS_IN,
   decodeHeader,
   decodeQuery,
+  encodeHost,
   errorReply,
   Flag,
+  type Header,
   headerReply,
-  hostOf,
-  type Name,
-  nameOfHost,
   noDataReply,
   OPCODE_QUERY,
   pointerReply,
@@ -34,20 +33,25 @@ import {
   MAX_FAILURE_KEYS,
   MAX_FORWARDS,
   MAX_MESSAGE_LEN,
-  MAX_RESOLVING,
   MIN_UDP_LEN,
 } from "./limits.ts";
 import type { Transport } from "./sockets.ts";
 import type { Forwarder } from "./upstreams.ts";
 
-/** What is known of a host name. `addresses` without either: the name is served and has no record. */
+/**
+ * What is known of a host name. `addresses` without either: the name is served and has no record. It is known at once,
+ * from what was learnt before: a question waits for nobody but the upstreams.
+ */
 export type Answer =
   | { kind: "addresses"; v4?: IpAddress; v6?: IpAddress }
   | { kind: "forward" }
   | { kind: "fail"; reason: string };
 
 /** `host` is in lower case, without a final dot, of letters, digits, `-`, `_` and dots only. */
-export type Resolve = (host: string) => Answer | Promise<Answer>;
+export type Resolve = (host: string) => Answer;
+
+/** What goes back to the client, if anything does. */
+export type Reply = Uint8Array | undefined;
 
 export interface DnsServerOptions {
   resolve: Resolve;
@@ -69,7 +73,6 @@ export interface DnsServerOptions {
  */
 export class DnsServer {
   readonly #options: DnsServerOptions;
-  readonly #resolving = new Map<string, Promise<Answer>>();
   readonly #failures: Repeats;
   #forwards = 0;
 
@@ -79,39 +82,33 @@ export class DnsServer {
   }
 
   /**
-   * The reply to one message; it never rejects. `undefined` only where a reply
-   * could do harm or be read by nobody: no whole header, or a reply itself. The
-   * message must not change until the promise settles.
+   * The reply to one message, at once where nobody else need be asked; a promise of it never rejects. `undefined` only
+   * where a reply could do harm or be read by nobody: no whole header, or a reply itself. The message must not change
+   * until then.
    */
-  async handle(message: Uint8Array, transport: Transport = "udp"): Promise<Uint8Array | undefined> {
+  handle(message: Uint8Array, transport: Transport = "udp"): Reply | Promise<Reply> {
     const { counters } = this.#options;
     const header = decodeHeader(message);
     if (isMalformed(header) || header.flags & Flag.QR) {
       counters.count("dns.dropped");
       return undefined;
     }
-    counters.count(`dns.queries-${transport}`);
-    if (header.opcode !== OPCODE_QUERY) {
-      const answer = await this.#forward(message, transport, this.#options.maxUdpLen);
-      return answer ?? headerReply(header, Rcode.SERVFAIL);
-    }
+    counters.count(transport === "udp" ? "dns.queries-udp" : "dns.queries-tcp");
+    if (header.opcode !== OPCODE_QUERY) return this.#forwardOther(message, transport, header);
     const query = decodeQuery(message);
     if (isMalformed(query)) {
       counters.count(query.malformed);
       return headerReply(header, Rcode.FORMERR);
     }
-    if (query.question.class !== CLASS_IN) {
-      const answer = await this.#forward(message, transport, this.#udpLen(query));
-      return answer ?? errorReply(query, Rcode.SERVFAIL);
-    }
-    return this.#pointer(query) ?? (await this.#own(query)) ?? (await this.#forwardFiltered(message, query, transport));
+    if (query.question.class !== CLASS_IN) return this.#forwardUnread(query, transport);
+    return this.#pointer(query) ?? this.#own(query) ?? this.#forwardFiltered(query, transport);
   }
 
   /** The reply where the name is ours, or the search for it failed. */
-  async #own(query: Query): Promise<Uint8Array | undefined> {
+  #own(query: Query): Uint8Array | undefined {
     const host = servedHost(query);
     if (host === undefined) return undefined;
-    const answer = await this.#resolveOnce(host);
+    const answer = this.#search(host);
     if (answer.kind === "forward") return undefined;
     if (answer.kind === "fail") {
       this.#options.counters.count("dns.resolve-failed");
@@ -121,22 +118,22 @@ export class DnsServer {
     }
     this.#options.counters.count("dns.answered");
     if (query.edns && query.edns.version > 0) return errorReply(query, Rcode.BADVERS); // RFC 6891 §6.1.3
-    const owner = nameOfHost(host) as Name; // `hostOf` made it
-    if (query.question.type === Type.A) return addressReply(query, owner, answer.v4, ANSWER_TTL_S);
-    if (query.question.type === Type.AAAA) return addressReply(query, owner, answer.v6, ANSWER_TTL_S);
-    return noDataReply(query, owner, ANSWER_TTL_S);
+    const { type } = query.question;
+    const address = type === Type.A ? answer.v4 : type === Type.AAAA ? answer.v6 : undefined;
+    return address ? addressReply(query, address, ANSWER_TTL_S) : noDataReply(query, host.length + 2, ANSWER_TTL_S);
   }
 
   /** The reply to a question for the name of an address that one has. */
   #pointer(query: Query): Uint8Array | undefined {
-    if (query.question.type !== Type.PTR) return undefined;
-    const reverse = hostOf(query.question.name);
+    const { type, host: reverse } = query.question;
+    if (type !== Type.PTR) return undefined;
     const address = reverse === undefined ? undefined : addressOfReverse(reverse);
     const host = address && this.#options.hostAt?.(address);
-    if (host === undefined) return undefined;
+    const target = host === undefined ? undefined : encodeHost(host);
+    if (target === undefined || isMalformed(target)) return undefined;
     this.#options.counters.count("dns.answered");
     if (query.edns && query.edns.version > 0) return errorReply(query, Rcode.BADVERS);
-    return pointerReply(query, nameOfHost(host) as Name, ANSWER_TTL_S);
+    return pointerReply(query, target, ANSWER_TTL_S);
   }
 
   /** Octets that one datagram of ours may bring the client: less than 512 counts as 512 (RFC 6891 §6.2.3). */
@@ -144,29 +141,28 @@ export class DnsServer {
     return Math.min(Math.max(MIN_UDP_LEN, query.edns?.udpSize ?? 0), this.#options.maxUdpLen);
   }
 
-  /** Joins a search for the same name that is under way: A and AAAA come together. */
-  #resolveOnce(host: string): Promise<Answer> {
-    const underWay = this.#resolving.get(host);
-    if (underWay) return underWay;
-    if (this.#resolving.size >= MAX_RESOLVING) {
-      return Promise.resolve({ kind: "fail", reason: "too many names are being looked up" });
-    }
-    const search = this.#search(host).finally(() => this.#resolving.delete(host));
-    this.#resolving.set(host, search);
-    return search;
-  }
-
-  async #search(host: string): Promise<Answer> {
+  #search(host: string): Answer {
     try {
-      return await this.#options.resolve(host);
+      return this.#options.resolve(host);
     } catch (error) {
       return { kind: "fail", reason: messageOf(error) };
     }
   }
 
-  async #forwardFiltered(message: Uint8Array, query: Query, transport: Transport): Promise<Uint8Array> {
+  /** A message of another kind than a query: nothing behind its header is read. */
+  async #forwardOther(message: Uint8Array, transport: Transport, header: Header): Promise<Uint8Array> {
+    const answer = await this.#forward(message, transport, this.#options.maxUdpLen);
+    return answer ?? headerReply(header, Rcode.SERVFAIL);
+  }
+
+  /** A query of another class: what is answered there is none of our business. */
+  async #forwardUnread(query: Query, transport: Transport): Promise<Uint8Array> {
+    return (await this.#forward(query.message, transport, this.#udpLen(query))) ?? errorReply(query, Rcode.SERVFAIL);
+  }
+
+  async #forwardFiltered(query: Query, transport: Transport): Promise<Uint8Array> {
     const { counters, forbidden } = this.#options;
-    const answer = await this.#forward(message, transport, this.#udpLen(query));
+    const answer = await this.#forward(query.message, transport, this.#udpLen(query));
     if (!answer) return errorReply(query, Rcode.SERVFAIL);
     if (!forbidden) return answer;
     const maxLen = transport === "tcp" ? MAX_MESSAGE_LEN : this.#udpLen(query);
@@ -207,10 +203,10 @@ function servedHost({ question }: Query): string | undefined {
   switch (question.type) {
     case Type.A:
     case Type.AAAA:
-      return hostOf(question.name);
+      return question.host;
     case Type.HTTPS:
     case Type.SVCB:
-      return hostOf(question.name)?.replace(/^_\d{1,5}\._https\./, ""); // the port's own name: RFC 9460 §9.1
+      return question.host?.replace(/^_\d{1,5}\._https\./, ""); // the port's own name: RFC 9460 §9.1
     default:
       return undefined;
   }

@@ -1,7 +1,7 @@
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 import { isMalformed } from "../../base/mod.ts";
-import { decodeHeader, decodeQuestion, Flag, OPCODE_QUERY, Rcode, sameName } from "../wire/mod.ts";
+import { decodeHeader, Flag, OPCODE_QUERY, Rcode, sameQuestion } from "../wire/mod.ts";
 import { MAX_MESSAGE_LEN } from "./limits.ts";
 
 export type Transport = "udp" | "tcp";
@@ -93,8 +93,5 @@ export function isAnswerTo(query: Uint8Array, message: Uint8Array): boolean {
   if (header.id !== asked.id || header.opcode !== asked.opcode || !(header.flags & Flag.QR)) return false;
   if (asked.opcode !== OPCODE_QUERY) return true; // the question section means something else there
   if (header.questions === 0) return header.rcode !== Rcode.NOERROR && header.answers === 0;
-  const question = decodeQuestion(query);
-  const echoed = decodeQuestion(message);
-  if (isMalformed(question) || isMalformed(echoed) || header.questions !== 1) return false;
-  return echoed.type === question.type && echoed.class === question.class && sameName(echoed.name, question.name);
+  return header.questions === 1 && sameQuestion(query, message);
 }

@@ -1,9 +1,10 @@
 import { type ByteStream, type Chunk, type Clock, concat, plainChunk, type Timer } from "../../base/mod.ts";
 import { MAX_PIPELINED, MAX_STREAM_QUERY_LEN, STREAM_IDLE_MS } from "./limits.ts";
+import type { Reply } from "./server.ts";
 import { framed } from "./sockets.ts";
 
 export interface DnsStreamOptions {
-  handle(query: Uint8Array): Promise<Uint8Array | undefined>;
+  handle(query: Uint8Array): Reply | Promise<Reply>;
   clock: Clock;
   /** Called once, when the stream has ended either way. */
   closed(): void;
@@ -75,8 +76,9 @@ class DnsStream {
       const query = this.#received.slice(2, 2 + length);
       this.#received = this.#received.subarray(2 + length);
       this.#unanswered++;
-      void this.#options.handle(query).then((answer) => this.#answered(answer));
       this.#stream.credit(2 + length);
+      // In a turn of its own also where the answer is there: `#take` is called again from there.
+      void Promise.resolve(this.#options.handle(query)).then((answer) => this.#answered(answer));
     }
   }
 

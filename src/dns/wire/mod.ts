@@ -5,29 +5,19 @@
  * general record model: what is not understood is forwarded as bytes.
  */
 export { truncateReply, withoutAddresses } from "./filter.ts";
-export {
-  encodeName,
-  HEADER_LEN,
-  hostOf,
-  type Name,
-  nameOfHost,
-  type ReadName,
-  readName,
-  sameName,
-} from "./name.ts";
+export { encodeHost, encodeName, HEADER_LEN, type Name, type ReadName, readName } from "./name.ts";
 export {
   CLASS_IN,
   decodeHeader,
   decodeQuery,
-  decodeQuestion,
   type Edns,
   Flag,
   type Header,
   OPCODE_QUERY,
   type Query,
-  type Question,
   Rcode,
   Type,
 } from "./query.ts";
+export { decodeQuestion, type Question, sameQuestion } from "./question.ts";
 export { addressReply, errorReply, headerReply, noDataReply, OWN_UDP_SIZE, pointerReply } from "./reply.ts";
 export { addressOfReverse } from "./reverse.ts";

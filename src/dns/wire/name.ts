@@ -64,48 +64,12 @@ export function encodeName(name: Name): Uint8Array {
   return out;
 }
 
-/**
- * The name as a host name in lower case without a final dot, or `undefined` where
- * a label holds anything but letters, digits, `-` and `_`: nothing that VNet
- * serves has such a name, and text could not carry it unambiguously.
- */
-export function hostOf(name: Name): string | undefined {
-  if (name.length === 0) return undefined;
-  let text = "";
-  for (const label of name) {
-    if (text !== "") text += ".";
-    for (const octet of label) {
-      const lower = lowerCase(octet);
-      if (!isHostOctet(lower)) return undefined;
-      text += String.fromCharCode(lower);
-    }
-  }
-  return text;
-}
-
-/** The reverse of `hostOf`, for a dotted host name with or without a final dot. */
-export function nameOfHost(host: string): Name | Malformed {
+/** The octets of a host name, as `Question.host` or an app's address has it: dotted, with or without a final dot. */
+export function encodeHost(host: string): Uint8Array | Malformed {
   const labels = host.replace(/\.$/, "").split(".");
   const name = labels.map((label) => Uint8Array.from(label, (char) => char.charCodeAt(0)));
   const bad = name.some((label) => label.length === 0 || label.length > MAX_LABEL_LEN);
   if (bad || !/^[\w.-]+$/.test(host)) return malformed("dns.host");
   if (host.length + 2 > MAX_NAME_LEN) return malformed("dns.name-length");
-  return name;
-}
-
-/** Without regard to ASCII case (RFC 4343). */
-export function sameName(a: Name, b: Name): boolean {
-  return a.length === b.length && a.every((label, i) => sameLabel(label, b[i]!));
-}
-
-function sameLabel(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, i) => lowerCase(octet) === lowerCase(b[i]!));
-}
-
-function lowerCase(octet: number): number {
-  return octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet;
-}
-
-function isHostOctet(octet: number): boolean {
-  return (octet >= 0x61 && octet <= 0x7a) || (octet >= 0x30 && octet <= 0x39) || octet === 0x2d || octet === 0x5f;
+  return encodeName(name);
 }

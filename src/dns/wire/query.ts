@@ -1,6 +1,7 @@
 import { isMalformed, type Malformed, malformed } from "../../base/mod.ts";
 import { MAX_QUERY_RECORDS } from "./limits.ts";
-import { HEADER_LEN, type Name, readName } from "./name.ts";
+import { HEADER_LEN, readName } from "./name.ts";
+import { decodeQuestion, type Question } from "./question.ts";
 
 /** Header flags (RFC 1035 §4.1.1; AD and CD: RFC 4035 §3). */
 export const Flag = { QR: 0x8000, AA: 0x0400, TC: 0x0200, RD: 0x0100, RA: 0x0080, AD: 0x0020, CD: 0x0010 } as const;
@@ -38,14 +39,6 @@ export interface Header {
   readonly additionals: number;
 }
 
-export interface Question {
-  readonly name: Name;
-  readonly type: number;
-  readonly class: number;
-  /** The question's own octets, to be echoed exactly: resolvers compare letter case too. Aliases the message. */
-  readonly raw: Uint8Array;
-}
-
 /** The query's OPT pseudo-record (RFC 6891 §6.1.2). */
 export interface Edns {
   readonly udpSize: number;
@@ -54,6 +47,8 @@ export interface Edns {
 }
 
 export interface Query {
+  /** All of it; the question is echoed from here octet by octet, for resolvers compare letter case too. */
+  readonly message: Uint8Array;
   readonly header: Header;
   readonly question: Question;
   readonly edns?: Edns;
@@ -61,32 +56,16 @@ export interface Query {
 
 export function decodeHeader(message: Uint8Array): Header | Malformed {
   if (message.length < HEADER_LEN) return malformed("dns.truncated");
-  const view = viewOf(message);
-  const flags = view.getUint16(2);
+  const flags = word(message, 2);
   return {
-    id: view.getUint16(0),
+    id: word(message, 0),
     flags,
     opcode: (flags >> 11) & 0xf,
     rcode: flags & 0xf,
-    questions: view.getUint16(4),
-    answers: view.getUint16(6),
-    authorities: view.getUint16(8),
-    additionals: view.getUint16(10),
-  };
-}
-
-/** The first question of a message whose header says that it has one. */
-export function decodeQuestion(message: Uint8Array): Question | Malformed {
-  const read = readName(message, HEADER_LEN);
-  if (isMalformed(read)) return read;
-  const end = read.end + 4;
-  if (end > message.length) return malformed("dns.truncated");
-  const view = viewOf(message);
-  return {
-    name: read.name,
-    type: view.getUint16(read.end),
-    class: view.getUint16(read.end + 2),
-    raw: message.subarray(HEADER_LEN, end),
+    questions: word(message, 4),
+    answers: word(message, 6),
+    authorities: word(message, 8),
+    additionals: word(message, 10),
   };
 }
 
@@ -98,32 +77,37 @@ export function decodeQuery(message: Uint8Array): Query | Malformed {
   const question = decodeQuestion(message);
   if (isMalformed(question)) return question;
   const records = header.answers + header.authorities + header.additionals;
+  if (records === 0) return { message, header, question };
   if (records > MAX_QUERY_RECORDS) return malformed("dns.record-count");
-  const edns = findOpt(message, HEADER_LEN + question.raw.length, records);
-  if (edns === undefined) return { header, question };
-  return isMalformed(edns) ? edns : { header, question, edns };
+  const edns = findOpt(message, question.end, records);
+  if (edns === undefined) return { message, header, question };
+  return isMalformed(edns) ? edns : { message, header, question, edns };
 }
 
 function findOpt(message: Uint8Array, start: number, records: number): Edns | Malformed | undefined {
-  const view = viewOf(message);
   let at = start;
   let edns: Edns | undefined;
   for (let i = 0; i < records; i++) {
-    const read = readName(message, at);
+    const atRoot = message[at] === 0; // as an OPT must be
+    const read = atRoot ? { end: at + 1 } : readName(message, at);
     if (isMalformed(read)) return read;
     const fixed = read.end; // type, class, ttl, rdlength
     if (fixed + 10 > message.length) return malformed("dns.truncated");
-    at = fixed + 10 + view.getUint16(fixed + 8);
+    at = fixed + 10 + word(message, fixed + 8);
     if (at > message.length) return malformed("dns.truncated");
-    if (view.getUint16(fixed) !== Type.OPT) continue;
-    if (edns || read.name.length > 0) return malformed("dns.opt"); // one only, at the root: RFC 6891 §6.1.1
+    if (word(message, fixed) !== Type.OPT) continue;
+    if (edns || !atRoot) return malformed("dns.opt"); // one only, at the root: RFC 6891 §6.1.1
     edns = {
-      udpSize: view.getUint16(fixed + 2),
-      version: view.getUint8(fixed + 5),
-      dnssecOk: (view.getUint16(fixed + 6) & 0x8000) !== 0,
+      udpSize: word(message, fixed + 2),
+      version: message[fixed + 5]!,
+      dnssecOk: (message[fixed + 6]! & 0x80) !== 0,
     };
   }
   return edns;
+}
+
+function word(message: Uint8Array, at: number): number {
+  return (message[at]! << 8) | message[at + 1]!;
 }
 
 export function viewOf(bytes: Uint8Array): DataView {

@@ -6,15 +6,15 @@ import {
   addressOfReverse,
   addressReply,
   decodeQuery,
+  decodeQuestion,
+  encodeHost,
   encodeName,
   errorReply,
-  hostOf,
-  nameOfHost,
   noDataReply,
   type Query,
   Rcode,
   readName,
-  sameName,
+  sameQuestion,
   withoutAddresses,
 } from "./mod.ts";
 
@@ -23,7 +23,6 @@ function ok<T extends object>(value: T | Malformed): T {
   return value;
 }
 const reason = (value: object) => (isMalformed(value) ? value.malformed : "accepted");
-const name = (host: string) => ok(nameOfHost(host));
 const header = (counts = "0001 0000 0000 0000") => `1234 0100 ${counts}`;
 
 test("a name is read as labels, whatever octets they hold", () => {
@@ -34,10 +33,30 @@ test("a name is read as labels, whatever octets they hold", () => {
     ["a.b", "\xff", "TEST"],
   );
   assert.equal(read.end, message.length);
-  assert.equal(hostOf(read.name), undefined);
-  assert.equal(hostOf(name("TCP-App.Company.test.")), "tcp-app.company.test");
-  assert.ok(!sameName(read.name, name("a.b.x.TEST")));
-  assert.ok(sameName(name("a.TEST"), name("A.test")));
+});
+
+const hostIn = (hex: string) => ok(decodeQuestion(fromHex(`${header()}${hex} 0001 0001`))).host;
+
+test("a question's name is a host's where its labels are, in lower case", () => {
+  assert.equal(hostIn("07 5443502d417070 04 74457374 00"), "tcp-app.test");
+  assert.equal(hostIn("05 5f38343433 01 61 00"), "_8443.a");
+  for (const other of ["00", "03 612e62 00", "01 ff 00", "01 20 01 61 00", "01 61 02 6140 00"]) {
+    assert.equal(hostIn(other), undefined, other);
+  }
+});
+
+test("the same question: letter case apart, octet by octet", () => {
+  const asked = encodeQuery("a.test", "A");
+  assert.ok(sameQuestion(asked, encodeQuery("A.tEsT", "A")));
+  for (const other of [encodeQuery("a.test", "AAAA"), encodeQuery("a.tesT.x", "A"), encodeQuery("a.tess", "A")]) {
+    assert.ok(!sameQuestion(asked, other));
+    assert.ok(!sameQuestion(other, asked));
+  }
+  for (let length = 0; length < asked.length; length++) {
+    assert.ok(!sameQuestion(asked, asked.subarray(0, length)) && !sameQuestion(asked.subarray(0, length), asked));
+  }
+  const brackets = fromHex(`${header()}01 5b 00 0001 0001`); // [ and { differ by the bit of letter case only
+  assert.ok(!sameQuestion(brackets, fromHex(`${header()}01 7b 00 0001 0001`)));
 });
 
 test("names that lie are refused, each for its own reason", () => {
@@ -76,11 +95,28 @@ test("a chain of pointers is bounded", () => {
   assert.equal(chain(33), "dns.name-pointer");
 });
 
-test("nameOfHost refuses what no question could mean", () => {
-  for (const bad of ["", ".", "a..b", "a.b..", "x".repeat(64), "ä.test", "a b", `${"a.".repeat(127)}a.b`]) {
-    assert.ok(isMalformed(nameOfHost(bad)), bad);
+test("a question's name is refused for the same reasons, and no pointer in it leads anywhere", () => {
+  const label63 = `3f ${"61".repeat(63)}`;
+  for (const [hex, expected] of [
+    ["", "dns.name-truncated"],
+    ["03 6161", "dns.name-truncated"],
+    ["c0", "dns.name-truncated"],
+    ["c00c", "dns.name-pointer"],
+    ["01 61 c00c", "dns.name-pointer"],
+    ["80 00", "dns.label-type"],
+    [`${label63} ${label63} ${label63} 3e ${"61".repeat(62)} 00`, "dns.name-length"],
+    [`${label63} ${label63} ${label63} 3d ${"61".repeat(61)} 00`, "dns.truncated"], // its type is missing
+    ["01 61 00 0001 00", "dns.truncated"],
+  ] as const) {
+    assert.equal(reason(decodeQuestion(fromHex(header() + hex))), expected, hex);
   }
-  assert.equal(hostOf(name("_8443._https.a.test")), "_8443._https.a.test");
+});
+
+test("encodeHost refuses what no question could mean", () => {
+  for (const bad of ["", ".", "a..b", "a.b..", "x".repeat(64), "ä.test", "a b", `${"a.".repeat(127)}a.b`]) {
+    assert.ok(isMalformed(encodeHost(bad)), bad);
+  }
+  assert.deepEqual(encodeHost("_1.a."), fromHex("02 5f31 01 61 00"));
 });
 
 function query(host: string, type: packet.RecordType | "HTTPS" | "SVCB" = "A", udpSize?: number): Query {
@@ -113,7 +149,7 @@ function encodeQuery(host: string, type: string, udpSize?: number): Uint8Array {
 test("a query's question and OPT agree with dns-packet", () => {
   const { header, question, edns } = query("Tcp-App.company.test", "AAAA", 1400);
   assert.equal(header.id, 0x1234);
-  assert.equal(hostOf(question.name), "tcp-app.company.test");
+  assert.equal(question.host, "tcp-app.company.test");
   assert.equal(question.type, 28);
   assert.equal(question.class, 1);
   assert.deepEqual(edns, { udpSize: 1400, version: 0, dnssecOk: true });
@@ -144,10 +180,7 @@ test("queries that lie are refused, each for its own reason", () => {
 const rcodeOf = (message: packet.DecodedPacket) => (message as unknown as { rcode: string }).rcode;
 
 test("replies read by dns-packet are what was meant", () => {
-  const owner = name("a.test");
-  const v4 = packet.decode(
-    Buffer.from(addressReply(query("A.Test", "A", 4096), owner, Uint8Array.of(100, 64, 0, 9), 10)),
-  );
+  const v4 = packet.decode(Buffer.from(addressReply(query("A.Test", "A", 4096), Uint8Array.of(100, 64, 0, 9), 10)));
   assert.equal(v4.id, 0x1234);
   assert.deepEqual(
     [v4.flag_qr, v4.flag_aa, v4.flag_ra, v4.flag_rd, v4.flag_tc, rcodeOf(v4)],
@@ -162,12 +195,12 @@ test("replies read by dns-packet are what was meant", () => {
   assert.equal(v4.additionals![0]!.type, "OPT");
 
   const v6 = packet.decode(
-    Buffer.from(addressReply(query("a.test", "AAAA"), owner, fromHex("fd01 0000 0000 0000 0000 0000 6440 0009"), 10)),
+    Buffer.from(addressReply(query("a.test", "AAAA"), fromHex("fd01 0000 0000 0000 0000 0000 6440 0009"), 10)),
   );
   assert.equal((v6.answers![0] as packet.StringAnswer).data, "fd01::6440:9");
   assert.equal(v6.additionals!.length, 0);
 
-  const none = packet.decode(Buffer.from(noDataReply(query("_8443._https.a.test", "HTTPS"), owner, 10)));
+  const none = packet.decode(Buffer.from(noDataReply(query("_8443._https.a.test", "HTTPS"), "a.test".length + 2, 10)));
   assert.equal(none.answers!.length, 0);
   const [soa] = none.authorities as [packet.SoaAnswer];
   assert.equal(soa.name, "a.test");
@@ -306,7 +339,7 @@ test("truncated, mutated and random octets are values, never exceptions", () => 
     const read = readName(bytes, random(bytes.length + 1));
     if (!isMalformed(read)) {
       const again = ok(readName(concat(new Uint8Array(12), encodeName(read.name)), 12));
-      assert.ok(sameName(again.name, read.name));
+      assert.deepEqual(encodeName(again.name), encodeName(read.name));
     }
   }
 });

@@ -20,7 +20,7 @@ import type { FrameWriter } from "./frame-writer.ts";
 import { addressesOf, IcmpErrors, packetHead, type UnreachableReason } from "./icmp-errors.ts";
 import { type PathProblem, pathProblem } from "./icmp-input.ts";
 import { UDP_PIECES } from "./limits.ts";
-import type { StackOptions, UdpDatagram } from "./types.ts";
+import type { Endpoint, StackOptions, UdpDatagram } from "./types.ts";
 
 /** Everything but TCP: UDP to its handler, ping, and unreachable for the rest. */
 export class Datagrams {
@@ -28,6 +28,10 @@ export class Datagrams {
   readonly #writer: FrameWriter;
   readonly #errors: IcmpErrors;
   readonly #onProblem: (problem: PathProblem) => void;
+  readonly #answers: DatagramAnswers = {
+    reply: (tuple, payload) => this.send(tuple, payload),
+    unreachable: (reason, tuple) => this.#unreachableLater(reason, tuple, protocol.UDP, 0),
+  };
 
   /** `onProblem`: an ICMP error says that a segment of ours did not arrive. */
   constructor(options: StackOptions, writer: FrameWriter, onProblem: (problem: PathProblem) => void) {
@@ -71,19 +75,11 @@ export class Datagrams {
       return;
     }
     const tuple = tupleOf(buf, ip.addressesAt, ip.addressLen, ip.bodyAt);
-    const local = localOf(tuple);
-    const remote = remoteOf(tuple);
     const step = pieceLen > 0 ? pieceLen : Math.max(1, end - udp.payloadAt);
     let at = udp.payloadAt;
     do {
       const payload = buf.slice(at, Math.min(end, at + step));
-      const datagram: UdpDatagram = {
-        local,
-        remote,
-        payload,
-        reply: (answer) => this.send(tuple, answer),
-        unreachable: (reason) => this.#unreachableLater(reason, tuple, protocol.UDP, 0),
-      };
+      const datagram = new Datagram(tuple, payload, this.#answers);
       if (!this.#o.handlers.udp(datagram)) {
         this.#unreachable("port", buf, ip);
         return; // nobody listens: one answer for all of them
@@ -144,6 +140,40 @@ export class Datagrams {
   #unreachable(reason: UnreachableReason, buf: Uint8Array, ip: IpPacket): void {
     const sent = this.#errors.send(reason, buf, ip, this.#o.clock.now());
     this.#o.counters.count(sent ? `icmp.${reason}-unreachable` : "icmp.rate-limited");
+  }
+}
+
+interface DatagramAnswers {
+  reply(tuple: Tuple, payload: Uint8Array): void;
+  unreachable(reason: "port" | "address" | "prohibited", tuple: Tuple): void;
+}
+
+/** Endpoints are cut out when somebody asks: a DNS query is answered without. */
+class Datagram implements UdpDatagram {
+  readonly payload: Uint8Array;
+  readonly #tuple: Tuple;
+  readonly #answers: DatagramAnswers;
+
+  constructor(tuple: Tuple, payload: Uint8Array, answers: DatagramAnswers) {
+    this.#tuple = tuple;
+    this.payload = payload;
+    this.#answers = answers;
+  }
+
+  get local(): Endpoint {
+    return localOf(this.#tuple);
+  }
+
+  get remote(): Endpoint {
+    return remoteOf(this.#tuple);
+  }
+
+  reply(payload: Uint8Array): void {
+    this.#answers.reply(this.#tuple, payload);
+  }
+
+  unreachable(reason: "port" | "address" | "prohibited"): void {
+    this.#answers.unreachable(reason, this.#tuple);
   }
 }
 
