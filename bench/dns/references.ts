@@ -59,6 +59,7 @@ export function startUnbound(here: string[], dir: string, port: number): Promise
   directory: "${dir}"
   pidfile: ""
   use-syslog: no
+  verbosity: 0
   module-config: "iterator"
   local-zone: "company.test." static
   local-zone: "example.org." static

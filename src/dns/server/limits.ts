@@ -16,6 +16,15 @@ export const SERVERS_CACHE_MS = 1_000;
 /** The whole answer is fetched by TCP within so long; else the client gets the cut one and asks so itself. */
 export const TCP_RETRY_MS = 2_000;
 
+/** Sockets on which one server is asked at a time; more only where questions under way have the same id. */
+export const SOCKETS_PER_SERVER = 16;
+
+/** Then the next question gets another socket, and so another port: an attacker who finds a port out has no use for it. */
+export const QUESTIONS_PER_SOCKET = 64;
+
+/** And after so long, however few it asked. */
+export const SOCKET_LIFE_MS = 2_000;
+
 /** Octets that every client takes in one datagram (RFC 1035 §2.3.4). */
 export const MIN_UDP_LEN = 512;
 

@@ -6,9 +6,9 @@ import { promisify } from "node:util";
 import packet from "dns-packet";
 import { Counters, createLogger, equal, fromHex, type Logger, silentLogger, systemClock } from "../../base/mod.ts";
 import { needs } from "../../testkit/mod.ts";
+import type { Transport } from "./asking.ts";
 import { MAX_FORWARDS } from "./limits.ts";
 import { type Answer, DnsServer, type Resolve } from "./server.ts";
-import type { Transport } from "./sockets.ts";
 
 const APP = {
   kind: "addresses",

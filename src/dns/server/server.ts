@@ -27,6 +27,7 @@ import {
   truncateReply,
   withoutAddresses,
 } from "../wire/mod.ts";
+import type { Transport } from "./asking.ts";
 import {
   ANSWER_TTL_S,
   FAILURE_LOG_MS,
@@ -35,7 +36,6 @@ import {
   MAX_MESSAGE_LEN,
   MIN_UDP_LEN,
 } from "./limits.ts";
-import type { Transport } from "./sockets.ts";
 import type { Forwarder } from "./upstreams.ts";
 
 /**

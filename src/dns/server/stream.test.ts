@@ -8,8 +8,8 @@ import {
   type ResetReason,
   type StreamHandler,
 } from "../../base/mod.ts";
+import { framed } from "./asking.ts";
 import { MAX_PIPELINED, MAX_STREAM_QUERY_LEN, STREAM_IDLE_MS } from "./limits.ts";
-import { framed } from "./sockets.ts";
 import { serveDnsStream } from "./stream.ts";
 
 /** The client's end of a stream, with what the server did to it. */

@@ -1,7 +1,7 @@
 import { type ByteStream, type Chunk, type Clock, concat, plainChunk, type Timer } from "../../base/mod.ts";
+import { framed } from "./asking.ts";
 import { MAX_PIPELINED, MAX_STREAM_QUERY_LEN, STREAM_IDLE_MS } from "./limits.ts";
 import type { Reply } from "./server.ts";
-import { framed } from "./sockets.ts";
 
 export interface DnsStreamOptions {
   handle(query: Uint8Array): Reply | Promise<Reply>;

@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 import packet from "dns-packet";
 import { type Clock, Counters, systemClock } from "../../base/mod.ts";
 import { UpstreamError } from "../errors.ts";
-import { type Ask, framed, isAnswerTo } from "./sockets.ts";
+import { type Asker, framed, isAnswerTo, type Transport } from "./asking.ts";
 import { Upstreams } from "./upstreams.ts";
 import { withoutServers } from "./without-servers.ts";
 
@@ -94,12 +94,29 @@ function handClock(): { clock: Clock; advance(ms: number): Promise<void> } {
   };
 }
 
+type Ask = (server: string, transport: Transport, signal: AbortSignal) => Promise<Uint8Array>;
+
+/** Servers as a function whose signal is aborted when the question is given up. */
+function askerOf(ask: Ask): Asker {
+  return {
+    close() {},
+    ask(server, _query, transport, done) {
+      const abort = new AbortController();
+      ask(server, transport, abort.signal).then(
+        (answer) => abort.signal.aborted || done(answer),
+        (error) => abort.signal.aborted || done(error),
+      );
+      return { cancel: () => abort.abort(new Error("given up")) };
+    },
+  };
+}
+
 /** Servers as a table: an answer, a failure, or silence until the signal. */
 function upstreams(behaviour: Record<string, Buffer | Error | "silent">) {
   const { clock, advance } = handClock();
   const asked: string[] = [];
   const abandoned: string[] = [];
-  const ask: Ask = (server, _query, _transport, signal) => {
+  const ask: Ask = (server, _transport, signal) => {
     asked.push(`${server}@${clock.now()}`);
     const what = behaviour[server]!;
     if (what instanceof Error) return Promise.reject(what);
@@ -113,7 +130,7 @@ function upstreams(behaviour: Record<string, Buffer | Error | "silent">) {
   };
   const counters = new Counters();
   return {
-    it: new Upstreams({ servers: () => Object.keys(behaviour), clock, counters, ask }),
+    it: new Upstreams({ servers: () => Object.keys(behaviour), clock, counters, asker: askerOf(ask) }),
     asked,
     abandoned,
     advance,
@@ -204,10 +221,10 @@ test("the list of servers is read once a second, and at once after a failure", a
     },
     clock,
     counters: new Counters(),
-    ask: (server) => {
+    asker: askerOf((server) => {
       asked.push(server);
       return server === "gone" ? Promise.reject(new Error("gone")) : Promise.resolve(answer());
-    },
+    }),
   });
   for (let i = 0; i < 5; i++) await it.exchange(QUERY, "udp");
   assert.equal(reads, 1);
@@ -235,14 +252,14 @@ test("a cut answer is fetched whole over TCP for a client that takes more; else 
       servers: () => ["a"],
       clock,
       counters: new Counters(),
-      ask: (_server, _query, transport, signal) => {
+      asker: askerOf((_server, transport, signal) => {
         used.push(transport);
         if (transport === "udp") return Promise.resolve(cut);
         if (tcp === "answers") return Promise.resolve(whole);
         return tcp === "fails"
           ? Promise.reject(new Error("refused"))
           : new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-      },
+      }),
     });
     const result = it.exchange(query, "udp");
     await advance(3_000);
@@ -256,11 +273,11 @@ test("a server that cut its answer and is slow over TCP has not failed", async (
     servers: () => ["a", "b"],
     clock,
     counters: new Counters(),
-    ask: (server, _query, transport) => {
+    asker: askerOf((server, transport) => {
       if (server === "b") return Promise.resolve(answer());
       const cut = answer("192.0.2.1", { flags: packet.TRUNCATED_RESPONSE, answers: [] });
       return transport === "udp" ? Promise.resolve(cut) : new Promise(() => {});
-    },
+    }),
   });
   const result = it.exchange(queryOfSize(4096), "udp");
   await advance(1_000);

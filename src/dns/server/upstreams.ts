@@ -1,16 +1,8 @@
-import { type Clock, type Counters, isMalformed, messageOf, type Timer } from "../../base/mod.ts";
-import { UpstreamError } from "../errors.ts";
-import { decodeHeader, decodeQuery, Flag, type Header, Rcode } from "../wire/mod.ts";
-import {
-  FORWARD_TIMEOUT_MS,
-  HEDGE_DELAY_MS,
-  MAX_UPSTREAMS,
-  MIN_UDP_LEN,
-  SERVERS_CACHE_MS,
-  TCP_RETRY_MS,
-  UPSTREAM_FAILED_MS,
-} from "./limits.ts";
-import { type Ask, askOverSockets, type Transport } from "./sockets.ts";
+import type { Clock, Counters, Timer } from "../../base/mod.ts";
+import type { Asker, Transport } from "./asking.ts";
+import { MAX_UPSTREAMS, SERVERS_CACHE_MS, UPSTREAM_FAILED_MS } from "./limits.ts";
+import { type Course, Race } from "./race.ts";
+import { askerOverSockets } from "./sockets.ts";
 
 /** Where queries for names that are not ours go. */
 export interface Forwarder {
@@ -26,8 +18,8 @@ export interface UpstreamsOptions {
   clock: Clock;
   counters: Counters;
   port?: number;
-  /** Replaces the sockets in tests. */
-  ask?: Ask;
+  /** Replaces the sockets in tests. Closed by `close`. */
+  asker?: Asker;
 }
 
 /**
@@ -40,39 +32,42 @@ export interface UpstreamsOptions {
 export class Upstreams implements Forwarder {
   readonly #servers: () => readonly string[];
   readonly #clock: Clock;
-  readonly #counters: Counters;
-  readonly #ask: Ask;
+  readonly #course: Course;
   readonly #races = new Set<Race>();
   /** When each server failed last; of those in the list only. */
   readonly #failedAt = new Map<string, number>();
   #list: readonly string[] = [];
   #readAt: number | undefined;
   #closed = false;
+  /** One timer for all races: most are over long before they would need one. */
+  #alarm: { readonly at: number; readonly timer: Timer } | undefined;
 
   constructor(options: UpstreamsOptions) {
     this.#servers = options.servers;
-    this.#clock = options.clock;
-    this.#counters = options.counters;
-    this.#ask = options.ask ?? askOverSockets(options.port ?? 53);
+    const { clock, counters } = options;
+    this.#clock = clock;
+    this.#course = {
+      clock,
+      counters,
+      asker: options.asker ?? askerOverSockets(options.port ?? 53, clock),
+      heard: (server) => void this.#failedAt.delete(server),
+      missed: (server) => void this.#failedAt.set(server, clock.now()),
+      wake: (at) => this.#wake(at),
+    };
   }
 
   exchange(query: Uint8Array, transport: Transport): Promise<Uint8Array> {
     const servers = this.#closed ? [] : this.#inOrder();
     return new Promise((resolve, reject) => {
-      const race = new Race(servers.length, this.#clock, {
-        ask: (index, signal) => this.#askWhole(servers[index]!, query, transport, signal, () => race.heard(index)),
-        heard: (index) => void this.#failedAt.delete(servers[index]!),
-        missed: (index) => void this.#failedAt.set(servers[index]!, this.#clock.now()),
-        won: (answer) => {
-          this.#races.delete(race);
-          resolve(answer);
-        },
-        lost: (reason) => {
-          this.#races.delete(race);
-          this.#counters.count("dns.forward-failed");
-          this.#readAt = undefined;
-          reject(new UpstreamError(reason));
-        },
+      const race = new Race(this.#course, servers, query, transport, (result) => {
+        this.#races.delete(race);
+        if (!(result instanceof Error)) {
+          resolve(result);
+          return;
+        }
+        this.#course.counters.count("dns.forward-failed");
+        this.#readAt = undefined;
+        reject(result);
       });
       this.#races.add(race);
       race.next();
@@ -84,13 +79,14 @@ export class Upstreams implements Forwarder {
     return this.#inOrder().map((address) => ({ address, failed: this.#hasFailed(address) }));
   }
 
-  #inOrder(): string[] {
+  #inOrder(): readonly string[] {
     const now = this.#clock.now();
     if (this.#readAt === undefined || now - this.#readAt >= SERVERS_CACHE_MS) {
       this.#list = this.#servers().slice(0, MAX_UPSTREAMS);
       this.#readAt = now;
       for (const server of this.#failedAt.keys()) if (!this.#list.includes(server)) this.#failedAt.delete(server);
     }
+    if (this.#failedAt.size === 0) return this.#list;
     const failed = this.#list.filter((server) => this.#hasFailed(server));
     return [...this.#list.filter((server) => !failed.includes(server)), ...failed];
   }
@@ -100,144 +96,24 @@ export class Upstreams implements Forwarder {
     return at !== undefined && this.#clock.now() - at < UPSTREAM_FAILED_MS;
   }
 
-  /** `heard` is called as soon as the server has said anything. */
-  async #askWhole(
-    server: string,
-    query: Uint8Array,
-    transport: Transport,
-    signal: AbortSignal,
-    heard: () => void,
-  ): Promise<Uint8Array> {
-    const answer = await this.#ask(server, query, transport, signal);
-    heard();
-    if (transport === "tcp" || !isCut(answer) || !takesMore(query)) return answer;
-    this.#counters.count("dns.tcp-retries");
-    const late = new AbortController();
-    const timer = this.#clock.after(TCP_RETRY_MS, () => late.abort(new Error("no answer over TCP in time")));
-    try {
-      return await this.#ask(server, query, "tcp", AbortSignal.any([signal, late.signal]));
-    } catch {
-      return answer; // The client learns from it to ask over TCP itself.
-    } finally {
-      timer.cancel();
-    }
+  #wake(at: number): void {
+    if (this.#alarm !== undefined && this.#alarm.at <= at) return;
+    this.#alarm?.timer.cancel();
+    const timer = this.#clock.after(at - this.#clock.now(), () => this.#ring());
+    this.#alarm = { at, timer };
+  }
+
+  #ring(): void {
+    this.#alarm = undefined;
+    const now = this.#clock.now();
+    for (const race of [...this.#races]) if (race.wakeAt <= now) race.next();
+    for (const race of this.#races) this.#wake(race.wakeAt);
   }
 
   close(): void {
     this.#closed = true;
+    this.#alarm?.timer.cancel();
     for (const race of [...this.#races]) race.giveUp("VNet is ending");
+    this.#course.asker.close();
   }
-}
-
-interface RaceCallbacks {
-  ask(index: number, signal: AbortSignal): Promise<Uint8Array>;
-  /** It answered, whatever it said. */
-  heard(index: number): void;
-  /** It failed, or said nothing for long enough that the next was asked. */
-  missed(index: number): void;
-  won(answer: Uint8Array): void;
-  lost(reason: string): void;
-}
-
-/** One query's way through the servers. */
-class Race {
-  readonly #contestants: number;
-  readonly #clock: Clock;
-  readonly #callbacks: RaceCallbacks;
-  readonly #abort = new AbortController();
-  readonly #deadline: Timer;
-  #hedge: Timer | undefined;
-  /** Those asked who have not answered: the time at which they were. */
-  readonly #waiting = new Map<number, number>();
-  #started = 0;
-  #failed = 0;
-  /** An answer that only says "not I": better than none, so the client sees the server's own words. */
-  #poor: Uint8Array | undefined;
-  #lastError = "no upstream DNS server is known";
-
-  constructor(contestants: number, clock: Clock, callbacks: RaceCallbacks) {
-    this.#contestants = contestants;
-    this.#clock = clock;
-    this.#callbacks = callbacks;
-    this.#deadline = clock.after(FORWARD_TIMEOUT_MS, () => {
-      this.giveUp(`no upstream DNS server answered within ${FORWARD_TIMEOUT_MS / 1000} s`);
-    });
-  }
-
-  /** Starts the next server, or gives up when all have failed. */
-  next(): void {
-    this.#hedge?.cancel();
-    if (this.#started < this.#contestants) {
-      const index = this.#started++;
-      this.#waiting.set(index, this.#clock.now());
-      this.#callbacks.ask(index, this.#abort.signal).then(
-        (answer) => this.#answered(answer),
-        (error) => this.#failedBy(index, messageOf(error)),
-      );
-      this.#hedge = this.#clock.after(HEDGE_DELAY_MS, () => this.next());
-    } else if (this.#failed === this.#contestants) {
-      this.giveUp(this.#lastError);
-    }
-  }
-
-  /** The server lives, whatever it said, and however long the rest takes. */
-  heard(index: number): void {
-    if (this.#waiting.delete(index)) this.#callbacks.heard(index);
-  }
-
-  #answered(answer: Uint8Array): void {
-    if (this.#abort.signal.aborted) return;
-    if (isPoor(answer)) {
-      this.#poor ??= answer;
-      this.#missed("the upstream DNS servers refused or failed");
-      return;
-    }
-    this.#end();
-    this.#callbacks.won(answer);
-  }
-
-  #failedBy(index: number, reason: string): void {
-    if (this.#abort.signal.aborted) return;
-    this.#waiting.delete(index);
-    this.#callbacks.missed(index);
-    this.#missed(reason);
-  }
-
-  #missed(reason: string): void {
-    if (this.#abort.signal.aborted) return;
-    this.#lastError = reason;
-    this.#failed++;
-    this.next();
-  }
-
-  giveUp(reason: string): void {
-    this.#end();
-    if (this.#poor) this.#callbacks.won(this.#poor);
-    else this.#callbacks.lost(reason);
-  }
-
-  #end(): void {
-    const now = this.#clock.now();
-    for (const [index, since] of this.#waiting) if (now - since >= HEDGE_DELAY_MS) this.#callbacks.missed(index);
-    this.#waiting.clear();
-    this.#abort.abort(new Error("another server answered, or time is up"));
-    this.#deadline.cancel();
-    this.#hedge?.cancel();
-  }
-}
-
-/** Another server may do better (as glibc's res_send decides). `isAnswerTo` has seen a whole header. */
-function isPoor(answer: Uint8Array): boolean {
-  const { rcode } = decodeHeader(answer) as Header;
-  return rcode === Rcode.SERVFAIL || rcode === Rcode.REFUSED || rcode === Rcode.NOTIMP;
-}
-
-function isCut(answer: Uint8Array): boolean {
-  return ((decodeHeader(answer) as Header).flags & Flag.TC) !== 0;
-}
-
-/** Only a client with EDNS can be given more in a datagram than the server would have sent it anyway. */
-function takesMore(query: Uint8Array): boolean {
-  const decoded = decodeQuery(query);
-  return !isMalformed(decoded) && (decoded.edns?.udpSize ?? 0) > MIN_UDP_LEN;
 }

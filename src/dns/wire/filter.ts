@@ -1,7 +1,7 @@
 import { concat, type IpAddress, isMalformed, type Malformed, malformed } from "../../base/mod.ts";
 import { MAX_RECORDS } from "./limits.ts";
-import { encodeName, HEADER_LEN, readName } from "./name.ts";
-import { CLASS_IN, decodeHeader, Flag, Type, viewOf } from "./query.ts";
+import { encodeName, HEADER_LEN, readName, skipName } from "./name.ts";
+import { CLASS_IN, decodeHeader, Flag, Type, viewOf, word } from "./query.ts";
 
 /** Of the records, those that carry names which may be compressed (RFC 3597 §4): fixed octets before, names, rest. */
 const RDATA_NAMES: Readonly<Record<number, { skip: number; names: number }>> = {
@@ -72,30 +72,28 @@ export function truncateReply(message: Uint8Array): Uint8Array | Malformed {
 function skipQuestions(message: Uint8Array, count: number): number | Malformed {
   if (count > 1) return malformed("dns.question-count");
   if (count === 0) return HEADER_LEN;
-  const read = readName(message, HEADER_LEN);
-  if (isMalformed(read)) return read;
-  return read.end + 4 <= message.length ? read.end + 4 : malformed("dns.truncated");
+  const end = skipName(message, HEADER_LEN);
+  if (typeof end !== "number") return end;
+  return end + 4 <= message.length ? end + 4 : malformed("dns.truncated");
 }
 
 function readRecords(message: Uint8Array, start: number, counts: readonly number[]): RecordRange[] | Malformed {
   if (counts.reduce((a, b) => a + b) > MAX_RECORDS) return malformed("dns.record-count");
-  const view = viewOf(message);
   const records: RecordRange[] = [];
   let at = start;
   for (const [section, count] of counts.entries()) {
     for (let i = 0; i < count; i++) {
-      const owner = readName(message, at);
-      if (isMalformed(owner)) return owner;
-      const fixed = owner.end;
+      const fixed = skipName(message, at);
+      if (typeof fixed !== "number") return fixed;
       const rdata = fixed + 10;
       if (rdata > message.length) return malformed("dns.truncated");
-      const end = rdata + view.getUint16(fixed + 8);
+      const end = rdata + word(message, fixed + 8);
       if (end > message.length) return malformed("dns.truncated");
       records.push({
         section,
         start: at,
-        type: view.getUint16(fixed),
-        class: view.getUint16(fixed + 2),
+        type: word(message, fixed),
+        class: word(message, fixed + 2),
         fixed,
         rdata,
         end,

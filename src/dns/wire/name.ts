@@ -23,6 +23,16 @@ export interface ReadName {
  */
 export function readName(message: Uint8Array, start: number): ReadName | Malformed {
   const name: Uint8Array[] = [];
+  const end = walkName(message, start, name);
+  return typeof end === "number" ? { name, end } : end;
+}
+
+/** As `readName`, for whoever only wants to know where it ends. */
+export function skipName(message: Uint8Array, start: number): number | Malformed {
+  return walkName(message, start, undefined);
+}
+
+function walkName(message: Uint8Array, start: number, labels: Uint8Array[] | undefined): number | Malformed {
   let at = start;
   let segmentStart = start;
   let end: number | undefined;
@@ -31,7 +41,7 @@ export function readName(message: Uint8Array, start: number): ReadName | Malform
   for (;;) {
     const octet = message[at];
     if (octet === undefined) return malformed("dns.name-truncated");
-    if (octet === 0) return { name, end: end ?? at + 1 };
+    if (octet === 0) return end ?? at + 1;
     if (octet >= 0xc0) {
       const low = message[at + 1];
       if (low === undefined) return malformed("dns.name-truncated");
@@ -47,7 +57,7 @@ export function readName(message: Uint8Array, start: number): ReadName | Malform
     if (next > message.length) return malformed("dns.name-truncated");
     nameLen += 1 + octet;
     if (nameLen > MAX_NAME_LEN) return malformed("dns.name-length");
-    name.push(message.subarray(at + 1, next));
+    labels?.push(message.subarray(at + 1, next));
     at = next;
   }
 }

@@ -1,6 +1,6 @@
 import { isMalformed, type Malformed, malformed } from "../../base/mod.ts";
 import { MAX_QUERY_RECORDS } from "./limits.ts";
-import { HEADER_LEN, readName } from "./name.ts";
+import { HEADER_LEN, skipName } from "./name.ts";
 import { decodeQuestion, type Question } from "./question.ts";
 
 /** Header flags (RFC 1035 §4.1.1; AD and CD: RFC 4035 §3). */
@@ -89,9 +89,8 @@ function findOpt(message: Uint8Array, start: number, records: number): Edns | Ma
   let edns: Edns | undefined;
   for (let i = 0; i < records; i++) {
     const atRoot = message[at] === 0; // as an OPT must be
-    const read = atRoot ? { end: at + 1 } : readName(message, at);
-    if (isMalformed(read)) return read;
-    const fixed = read.end; // type, class, ttl, rdlength
+    const fixed = skipName(message, at); // type, class, ttl, rdlength
+    if (typeof fixed !== "number") return fixed;
     if (fixed + 10 > message.length) return malformed("dns.truncated");
     at = fixed + 10 + word(message, fixed + 8);
     if (at > message.length) return malformed("dns.truncated");
@@ -106,7 +105,7 @@ function findOpt(message: Uint8Array, start: number, records: number): Edns | Ma
   return edns;
 }
 
-function word(message: Uint8Array, at: number): number {
+export function word(message: Uint8Array, at: number): number {
   return (message[at]! << 8) | message[at + 1]!;
 }
 

@@ -1,6 +1,5 @@
 import { type Malformed, malformed } from "../../base/mod.ts";
-import { MAX_LABEL_LEN, MAX_NAME_LEN } from "./limits.ts";
-import { HEADER_LEN } from "./name.ts";
+import { HEADER_LEN, skipName } from "./name.ts";
 
 /** The first question of a message, which follows the header at once. */
 export interface Question {
@@ -22,7 +21,7 @@ const DOT = 0x2e;
 
 /** The first question of a message whose header says that it has one. A pointer in it has nothing to lead to. */
 export function decodeQuestion(message: Uint8Array): Question | Malformed {
-  const end = nameEnd(message);
+  const end = skipName(message, HEADER_LEN);
   if (typeof end !== "number") return end;
   if (end + 4 > message.length) return malformed("dns.truncated");
   return {
@@ -36,25 +35,12 @@ export function decodeQuestion(message: Uint8Array): Question | Malformed {
 
 /** Do both messages begin with the same question, without regard to ASCII case (RFC 4343)? */
 export function sameQuestion(a: Uint8Array, b: Uint8Array): boolean {
-  const end = nameEnd(a);
+  const end = skipName(a, HEADER_LEN);
   if (typeof end !== "number" || a.length < end + 4 || b.length < end + 4) return false;
   // Length octets are below the letters, so that they are compared as they are.
   for (let at = HEADER_LEN; at < end; at++) if (lowerCase(a[at]!) !== lowerCase(b[at]!)) return false;
   for (let at = end; at < end + 4; at++) if (a[at] !== b[at]) return false;
   return true;
-}
-
-function nameEnd(message: Uint8Array): number | Malformed {
-  for (let at = HEADER_LEN; ; ) {
-    const octet = message[at];
-    if (octet === undefined) return malformed("dns.name-truncated");
-    if (octet === 0) return at + 1;
-    if (octet >= 0xc0) return malformed(at + 1 < message.length ? "dns.name-pointer" : "dns.name-truncated");
-    if (octet > MAX_LABEL_LEN) return malformed("dns.label-type"); // 01 and 10: RFC 6891 §5
-    at += 1 + octet;
-    if (at > message.length) return malformed("dns.name-truncated");
-    if (at + 1 - HEADER_LEN > MAX_NAME_LEN) return malformed("dns.name-length");
-  }
 }
 
 /** The host name of the labels from `start` to `end`, where the root is. */
