@@ -300,7 +300,7 @@ test("forwards under way are bounded, and the excess fails at once", async () =>
     return upstreamAnswer(query, "192.0.2.1");
   });
   const query = encodeQuery("www.example.com", "A");
-  const waiting = Array.from({ length: MAX_FORWARDS }, () => server.handle(query));
+  const waiting = Array.from({ length: MAX_FORWARDS }, async () => server.handle(query));
   assert.equal(rcode(await server.handle(query)), 2);
   assert.equal(counters.get("dns.forwards-full"), 1);
   release();
