@@ -9,3 +9,8 @@ export class DialTimeoutError extends OperationError {
     super(`the app did not answer within ${timeoutMs / 1000} s`);
   }
 }
+
+/** Nothing of an address range is free on this host; `message` says who has it. */
+export class RangeTakenError extends OperationError {
+  override readonly code = "vnet.range-taken";
+}

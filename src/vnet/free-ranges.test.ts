@@ -39,9 +39,11 @@ test("a directory's clusters keep to what is free, and the person is told once",
   assert.deepEqual(lines, [
     "100.64.0.0/10 is in use on this host (100.100.0.0/16 by tailscale0 (table 52) and 1 more): VNet uses 100.64.0.0/11",
   ]);
+  free.check();
   others = taken("100.64.0.0/10");
-  assert.equal(cidr(), LEAF_VIEW.ipv4Cidr, "the launcher has the last word");
+  assert.equal(cidr(), LEAF_VIEW.ipv4Cidr);
   assert.match(lines[1] ?? "", /, all of it: choose another range with --ipv4-cidr$/);
+  assert.throws(() => free.check(), { code: "vnet.range-taken", message: lines[1] });
 });
 
 test("a range that the user names is all clusters' range", () => {

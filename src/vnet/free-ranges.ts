@@ -1,6 +1,7 @@
 import { type ByteStream, type Cidr, cidrsOverlap, formatCidr, isMalformed, parseCidr } from "../base/mod.ts";
 import { parseRange } from "./addresses.ts";
 import type { AppView, ClusterView, Directory } from "./directory.ts";
+import { RangeTakenError } from "./errors.ts";
 import { MAX_IPV4_PREFIX_LEN } from "./limits.ts";
 
 /** An IPv4 range that somebody else has on this host, and who. */
@@ -63,8 +64,8 @@ export interface FreeRangesOptions {
 
 /**
  * A directory whose clusters keep to what this host has free. A range of which
- * nothing is free stays as it is: what uses it is told, and whether it may be
- * taken all the same is the launcher's to say.
+ * nothing is free stays as it is, and what uses it is told: at the start that is
+ * an error (`check`), later the names of one cluster are not worth the others'.
  */
 export class FreeRanges implements Directory {
   readonly #directory: Directory;
@@ -74,6 +75,16 @@ export class FreeRanges implements Directory {
   constructor(directory: Directory, options: FreeRangesOptions) {
     this.#directory = directory;
     this.#options = options;
+  }
+
+  /** @throws {RangeTakenError} */
+  check(): void {
+    for (const cluster of this.#directory.clusters()) {
+      const wanted = this.#wanted(cluster);
+      const found = conflicts(wanted, this.#options.taken());
+      if (found.length > 0 && freePart(wanted, found) === undefined)
+        throw new RangeTakenError(inUse(wanted, found, undefined));
+    }
   }
 
   clusters(): readonly ClusterView[] {
@@ -92,17 +103,16 @@ export class FreeRanges implements Directory {
     this.#directory.needsLogin?.(cluster);
   }
 
-  #rangeOf({ ipv4Cidr }: ClusterView): string {
-    const wanted = this.#options.range ?? ipv4Cidr;
+  #wanted({ ipv4Cidr }: ClusterView): string {
+    return this.#options.range ?? ipv4Cidr;
+  }
+
+  #rangeOf(cluster: ClusterView): string {
+    const wanted = this.#wanted(cluster);
     const found = conflicts(wanted, this.#options.taken());
-    const [first] = found;
-    if (first === undefined) return wanted;
+    if (found.length === 0) return wanted;
     const free = freePart(wanted, found);
-    const others = found.length > 1 ? ` and ${found.length - 1} more` : "";
-    const line = `${wanted} is in use on this host (${first.range} by ${first.by}${others})`;
-    this.#tell(
-      free === undefined ? `${line}, all of it: choose another range with --ipv4-cidr` : `${line}: VNet uses ${free}`,
-    );
+    this.#tell(inUse(wanted, found, free));
     return free ?? wanted;
   }
 
@@ -111,4 +121,10 @@ export class FreeRanges implements Directory {
     this.#told.add(line);
     this.#options.tell(line);
   }
+}
+
+function inUse(range: string, found: readonly TakenRange[], free: string | undefined): string {
+  const others = found.length > 1 ? ` and ${found.length - 1} more` : "";
+  const who = `${range} is in use on this host (${found[0]!.range} by ${found[0]!.by}${others})`;
+  return free === undefined ? `${who}, all of it: choose another range with --ipv4-cidr` : `${who}: VNet uses ${free}`;
 }

@@ -111,6 +111,7 @@ async function serve(
     ...(flags.ipv4Cidr !== undefined && { range: flags.ipv4Cidr }),
     tell: (line) => say(`${line}\n`),
   });
+  directory.check();
   const ipv6 = first.ipv6 && !flags.ipv4Only;
   const { file, addresses } = openAddresses(tsh, directory);
   await using store = file;
