@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { needs, ResolvedHost } from "../../src/testkit/mod.ts";
-import type { VnetStatus } from "../../src/vnet/mod.ts";
-import { assertClients, clientAddress, HOST_NEEDS, LaptopVnet, upstreamsOf, within } from "./host-vnet.ts";
+import { assertClients, clientAddress, HOST_NEEDS, LaptopVnet, statusOf, upstreamsOf, within } from "./host-vnet.ts";
 
 const AGENT = "10.77.0.30";
 const SERVER = "198.51.100.1";
@@ -22,11 +21,8 @@ for (const nss of [true, false]) {
     const vnet = await laptop.start();
 
     await t.test("it is found and told, and no file is touched", async () => {
-      const { vnets } = JSON.parse(await alice.execOk(["tsh", "vnet", "status", "--format=json"])) as {
-        vnets: VnetStatus[];
-      };
-      assert.deepEqual(vnets[0]?.resolver, { manager: "systemd-resolved" });
-      assert.deepEqual(vnets[0]?.upstreams, [{ address: SERVER, failed: false }]);
+      assert.deepEqual((await statusOf(laptop)).resolver, { manager: "systemd-resolved" });
+      assert.deepEqual(await upstreamsOf(laptop), [SERVER]);
       assert.match(await root.execOk(["readlink", "/etc/resolv.conf"]), /stub-resolv\.conf/);
       const link = await root.execOk(["resolvectl", "--no-pager", "status", "tsh-vnet"]);
       assert.match(link, /-DefaultRoute -LLMNR -mDNS -DNSOverTLS/);
