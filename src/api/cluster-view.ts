@@ -13,6 +13,8 @@ export interface ClusterView {
   /** The root proxy's host: the name of the saved login. */
   readonly profile: string;
   readonly cluster: string;
+  /** The login is to another cluster, of which this one is a leaf. */
+  readonly leaf?: true;
   /** Public hosts of the cluster's proxies. Never captured; each is also an app zone. */
   readonly proxyHosts: readonly string[];
   /** Custom DNS zones of `vnet_config`. */

@@ -2,13 +2,16 @@ import type { AppSessionAnswer } from "../api/mod.ts";
 import { type ByteStream, Counters, type Logger, messageOf, raced, systemClock, systemRandom } from "../base/mod.ts";
 import { LinkClosedError, LinkDrainingError, LinkRefusedError } from "../link/mod.ts";
 import { createCsr, generateKeyPair, type KeyPair } from "../pki/mod.ts";
-import type { RpcClient } from "../rpc/mod.ts";
 import { type AppLink, dialAppLink, RouteCounters, SessionUnknownError } from "../tunnel/mod.ts";
+import type { AppRef, AppSessions } from "./app-sessions.ts";
 
 /** A link that fails as it opens a stream is replaced once; then the user is told. */
 const MAX_ATTEMPTS = 2;
 /** For an agent's answer to OPEN: longer than its own dialling (4.5 s), and a new connection is refused within 5 s. */
 const OPEN_TIMEOUT_MS = 4_800;
+
+/** A cluster that does not answer ends the session by itself, later. */
+const SESSION_END_MS = 2_000;
 
 /** An app session with the key that never leaves this process. */
 interface Session {
@@ -20,7 +23,7 @@ interface Session {
 }
 
 export interface AppConnectionsOptions {
-  readonly rpc: RpcClient;
+  readonly sessions: AppSessions;
   /** The proxy that the user logged in to, asked before those that Auth names. */
   readonly proxyAddress: string;
   readonly log: Logger;
@@ -39,11 +42,12 @@ export class AppConnections implements AsyncDisposable {
   }
 
   /** Resolves when the app's own server has accepted. */
-  dial(app: string, port: number, signal: AbortSignal): Promise<ByteStream> {
-    let connection = this.#apps.get(app);
+  dial(app: AppRef, port: number, signal: AbortSignal): Promise<ByteStream> {
+    const key = `${app.name}\0${app.publicAddr}`;
+    let connection = this.#apps.get(key);
     if (connection === undefined) {
       connection = new AppConnection(app, this.#options);
-      this.#apps.set(app, connection);
+      this.#apps.set(key, connection);
     }
     return connection.dial(port, signal);
   }
@@ -60,6 +64,7 @@ export class AppConnections implements AsyncDisposable {
 }
 
 class AppConnection {
+  readonly #ref: AppRef;
   readonly #app: string;
   readonly #options: AppConnectionsOptions;
   readonly #routes = new RouteCounters();
@@ -71,8 +76,9 @@ class AppConnection {
   /** Several connections at once share the making of a link. */
   #linking: Promise<AppLink> | undefined;
 
-  constructor(app: string, options: AppConnectionsOptions) {
-    this.#app = app;
+  constructor(app: AppRef, options: AppConnectionsOptions) {
+    this.#ref = app;
+    this.#app = app.name;
     this.#options = options;
   }
 
@@ -134,7 +140,7 @@ class AppConnection {
 
   #dialLink(session: Session): Promise<AppLink> {
     const { answer, keys } = session;
-    const { proxyAddress, log, rpc } = this.#options;
+    const { proxyAddress, log, sessions } = this.#options;
     return dialAppLink({
       session: {
         sessionId: answer.session_id,
@@ -149,7 +155,7 @@ class AppConnection {
       routes: this.#routes,
       instance: this.#instance,
       refreshAgents: async (signal) => {
-        const now = await rpc.call("app_session.agents", { session_id: answer.session_id }, { signal });
+        const now = await sessions.agents(answer, signal);
         return { hostIds: now.agents.map((agent) => agent.host_id), hostCas: now.host_cas };
       },
       signal: this.#abort.signal,
@@ -165,16 +171,12 @@ class AppConnection {
     const session = this.#session;
     if (session === undefined || now >= session.endsAt) {
       this.#session = await this.#ask(await generateKeyPair(), (csr) =>
-        this.#options.rpc.call("app_session.create", { app: this.#app, csr }, { signal: this.#abort.signal }),
+        this.#options.sessions.create(this.#ref, csr, this.#abort.signal),
       );
     } else if (now >= session.renewAt) {
       // Same key, same session: no new second factor is asked for.
       this.#session = await this.#ask(session.keys, (csr) =>
-        this.#options.rpc.call(
-          "app_session.renew",
-          { session_id: session.answer.session_id, csr },
-          { signal: this.#abort.signal },
-        ),
+        this.#options.sessions.renew(session.answer, csr, this.#abort.signal),
       ).catch((error) => {
         this.#options.log.debug({ app: this.#app, error: messageOf(error) }, "the session cannot be renewed yet");
         return session;
@@ -203,7 +205,7 @@ class AppConnection {
     this.#session = undefined;
     if (session === undefined) return;
     try {
-      await this.#options.rpc.call("app_session.end", { session_id: session.answer.session_id }, { timeoutMs: 2_000 });
+      await this.#options.sessions.end(session.answer.session_id, SESSION_END_MS);
     } catch (error) {
       this.#options.log.debug({ app: this.#app, error: messageOf(error) }, "the app session ends by itself later");
     }

@@ -6,34 +6,38 @@ import {
   ipv4CidrOf,
   VNET_CONFIG_NAME,
 } from "../api/mod.ts";
-import type { Logger } from "../base/mod.ts";
 import { CachedView, type RpcClient } from "../rpc/mod.ts";
-import { AppConnections } from "./app-connections.ts";
-import { connectCluster } from "./cluster.ts";
+import { AppConnections, type AppConnectionsOptions } from "./app-connections.ts";
 import type { Profile } from "./profile.ts";
 import { splitHostPort } from "./web.ts";
 
-type Kinds = "vnet_config" | "app_server" | "proxy";
+const KINDS = ["vnet_config", "app_server", "proxy"] as const;
 
-/** One login in use: what it sees of its cluster, kept up to date, and connections to the apps there. */
+export interface ClusterAccessOptions extends Omit<AppConnectionsOptions, "proxyAddress"> {
+  readonly profile: Profile;
+  /** The API of the cluster itself. Closed with the access. */
+  readonly rpc: RpcClient;
+  /** The name of the leaf, where it is one of the profile's cluster. */
+  readonly leaf?: string | undefined;
+  /** Called with the first complete view, and after changes; a burst of them is told once. */
+  readonly changed: (summary: ClusterView) => void;
+}
+
+/** One cluster in use by a login: what the user sees of it, kept up to date, and connections to its apps. */
 export class ClusterAccess {
   /** The first complete view has been told. Pending for ever when closed before. */
   readonly seen: Promise<void>;
-  readonly view: CachedView<Kinds>;
+  readonly view: CachedView<(typeof KINDS)[number]>;
   readonly connections: AppConnections;
-  readonly #profile: Profile;
-  readonly #rpc: RpcClient;
-  readonly #changed: (summary: ClusterView) => void;
+  readonly #options: ClusterAccessOptions;
   #scheduled = false;
   #retired = false;
 
-  /** `changed` is called with the first complete view, and after changes; a burst of them is told once. */
-  constructor(profile: Profile, log: Logger, changed: (summary: ClusterView) => void) {
-    this.#profile = profile;
-    this.#changed = changed;
-    this.#rpc = connectCluster(profile, log);
-    this.view = new CachedView(this.#rpc, ["vnet_config", "app_server", "proxy"], { log });
-    this.connections = new AppConnections({ rpc: this.#rpc, proxyAddress: profile.proxyAddress, log });
+  constructor(options: ClusterAccessOptions) {
+    const { profile, rpc, log } = options;
+    this.#options = options;
+    this.view = new CachedView(rpc, KINDS, { log });
+    this.connections = new AppConnections({ ...options, proxyAddress: profile.proxyAddress });
     const seen = Promise.withResolvers<void>();
     this.seen = seen.promise;
     this.view.ready.then(
@@ -50,14 +54,14 @@ export class ClusterAccess {
   async retire(): Promise<void> {
     this.#retired = true;
     await this.view.close();
-    await this.#rpc.close();
+    await this.#options.rpc.close();
   }
 
   async close(): Promise<void> {
     this.#retired = true;
     await this.connections.close();
     await this.view.close();
-    await this.#rpc.close();
+    await this.#options.rpc.close();
   }
 
   #later(): void {
@@ -70,27 +74,30 @@ export class ClusterAccess {
   }
 
   #tell(): void {
-    if (!this.#retired) this.#changed(summarize(this.#profile, this.view));
+    if (!this.#retired) this.#options.changed(this.#summary());
+  }
+
+  #summary(): ClusterView {
+    const { profile, leaf } = this.#options;
+    const config = this.view.get("vnet_config", VNET_CONFIG_NAME);
+    const announced = this.view.list("proxy").flatMap((proxy) => proxy.spec.public_addrs);
+    const empty = emptyView(profile, leaf);
+    const proxyHosts = new Set([...empty.proxyHosts, ...announced.map((address) => splitHostPort(address).host)]);
+    return {
+      ...empty,
+      proxyHosts: [...proxyHosts],
+      zones: (config?.spec.custom_dns_zones ?? []).map((zone) => zone.suffix),
+      ipv4Cidr: ipv4CidrOf(config),
+      apps: summarizeApps(this.view.list("app_server")),
+    };
   }
 }
 
-/** Before anything is known: only the way to the proxy is, which must not lead through VNet. */
-export function emptyView(profile: Profile): ClusterView {
-  const { name, cluster } = profile;
-  return { profile: name, cluster, proxyHosts: [name], zones: [], ipv4Cidr: ipv4CidrOf(undefined), apps: [] };
-}
-
-function summarize(profile: Profile, view: CachedView<Kinds>): ClusterView {
-  const config = view.get("vnet_config", VNET_CONFIG_NAME);
-  const announced = view.list("proxy").flatMap((proxy) => proxy.spec.public_addrs);
-  const proxyHosts = new Set([profile.name, ...announced.map((address) => splitHostPort(address).host)]);
-  return {
-    ...emptyView(profile),
-    proxyHosts: [...proxyHosts],
-    zones: (config?.spec.custom_dns_zones ?? []).map((zone) => zone.suffix),
-    ipv4Cidr: ipv4CidrOf(config),
-    apps: summarizeApps(view.list("app_server")),
-  };
+/** Before anything is known: only the way to the login's proxy is, which must not lead through VNet. */
+export function emptyView({ name, cluster }: Profile, leaf?: string): ClusterView {
+  const of =
+    leaf === undefined ? { cluster, proxyHosts: [name] } : { cluster: leaf, leaf: true as const, proxyHosts: [] };
+  return { profile: name, ...of, zones: [], ipv4Cidr: ipv4CidrOf(undefined), apps: [] };
 }
 
 /** One entry for each (name, public_addr): several agents may serve an app. */

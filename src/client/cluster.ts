@@ -32,6 +32,18 @@ export function connectCluster(profile: Profile, log: Logger): RpcClient {
   });
 }
 
+/** The API of a leaf cluster with the same identity, through the root's proxy. `hostCas`: of the leaf, as the root says. */
+export function connectLeaf(profile: Profile, leaf: string, hostCas: readonly string[], log: Logger): RpcClient {
+  return new RpcClient({
+    dial: (signal) => dialProxy(profile.proxyAddress, signal),
+    trust: { cluster: leaf, hostCas },
+    identity: { certPem: profile.certPem, keyPem: profile.keyPem },
+    servername: profile.name,
+    leaf,
+    log,
+  });
+}
+
 export function expired(profile: Profile): LoginExpiredError {
   return new LoginExpiredError(
     `your login to ${profile.name} has expired; log in again with "tsh login --proxy=${profile.proxyAddress} --user=${profile.user}"`,

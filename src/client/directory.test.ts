@@ -150,7 +150,7 @@ test("an expired login at the start: the list of the last time, and a refusal th
     apps: [app],
   };
   await store.save(profile);
-  await saveLastView(store, profile, view, silentLogger);
+  await saveLastView(store, profile, [view], silentLogger);
   const { directory, lines } = await open(t, store, 200);
   assert.deepEqual(directory.clusters(), [{ ...view, loginExpired: true }]);
   assert.equal(lines.length, 1);
@@ -217,13 +217,13 @@ test("what was last seen belongs to one user of one cluster; a damaged file is a
   const profile = await fakeProfile(Date.now() - 1_000);
   await store.save(profile);
   const view = { profile: "localhost", cluster: "cluster.test", proxyHosts: [], zones: [], ipv4Cidr: "", apps: [] };
-  await saveLastView(store, profile, view, silentLogger);
-  assert.deepEqual(await loadLastView(store, profile), view);
+  await saveLastView(store, profile, [view], silentLogger);
+  assert.deepEqual(await loadLastView(store, profile), [view]);
   assert.equal(await loadLastView(store, { ...profile, user: "bob" }), undefined);
   assert.equal(await loadLastView(store, { ...profile, cluster: "other" }), undefined);
-  await saveLastView(store, profile, { ...view, apps: [{ name: 1 }] } as never, silentLogger);
+  await saveLastView(store, profile, [{ ...view, apps: [{ name: 1 }] }] as never, silentLogger);
   assert.equal(await loadLastView(store, profile), undefined);
   await store.remove("localhost");
-  await saveLastView(store, profile, view, silentLogger); // after a logout: nothing comes back
+  await saveLastView(store, profile, [view], silentLogger); // after a logout: nothing comes back
   assert.equal(await loadLastView(store, profile), undefined);
 });

@@ -1,10 +1,11 @@
 import type { AppView, ClusterView } from "../api/mod.ts";
 import { type ByteStream, type Logger, messageOf, Repeats, sleep, systemClock } from "../base/mod.ts";
 import { expired, identityOfProfile } from "./cluster.ts";
-import { ClusterAccess, emptyView } from "./cluster-access.ts";
+import { emptyView } from "./cluster-access.ts";
 import { AppNotFoundError, LoginExpiredError } from "./errors.ts";
 import { loadLastView, saveLastView } from "./last-view.ts";
 import { FIRST_VIEW_MS, LOGIN_REMINDER_MS, LOGIN_WAIT_MS, MAX_FORMER_LOGINS, MAX_REMINDERS } from "./limits.ts";
+import { LoginAccess } from "./login-access.ts";
 import type { Profile, ProfileStore } from "./profile.ts";
 import { ProfileWatch } from "./profile-watch.ts";
 
@@ -21,8 +22,9 @@ interface Login {
   readonly profile: Profile;
   /** Milliseconds since 1970. */
   readonly expires: number;
-  access?: ClusterAccess;
-  summary: ClusterView;
+  access?: LoginAccess;
+  /** Of the cluster itself first, then of its leaves. */
+  views: readonly ClusterView[];
 }
 
 /**
@@ -35,7 +37,7 @@ export class ClusterDirectory implements AsyncDisposable {
   readonly #listeners = new Set<() => void>();
   readonly #reminders = new Repeats(systemClock, LOGIN_REMINDER_MS, MAX_REMINDERS);
   /** Of logins that are over, while their connections go on. */
-  #former: { profile: string; access: ClusterAccess }[] = [];
+  #former: { profile: string; access: LoginAccess }[] = [];
   readonly #watch: ProfileWatch;
   #logins: readonly Login[] = [];
   #work: Promise<void> = Promise.resolve();
@@ -79,7 +81,9 @@ export class ClusterDirectory implements AsyncDisposable {
   }
 
   clusters(): readonly ClusterView[] {
-    return this.#logins.map(({ summary }) => summary);
+    const roots = new Set(this.#logins.filter(({ access }) => access).map(({ profile }) => profile.cluster));
+    // A login to the cluster itself is the shorter way than one to its root.
+    return this.#logins.flatMap(({ views }) => views.filter(({ leaf, cluster }) => !leaf || !roots.has(cluster)));
   }
 
   onChange(listener: () => void): () => void {
@@ -91,12 +95,14 @@ export class ClusterDirectory implements AsyncDisposable {
   async dial(cluster: ClusterView, app: AppView, port: number, signal: AbortSignal): Promise<ByteStream> {
     this.#expire();
     const access = this.#loginTo(cluster).access ?? (await this.#nextLogin(cluster, signal));
-    return access.connections.dial(app.name, port, signal);
+    const connections = access.connectionsTo(cluster.cluster);
+    if (connections === undefined) throw noLonger(cluster);
+    return connections.dial(app, port, signal);
   }
 
   /** Tells the person what to type, once a minute. */
   needsLogin(cluster: ClusterView): void {
-    const login = this.#logins.find(({ summary }) => isOf(summary, cluster));
+    const login = this.#logins.find(({ views }) => views.some((view) => isOf(view, cluster)));
     if (login && !login.access && this.#reminders.due(login.profile.name)) this.#tellExpired(login);
   }
 
@@ -116,13 +122,13 @@ export class ClusterDirectory implements AsyncDisposable {
   }
 
   #loginTo(cluster: ClusterView): Login {
-    const login = this.#logins.find(({ summary }) => isOf(summary, cluster));
+    const login = this.#logins.find(({ views }) => views.some((view) => isOf(view, cluster)));
     if (login) return login;
-    throw new AppNotFoundError(`not logged in to the cluster ${cluster.cluster} any more`);
+    throw noLonger(cluster);
   }
 
   /** @throws {LoginExpiredError} when nobody logs in in time, {AppNotFoundError} after a logout */
-  #nextLogin(cluster: ClusterView, signal: AbortSignal): Promise<ClusterAccess> {
+  #nextLogin(cluster: ClusterView, signal: AbortSignal): Promise<LoginAccess> {
     this.needsLogin(cluster);
     const { profile } = this.#loginTo(cluster);
     const waitMs = this.#options.loginWaitMs ?? LOGIN_WAIT_MS;
@@ -187,19 +193,20 @@ export class ClusterDirectory implements AsyncDisposable {
   async #login(profile: Profile): Promise<Login> {
     const { store, log } = this.#options;
     const { expires } = identityOfProfile(profile);
-    const known = (await loadLastView(store, profile)) ?? emptyView(profile);
-    const login: Login = { profile, expires, summary: known };
+    const known = (await loadLastView(store, profile)) ?? [emptyView(profile)];
+    const login: Login = { profile, expires, views: known };
     if (expires <= Date.now()) {
-      login.summary = { ...known, loginExpired: true };
+      login.views = asExpired(known);
       if (this.#reminders.due(profile.name)) this.#tellExpired(login);
       return login;
     }
-    login.access = new ClusterAccess(profile, log, (summary) => {
-      if (JSON.stringify(summary) === JSON.stringify(login.summary)) return;
-      login.summary = summary;
+    const changed = (views: readonly ClusterView[]) => {
+      if (JSON.stringify(views) === JSON.stringify(login.views)) return;
+      login.views = views;
       this.#changed();
-      this.#queue(() => saveLastView(store, profile, summary, log));
-    });
+      this.#queue(() => saveLastView(store, profile, views, log));
+    };
+    login.access = new LoginAccess(profile, log, { known, changed });
     return login;
   }
 
@@ -215,7 +222,7 @@ export class ClusterDirectory implements AsyncDisposable {
     const over = this.#logins.filter(({ access, expires }) => access && expires <= now);
     for (const login of over) {
       this.#retire(login);
-      login.summary = { ...login.summary, loginExpired: true };
+      login.views = asExpired(login.views);
       if (this.#reminders.due(login.profile.name)) this.#tellExpired(login);
     }
     if (over.length > 0) this.#changed();
@@ -249,6 +256,14 @@ export class ClusterDirectory implements AsyncDisposable {
   #changed(): void {
     for (const listener of [...this.#listeners]) listener();
   }
+}
+
+function asExpired(views: readonly ClusterView[]): ClusterView[] {
+  return views.map((view) => ({ ...view, loginExpired: true }));
+}
+
+function noLonger({ cluster }: ClusterView): AppNotFoundError {
+  return new AppNotFoundError(`not logged in to the cluster ${cluster} any more`);
 }
 
 function isOf(view: ClusterView, cluster: ClusterView): boolean {

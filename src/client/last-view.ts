@@ -6,11 +6,9 @@ import { type Profile, type ProfileStore, replaceFile } from "./profile.ts";
 
 const portRange = z.strictObject({ port: z.int(), endPort: z.int().exactOptional() });
 
-const schema = z.strictObject({
-  version: z.literal(1),
-  /** What it was seen of: a login of another user or to another cluster sees something else. */
-  user: z.string(),
+const view = z.strictObject({
   cluster: z.string(),
+  leaf: z.literal(true).exactOptional(),
   proxyHosts: z.array(z.string()),
   zones: z.array(z.string()),
   ipv4Cidr: z.string(),
@@ -24,27 +22,35 @@ const schema = z.strictObject({
   ),
 });
 
-/** What was last seen of the profile's cluster, in an earlier run perhaps; `undefined` where nothing usable is kept. */
-export async function loadLastView(store: ProfileStore, profile: Profile): Promise<ClusterView | undefined> {
+const schema = z.strictObject({
+  version: z.literal(2),
+  /** What it was seen of: a login of another user or to another cluster sees something else. */
+  user: z.string(),
+  cluster: z.string(),
+  views: z.array(view),
+});
+
+/** The profile's cluster and its leaves as last seen, in an earlier run perhaps; `undefined` where nothing usable is kept. */
+export async function loadLastView(store: ProfileStore, profile: Profile): Promise<readonly ClusterView[] | undefined> {
   try {
     const text = await readFile(store.lastViewFile(profile), "utf8");
-    const { version: _, user, ...view } = schema.parse(JSON.parse(text));
-    if (user !== profile.user || view.cluster !== profile.cluster) return undefined;
-    return { profile: profile.name, ...view };
+    const { user, cluster, views } = schema.parse(JSON.parse(text));
+    if (user !== profile.user || cluster !== profile.cluster) return undefined;
+    return views.map((each) => ({ profile: profile.name, ...each }));
   } catch {
     return undefined; // The next view replaces it.
   }
 }
 
-/** Keeps the view beside the profile's keys, until logout. */
+/** Keeps the views beside the profile's keys, until logout. */
 export async function saveLastView(
   store: ProfileStore,
   profile: Profile,
-  view: ClusterView,
+  views: readonly ClusterView[],
   log: Logger,
 ): Promise<void> {
-  const { proxyHosts, zones, ipv4Cidr, apps } = view;
-  const content = { version: 1, user: profile.user, cluster: profile.cluster, proxyHosts, zones, ipv4Cidr, apps };
+  const { user, cluster } = profile;
+  const content = { version: 2, user, cluster, views: views.map(({ profile: _, loginExpired: __, ...kept }) => kept) };
   try {
     await replaceFile(store.lastViewFile(profile), JSON.stringify(content));
   } catch (error) {

@@ -4,7 +4,8 @@
  * nothing: questions and answers are the command line's.
  */
 export { AppConnections, type AppConnectionsOptions } from "./app-connections.ts";
-export { connectCluster, expired, identityOfProfile, isExpired } from "./cluster.ts";
+export { type AppRef, type AppSessions, leafSessions, ownSessions } from "./app-sessions.ts";
+export { connectCluster, connectLeaf, expired, identityOfProfile, isExpired } from "./cluster.ts";
 export { summarizeApps } from "./cluster-access.ts";
 export { dialProxy } from "./dial.ts";
 export { ClusterDirectory, type ClusterDirectoryOptions } from "./directory.ts";

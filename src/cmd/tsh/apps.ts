@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:net";
 import { type App, type AppServer, appProtocol, healthOf, type ListFilter } from "../../api/mod.ts";
 import { messageOf, splice, VERSION } from "../../base/mod.ts";
-import { AppConnections, AppNotFoundError, summarizeApps } from "../../client/mod.ts";
+import { AppConnections, AppNotFoundError, type AppRef, summarizeApps } from "../../client/mod.ts";
 import { createCsr, generateKeyPair } from "../../pki/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { socketStream } from "../../tunnel/mod.ts";
@@ -12,8 +12,12 @@ import { interruption, print, say, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
 import type { Tsh } from "./session.ts";
 
-export async function listApps(tsh: Tsh, verbose: boolean, format: Format, filter: ListFilter): Promise<void> {
-  const servers = await tsh.withCluster((rpc) => listAll(rpc, "app_server", filter));
+export async function listApps(
+  tsh: Tsh,
+  { verbose, format, cluster }: { verbose: boolean; format: Format; cluster?: string },
+  filter: ListFilter,
+): Promise<void> {
+  const servers = await tsh.inCluster(cluster, ({ rpc }) => listAll(rpc, "app_server", filter));
   printAs(
     format,
     servers.map((server) => server.spec.app),
@@ -60,11 +64,11 @@ async function findApp(rpc: RpcClient, name: string) {
   return app;
 }
 
-export async function loginToApp(tsh: Tsh, name: string): Promise<void> {
-  await tsh.withCluster(async (rpc, profile) => {
+export async function loginToApp(tsh: Tsh, name: string, cluster: string | undefined): Promise<void> {
+  await tsh.inCluster(cluster, async ({ rpc, profile, sessions }) => {
     const app = await findApp(rpc, name);
     const keys = await generateKeyPair();
-    const session = await rpc.call("app_session.create", { app: name, csr: await createCsr(keys) });
+    const session = await sessions.create(app, await createCsr(keys), new AbortController().signal);
     const files = await tsh.store.saveAppCredential(profile, name, { certPem: session.cert, keyPem: keys.keyPem });
     print(
       app.protocol === "tcp"
@@ -77,26 +81,42 @@ export async function loginToApp(tsh: Tsh, name: string): Promise<void> {
 export async function listClusters(tsh: Tsh, format: Format): Promise<void> {
   await tsh.withCluster(async (rpc, profile) => {
     const { cluster_name } = await rpc.call("cluster.ping", {});
+    const selected = tsh.env.cluster ?? profile.cluster;
+    const leaves = await listAll(rpc, "remote_cluster");
     const rows = [
-      { cluster_name, status: "online", cluster_type: "root", labels: {}, selected: cluster_name === profile.cluster },
-    ];
+      { cluster_name, status: "online", cluster_type: "root", labels: {} as Record<string, string> },
+      ...leaves.map(({ metadata, status }) => ({
+        cluster_name: metadata.name,
+        status: status?.connection ?? "offline",
+        cluster_type: "leaf",
+        labels: metadata.labels ?? {},
+      })),
+    ].map((row) => ({ ...row, selected: row.cluster_name === selected }));
     printAs(format, rows, () =>
       table(
         ["Cluster Name", "Status", "Cluster Type", "Labels", "Selected"],
-        rows.map((row) => [row.cluster_name, row.status, row.cluster_type, "", row.selected ? "*" : ""]),
+        rows.map((row) => [
+          row.cluster_name,
+          row.status,
+          row.cluster_type,
+          Object.entries(row.labels)
+            .map(([key, value]) => `${key}=${value}`)
+            .join(","),
+          row.selected ? "*" : "",
+        ]),
       ),
     );
   });
 }
 
-export async function proxyApp(tsh: Tsh, name: string, port: LocalPort): Promise<void> {
-  await tsh.withCluster(async (rpc, profile) => {
+export async function proxyApp(tsh: Tsh, name: string, port: LocalPort, cluster: string | undefined): Promise<void> {
+  await tsh.inCluster(cluster, async ({ rpc, profile, sessions }) => {
     const app = await findApp(rpc, name);
     if (app.protocol !== "tcp") {
       throw new UsageError(`app "${name}" is a web app; "tsh proxy app" serves TCP apps only in version ${VERSION}`);
     }
-    await using connections = new AppConnections({ rpc, proxyAddress: profile.proxyAddress, log: tsh.log });
-    const server = forward(connections, name, port.target);
+    await using connections = new AppConnections({ sessions, proxyAddress: profile.proxyAddress, log: tsh.log });
+    const server = forward(connections, app, port.target);
     const stop = interruption();
     const address = await listen(server, port.local);
     const target = port.target === 0 ? name : `${name}:${port.target}`;
@@ -109,7 +129,7 @@ export async function proxyApp(tsh: Tsh, name: string, port: LocalPort): Promise
   });
 }
 
-function forward(connections: AppConnections, app: string, targetPort: number): Server {
+function forward(connections: AppConnections, app: AppRef, targetPort: number): Server {
   return createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
     const gone = new AbortController();
     const onClose = () => gone.abort(new Error("the client went away"));
@@ -121,7 +141,7 @@ function forward(connections: AppConnections, app: string, targetPort: number): 
         splice(socketStream(socket), stream, () => {});
       },
       (error: unknown) => {
-        if (!gone.signal.aborted) say(`${app}: ${messageOf(error)}\n`);
+        if (!gone.signal.aborted) say(`${app.name}: ${messageOf(error)}\n`);
         socket.resetAndDestroy();
       },
     );

@@ -21,6 +21,7 @@ type Labels = Readonly<Record<string, string>>;
 
 interface ListOptions {
   verbose: boolean;
+  cluster?: string;
   format: Format;
   search?: string[];
   query?: string;
@@ -65,15 +66,17 @@ function addAppCommands(program: Command, tsh: () => Promise<Tsh>): void {
   const apps = program.command("apps").description("applications that you may reach");
   addFilters(apps.command("ls").description("list applications"), { labels: "argument" })
     .option("-v, --verbose", "print URIs too", false)
+    .addOption(clusterOption())
     .addOption(formatOption())
-    .action(async (labels: Labels | undefined, { verbose, format, search, query }: ListOptions) =>
-      (await code()).listApps(await tsh(), verbose, format, { labels, search, query }),
+    .action(async (labels: Labels | undefined, { search, query, ...o }: ListOptions) =>
+      (await code()).listApps(await tsh(), o, { labels, search, query }),
     );
   apps
     .command("login")
     .description("get a short-lived certificate for an application")
     .argument("<app>")
-    .action(async (app: string) => (await code()).loginToApp(await tsh(), app));
+    .addOption(clusterOption())
+    .action(async (app: string, o: { cluster?: string }) => (await code()).loginToApp(await tsh(), app, o.cluster));
   program
     .command("clusters")
     .description("list clusters")
@@ -86,8 +89,9 @@ function addAppCommands(program: Command, tsh: () => Promise<Tsh>): void {
     .description("listen on 127.0.0.1 and connect each client to an application")
     .argument("<app>")
     .option("-p, --port <port>", "local port (by default a free one), or LOCAL:TARGET", parseLocalPort)
-    .action(async (app: string, o: { port?: LocalPort }) =>
-      (await code()).proxyApp(await tsh(), app, o.port ?? { local: 0, target: 0 }),
+    .addOption(clusterOption())
+    .action(async (app: string, o: { port?: LocalPort; cluster?: string }) =>
+      (await code()).proxyApp(await tsh(), app, o.port ?? { local: 0, target: 0 }, o.cluster),
     );
 }
 
@@ -139,6 +143,10 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
     .addOption(ipv4CidrOption())
     .addOption(ipv4OnlyOption())
     .action(async (o: HostFlags) => (await code()).serveFromLauncher(await tsh(), o));
+}
+
+function clusterOption(): Option {
+  return new Option("--cluster <name>", "a leaf cluster of the one you are logged in to (see tsh clusters)");
 }
 
 function dnsManagerOption(): Option {

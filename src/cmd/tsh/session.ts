@@ -1,20 +1,25 @@
 import type { Command } from "commander";
 import { createLogger, type Logger } from "../../base/mod.ts";
 import {
+  type AppSessions,
   connectCluster,
+  connectLeaf,
   expired,
   IdentityFileStore,
   isExpired,
   joinHostPort,
+  leafSessions,
   type MfaPerson,
   NotLoggedInError,
+  ownSessions,
   type Profile,
   ProfileStore,
   splitHostPort,
   type WebTrust,
 } from "../../client/mod.ts";
 import type { ClientEnvironment } from "../../config/mod.ts";
-import type { RpcClient } from "../../rpc/mod.ts";
+import { authorityCerts, type RpcClient } from "../../rpc/mod.ts";
+import { listAll } from "../cli/list-all.ts";
 import { UsageError } from "../cli/program.ts";
 import { Prompt } from "../cli/prompt.ts";
 import { personAt } from "./mfa-person.ts";
@@ -29,6 +34,14 @@ interface GlobalOptions {
   mfaMode?: string | undefined;
   insecure?: boolean;
   debug?: boolean;
+}
+
+/** A cluster as a command uses it. */
+export interface ClusterInUse {
+  /** The cluster's own API. */
+  readonly rpc: RpcClient;
+  readonly profile: Profile;
+  readonly sessions: AppSessions;
 }
 
 /** What every `tsh` command works with: the saved logins and the global flags. */
@@ -103,10 +116,27 @@ export class Tsh {
     return profile;
   }
 
+  /** The cluster of the current login, or a leaf of it; its connections are ended afterwards. */
+  inCluster<T>(cluster: string | undefined, run: (use: ClusterInUse) => Promise<T>): Promise<T> {
+    const name = cluster ?? this.env.cluster;
+    return this.withCluster(async (rpc, profile) => {
+      if (name === undefined || name === profile.cluster) return run({ rpc, profile, sessions: ownSessions(rpc) });
+      await using leaf = connectLeaf(profile, name, await leafAuthority(rpc, name), this.log);
+      return await run({ rpc: leaf, profile, sessions: leafSessions(rpc, leaf, name) });
+    });
+  }
+
   /** Calls Auth with the current login, and ends the connection afterwards. */
   async withCluster<T>(run: (rpc: RpcClient, profile: Profile) => Promise<T>): Promise<T> {
     const profile = await this.validProfile();
     await using rpc = connectCluster(profile, this.log);
     return await run(rpc, profile);
   }
+}
+
+/** The host authorities of a leaf, on its root's word. */
+async function leafAuthority(rpc: RpcClient, cluster: string): Promise<readonly string[]> {
+  const certs = authorityCerts(await listAll(rpc, "cert_authority"), { type: "host", cluster, known: [] });
+  if (certs.length > 0) return certs;
+  throw new UsageError(`cluster ${JSON.stringify(cluster)} is not known; "tsh clusters" lists those you may reach`);
 }

@@ -1,0 +1,122 @@
+import type { ClusterView } from "../api/mod.ts";
+import type { Logger } from "../base/mod.ts";
+import { authorityCerts, CachedView, type RpcClient } from "../rpc/mod.ts";
+import type { AppConnections } from "./app-connections.ts";
+import { leafSessions, ownSessions } from "./app-sessions.ts";
+import { connectCluster, connectLeaf } from "./cluster.ts";
+import { ClusterAccess } from "./cluster-access.ts";
+import type { Profile } from "./profile.ts";
+
+interface Leaf {
+  readonly access: ClusterAccess;
+  readonly rpc: RpcClient;
+}
+
+/** One login in use: the cluster that it is to, and the leaf clusters that are reached through it. */
+export class LoginAccess {
+  /** The first complete view of the root has been told. A leaf may be offline for long: nobody waits for one. */
+  readonly seen: Promise<void>;
+  readonly #profile: Profile;
+  readonly #log: Logger;
+  readonly #changed: (views: readonly ClusterView[]) => void;
+  readonly #rpc: RpcClient;
+  readonly #root: ClusterAccess;
+  readonly #trusts: CachedView<"remote_cluster" | "cert_authority">;
+  readonly #leaves = new Map<string, Leaf>();
+  /** By cluster. */
+  readonly #views = new Map<string, ClusterView>();
+
+  /** `changed` is called with all that is seen, the root first; `known`: as it was last seen. */
+  constructor(
+    profile: Profile,
+    log: Logger,
+    o: { known: readonly ClusterView[]; changed: (views: readonly ClusterView[]) => void },
+  ) {
+    this.#profile = profile;
+    this.#log = log;
+    this.#changed = o.changed;
+    for (const view of o.known) this.#views.set(view.cluster, view);
+    this.#rpc = connectCluster(profile, log);
+    const sessions = ownSessions(this.#rpc);
+    this.#root = new ClusterAccess({ profile, rpc: this.#rpc, sessions, log, changed: (view) => this.#tell(view) });
+    this.seen = this.#root.seen;
+    this.#trusts = new CachedView(this.#rpc, ["remote_cluster", "cert_authority"], { log });
+    this.#trusts.ready.then(
+      () => {
+        this.#trusts.onChange(() => this.#followLeaves());
+        this.#followLeaves();
+      },
+      () => {},
+    );
+  }
+
+  /** Of the root: since when nothing is heard of it. */
+  get view(): ClusterAccess["view"] {
+    return this.#root.view;
+  }
+
+  /** `undefined`: not a leaf (any more). */
+  connectionsTo(cluster: string): AppConnections | undefined {
+    if (cluster === this.#profile.cluster) return this.#root.connections;
+    return this.#leaves.get(cluster)?.access.connections;
+  }
+
+  /** Looks no more and opens nothing new; open connections go on until `close`. */
+  async retire(): Promise<void> {
+    await this.#trusts.close();
+    await Promise.all(this.#all().map((access) => access.retire()));
+  }
+
+  async close(): Promise<void> {
+    await this.#trusts.close();
+    // Leaves first: their sessions are ended by the root's API.
+    await Promise.all([...this.#leaves.values()].map(({ access }) => access.close()));
+    await this.#root.close();
+  }
+
+  #all(): ClusterAccess[] {
+    return [this.#root, ...[...this.#leaves.values()].map(({ access }) => access)];
+  }
+
+  #followLeaves(): void {
+    const authorities = this.#trusts.list("cert_authority");
+    const named = this.#trusts.list("remote_cluster").map(({ metadata }) => metadata.name);
+    for (const [cluster, leaf] of this.#leaves) {
+      if (named.includes(cluster)) continue;
+      this.#leaves.delete(cluster);
+      void leaf.access.close();
+    }
+    for (const cluster of named) {
+      const hostCas = authorityCerts(authorities, { type: "host", cluster, known: [] });
+      if (hostCas.length === 0) continue; // It comes a moment later.
+      const known = this.#leaves.get(cluster);
+      if (known) known.rpc.useTrust({ cluster, hostCas });
+      else this.#follow(cluster, hostCas);
+    }
+    const gone = [...this.#views.keys()].filter((each) => each !== this.#profile.cluster && !named.includes(each));
+    for (const cluster of gone) this.#views.delete(cluster);
+    if (gone.length > 0) this.#tell();
+  }
+
+  #follow(cluster: string, hostCas: readonly string[]): void {
+    const rpc = connectLeaf(this.#profile, cluster, hostCas, this.#log);
+    const access = new ClusterAccess({
+      profile: this.#profile,
+      rpc,
+      leaf: cluster,
+      sessions: leafSessions(this.#rpc, rpc, cluster),
+      log: this.#log,
+      changed: (view) => this.#tell(view),
+    });
+    this.#leaves.set(cluster, { access, rpc });
+  }
+
+  #tell(view?: ClusterView): void {
+    if (view) this.#views.set(view.cluster, view);
+    const { cluster } = this.#profile;
+    const root = this.#views.get(cluster);
+    const leaves = [...this.#views.values()].filter((each) => each.cluster !== cluster);
+    leaves.sort((a, b) => (a.cluster < b.cluster ? -1 : 1));
+    this.#changed(root ? [root, ...leaves] : leaves);
+  }
+}
