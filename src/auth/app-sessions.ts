@@ -267,7 +267,7 @@ export class AppSessions {
     const expires = Math.min(now + APP_CERT_TTL_MS, o.caller.expires);
     const cert = await issueUserCert({
       ca: authorities.user,
-      cluster,
+      cluster: authorities.cluster,
       publicKeyPem: o.publicKeyPem,
       user: o.grants.user,
       roles: o.grants.roles.map((role) => role.metadata.name),

@@ -6,5 +6,6 @@
  * Lacks more than one instance; that is an issue of its own.
  */
 export { ListenError, StoredStateError } from "./errors.ts";
+export type { StaticToken } from "./joining.ts";
 export * as authLimits from "./limits.ts";
 export { ADMIN_FILE, type AuthConfig, type AuthOptions, type AuthService, startAuth } from "./start.ts";

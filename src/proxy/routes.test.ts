@@ -165,3 +165,19 @@ test("a locked host is cut at once and again when it returns, and nothing is rou
     [{ hostId: "b", healthy: false }],
   );
 });
+
+test("what a root has issued is routed for that root only, and has no token of its own here", async (t) => {
+  const { view, routes } = setup(t);
+  const ofRoot = session(ID, { key: false });
+  view.put({ ...ofRoot, spec: { ...ofRoot.spec, root: "root.test" } });
+  const now = AbortSignal.abort();
+  assert.equal(await routes.isOfRoot(ID, "root.test", now), true);
+  assert.equal(await routes.isOfRoot(ID, "other.test", now), false);
+  assert.equal(await routes.session(ID, never), undefined, "refused at the public port");
+  const own = session("b".repeat(32));
+  view.put(own);
+  assert.equal(await routes.isOfRoot(own.metadata.name, "root.test", now), false, "a session of this cluster");
+  const over = session("c".repeat(32), { key: false, livesMs: -1 });
+  view.put({ ...over, spec: { ...over.spec, root: "root.test" } });
+  assert.equal(await routes.isOfRoot(over.metadata.name, "root.test", now), false, "it has expired");
+});

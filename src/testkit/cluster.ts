@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { App, AppSessionAnswer, AuditEvent } from "../api/mod.ts";
 import { type AppService, startApp } from "../app/mod.ts";
 import { openAuditLog } from "../audit/mod.ts";
-import { ADMIN_FILE, type AuthService, startAuth } from "../auth/mod.ts";
+import { ADMIN_FILE, type AuthService, type StaticToken, startAuth } from "../auth/mod.ts";
 import { Counters, Lifetime, type Logger, silentLogger, systemClock, systemRandom } from "../base/mod.ts";
 import { createCsr, generateKeyPair } from "../pki/mod.ts";
 import { type ProxyService, startProxy } from "../proxy/mod.ts";
@@ -21,6 +21,11 @@ export interface TestClusterOptions {
   readonly log?: Logger;
   /** Between the agents' health checks; by default there are none, which tests of connections would see. */
   readonly healthIntervalMs?: number;
+  /** By default `TEST_CLUSTER`. */
+  readonly name?: string;
+  /** The host under which the proxy's clients know it, by default `localhost`. */
+  readonly publicHost?: string;
+  readonly staticTokens?: readonly StaticToken[];
 }
 
 export const TEST_CLUSTER = "cluster.test";
@@ -157,7 +162,12 @@ export class TestCluster implements AsyncDisposable {
     const backend = openSqlite(join(this.dataDir, "backend", "sqlite.db"), { clock: systemClock });
     const audit = await openAuditLog({ dir: join(this.dataDir, "log"), clock: systemClock });
     this.auth = await startAuth({
-      config: { clusterName: TEST_CLUSTER, listenAddr: this.#authAddress, secondFactors: [] },
+      config: {
+        clusterName: this.#options.name ?? TEST_CLUSTER,
+        listenAddr: this.#authAddress,
+        secondFactors: [],
+        staticTokens: this.#options.staticTokens,
+      },
       dataDir: this.dataDir,
       backend,
       audit,
@@ -182,7 +192,7 @@ export class TestCluster implements AsyncDisposable {
       storeIdentity: async (record) => void this.renewed.push(record),
       config: {
         webListenAddr: `127.0.0.1:${this.#port}`,
-        publicAddrs: ["localhost"],
+        publicAddrs: [this.#options.publicHost ?? "localhost"],
         tunnelPublicAddrs: [],
         httpsKeypairs: [],
       },
@@ -239,7 +249,7 @@ export class TestCluster implements AsyncDisposable {
   }
 
   #client(identity: { certPem: string; keyPem: string } | undefined): RpcClient {
-    const trust = { cluster: TEST_CLUSTER, hostCas: this.#hostCas };
+    const trust = { cluster: this.auth.cluster, hostCas: this.#hostCas };
     return new RpcClient({
       dial: tcpDial(this.proxyAddress),
       trust,
