@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import type { RotationPhase } from "../api/mod.ts";
 import { isMalformed, sleep } from "../base/mod.ts";
 import { identityOf, verifyChain } from "../pki/mod.ts";
-import { StreamUser, startTestCluster, type TestCluster, type TestLogin } from "../testkit/mod.ts";
+import { startTestCluster, type TestCluster, type TestLogin, Witness } from "../testkit/mod.ts";
 import type { AppLink } from "../tunnel/mod.ts";
 
 const PASSWORD = "correct horse battery staple";
-const PIECE = 256 * 1024;
 
 let cluster: TestCluster;
 let alice: TestLogin;
@@ -21,32 +19,6 @@ after(async () => {
   await alice?.client.close();
   await cluster?.[Symbol.asyncDispose]();
 });
-
-/** A stream that carries something in every phase, and knows the hash of all of it. */
-class Witness {
-  readonly #user: StreamUser;
-  readonly #sent = createHash("sha256");
-  #length = 0;
-
-  constructor(user: StreamUser) {
-    this.#user = user;
-  }
-
-  async exchange(): Promise<void> {
-    const piece = randomBytes(PIECE);
-    this.#sent.update(piece);
-    this.#length += PIECE;
-    this.#user.send(piece);
-    await this.#user.until(this.#length);
-  }
-
-  async finish(): Promise<void> {
-    await this.exchange();
-    this.#user.end();
-    assert.equal(await this.#user.closed, "end", "ended in order, never reset");
-    assert.equal(createHash("sha256").update(this.#user.received).digest("hex"), this.#sent.digest("hex"));
-  }
-}
 
 async function step(type: "host" | "user", phase: RotationPhase): Promise<void> {
   await using admin = await cluster.adminClient();
@@ -86,7 +58,7 @@ async function agentFollowed(): Promise<void> {
 test("open streams survive both rotations; proxy and agent renew without a restart, and nothing else notices", async () => {
   const { session, answer } = await cluster.appSession(alice, "echo");
   const { link } = await cluster.dialLink(session);
-  const witness = new Witness(new StreamUser(await link.open(0)));
+  const witness = new Witness(await link.open(0));
   await witness.exchange();
   for (const phase of ["init", "update_clients", "update_servers", "standby"] as const) {
     await step("host", phase);
@@ -110,6 +82,6 @@ test("open streams survive both rotations; proxy and agent renew without a resta
 });
 
 async function reaches({ link }: AppLink): Promise<void> {
-  await new Witness(new StreamUser(await link.open(0))).finish();
+  await new Witness(await link.open(0)).finish();
   link.close("done");
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -68,6 +69,32 @@ test("an event is on the disk when append resolves, in order", async (t) => {
     lines.map((line) => JSON.parse(line).user),
     Array.from({ length: 500 }, (_, i) => `u${i}`),
   );
+});
+
+test("an append resolves only after its octets were synced, and what waits shares one sync", async (t) => {
+  const dir = dirFor(t);
+  const clock = virtualClock();
+  const order: string[] = [];
+  /** Says when the disk was really asked to keep what was written. */
+  const watched = (handle: FileHandle) =>
+    new Proxy(handle, {
+      get(target, property) {
+        const value = Reflect.get(target, property, target) as unknown;
+        if (property !== "appendFile" && property !== "datasync")
+          return typeof value === "function" ? value.bind(target) : value;
+        return async (...args: unknown[]) => {
+          const result = await (value as (...all: unknown[]) => Promise<unknown>).apply(target, args);
+          order.push(property);
+          return result;
+        };
+      },
+    });
+  await using log = await openAuditLog({ dir, clock, openFile: async (path) => watched(await open(path, "a+")) });
+  const append = (user: string) => log.append(login(clock, user)).then(() => order.push("acknowledged"));
+  await append("alice");
+  assert.deepEqual(order.splice(0), ["appendFile", "datasync", "acknowledged"]);
+  await Promise.all([append("bob"), append("carol"), append("dora")]);
+  assert.deepEqual(order, ["appendFile", "datasync", "acknowledged", "acknowledged", "acknowledged"]);
 });
 
 test("a repeated delivery is written once, and found once where it was not", async (t) => {

@@ -35,6 +35,8 @@ export interface AuditLogOptions {
   readonly retentionMs?: number | undefined;
   /** Octets free on the log's disk; for tests. */
   freeBytes?(): Promise<number>;
+  /** Opens the file of a day; for tests. */
+  openFile?(path: string): Promise<FileHandle>;
 }
 
 /**
@@ -264,7 +266,8 @@ export class AuditLog implements AsyncDisposable {
       this.#unsealed = tail.sealed ? undefined : tail.file;
     }
     await this.#sealBefore(`${day}.log`);
-    const handle = await open(join(this.#dir, `${day}.log`), "a+", 0o600);
+    const path = join(this.#dir, `${day}.log`);
+    const handle = await (this.#options.openFile?.(path) ?? open(path, "a+", 0o600));
     this.#file = { day, handle };
     await dropTornLine(handle);
     await syncDirectory(this.#dir);

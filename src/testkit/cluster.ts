@@ -26,6 +26,8 @@ export interface TestClusterOptions {
   /** The host under which the proxy's clients know it, by default `localhost`. */
   readonly publicHost?: string;
   readonly staticTokens?: readonly StaticToken[];
+  /** Where Auth's audit log is; by default below the data directory. */
+  readonly auditDir?: string;
 }
 
 export const TEST_CLUSTER = "cluster.test";
@@ -146,7 +148,7 @@ export class TestCluster implements AsyncDisposable {
 
   /** What Auth has in its audit log. */
   async auditEvents(types: string[]): Promise<AuditEvent[]> {
-    await using audit = await openAuditLog({ dir: join(this.dataDir, "log"), clock: systemClock });
+    await using audit = await openAuditLog({ dir: this.#auditDir, clock: systemClock });
     return audit.search({ types });
   }
 
@@ -160,7 +162,7 @@ export class TestCluster implements AsyncDisposable {
   async startAuth(): Promise<void> {
     await mkdir(join(this.dataDir, "backend"), { recursive: true, mode: 0o700 });
     const backend = openSqlite(join(this.dataDir, "backend", "sqlite.db"), { clock: systemClock });
-    const audit = await openAuditLog({ dir: join(this.dataDir, "log"), clock: systemClock });
+    const audit = await openAuditLog({ dir: this.#auditDir, clock: systemClock });
     this.auth = await startAuth({
       config: {
         clusterName: this.#options.name ?? TEST_CLUSTER,
@@ -219,6 +221,10 @@ export class TestCluster implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#life.close();
+  }
+
+  get #auditDir(): string {
+    return this.#options.auditDir ?? join(this.dataDir, "log");
   }
 
   async #startAgent(identity: HostRecord, apps: readonly App[], dataDir = this.dataDir): Promise<AppService> {

@@ -4,6 +4,7 @@
  */
 
 export { type AuthenticatorOptions, SoftAuthenticator } from "./authenticator.ts";
+export { type AuthKills, killAuth } from "./auth-kills.ts";
 export { type VirtualClock, virtualClock } from "./clock.ts";
 export {
   appSessionOf,
@@ -44,3 +45,4 @@ export { fuzzTunnel, type TunnelFuzzResult } from "./tunnel-fuzz.ts";
 export { type Lookup, VirtualHost, type VirtualHostOptions } from "./virtual-host.ts";
 export { startVirtualVnet, type VirtualVnet, type VirtualVnetOptions } from "./virtual-vnet.ts";
 export { makeWebPki, trustWebPki, type WebPki } from "./web-pki.ts";
+export { Witness } from "./witness.ts";
