@@ -213,15 +213,13 @@ export class AppSessions {
   }
 
   async #announced(app: string, publicAddr?: string): Promise<AppServer[]> {
-    const servers: AppServer[] = [];
     const locks = await this.#core.store.list("lock");
     const now = this.#core.clock.wallMs();
-    for await (const server of this.#core.store.each("app_server")) {
-      if (server.spec.app.metadata.name !== app) continue;
-      if (lockInForce(locks, { serverId: server.spec.host_id }, now) !== undefined) continue;
-      if (publicAddr === undefined || addressOf(server) === publicAddr) servers.push(server);
-    }
-    return servers;
+    return (await this.#core.servers.named(app)).filter(
+      (server) =>
+        lockInForce(locks, { serverId: server.spec.host_id }, now) === undefined &&
+        (publicAddr === undefined || addressOf(server) === publicAddr),
+    );
   }
 
   async #own(sessionId: string, caller: UserIdentity): Promise<AppSession> {

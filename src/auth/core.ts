@@ -3,6 +3,7 @@ import { type AuditFields, type AuditLog, auditEvent } from "../audit/mod.ts";
 import type { Clock, Logger } from "../base/mod.ts";
 import { localNameOf, type UserIdentity } from "../pki/mod.ts";
 import type { CallContext } from "../rpc/mod.ts";
+import type { AppServers } from "./app-servers.ts";
 import type { Authorities } from "./authorities.ts";
 import type { HostBoundsStore } from "./host-bounds.ts";
 import type { LoginEnds } from "./login-ends.ts";
@@ -14,6 +15,8 @@ export interface Core {
   /** This Auth's own uuid, `server_id` in its audit events. */
   readonly hostId: string;
   readonly store: ResourceStore;
+  /** Announced apps by name and address. */
+  readonly servers: AppServers;
   /** What joined hosts may announce. */
   readonly bounds: HostBoundsStore;
   /** Which logins were ended by a reset. */

@@ -4,11 +4,11 @@ import {
   type AppServer,
   type Kind,
   type Proxy as ProxyResource,
-  parseHostPort,
   type Resource,
 } from "../api/mod.ts";
 import type { HostIdentity } from "../pki/mod.ts";
 import type { CallContext } from "../rpc/mod.ts";
+import { hostOf } from "./app-servers.ts";
 import { actorOf, type Core, iso, record } from "./core.ts";
 import { HEARTBEAT_TTL_MS } from "./limits.ts";
 
@@ -24,7 +24,7 @@ export async function announce(
       demandOwn(host, "App", resource.spec.host_id);
       await refuseOutOfBounds(core, host, resource, context);
       await refuseTakenAddress(core, resource, context);
-      return core.store.upsert(lapsing(core, resource));
+      return core.servers.put(lapsing(core, resource));
     case "proxy":
       demandOwn(host, "Proxy", resource.metadata.name);
       return core.store.upsert(lapsing(core, resource));
@@ -97,12 +97,9 @@ async function holderOf(core: Core, address: string, appName: string): Promise<s
   for await (const proxy of core.store.each("proxy")) {
     if (addressesOf(proxy).map(hostOf).includes(address)) return "a proxy";
   }
-  for await (const { spec } of core.store.each("app_server")) {
-    const other = spec.app;
-    if (other.metadata.name === appName || hostOf(other.spec.public_addr ?? "") !== address) continue;
-    return `app ${JSON.stringify(other.metadata.name)}`;
-  }
-  return undefined;
+  const others = (await core.servers.at(address)).map(({ spec }) => spec.app.metadata.name);
+  const other = others.find((name) => name !== appName);
+  return other === undefined ? undefined : `app ${JSON.stringify(other)}`;
 }
 
 /** Where clients reach a proxy, `host:port`: as configured, else where its agents do. */
@@ -115,8 +112,4 @@ export async function proxyAddresses(core: Core): Promise<string[]> {
   const addresses: string[] = [];
   for await (const proxy of core.store.each("proxy")) addresses.push(...addressesOf(proxy));
   return [...new Set(addresses)];
-}
-
-function hostOf(address: string): string {
-  return (parseHostPort(address)?.host ?? address).toLowerCase().replace(/\.$/, "");
 }

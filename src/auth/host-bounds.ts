@@ -48,7 +48,8 @@ export class HostBoundsStore {
   }
 
   async #isServing(hostId: string): Promise<boolean> {
-    for await (const server of this.#store.each("app_server")) if (server.spec.host_id === hostId) return true;
+    // Their names begin with the host's uuid, so its first one comes next behind it.
+    for await (const server of this.#store.each("app_server", hostId)) return server.spec.host_id === hostId;
     return false;
   }
 }

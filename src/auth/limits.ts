@@ -68,6 +68,10 @@ export const MAX_ROTATION_WAIT_MS = 60_000;
 export const ROTATION_RETRY_MS = 60_000;
 /** Former host authorities by which one who was away so many rotations long still finds the present one. */
 export const MAX_VOUCHERS = 4;
+/** Agents that announce one app; a client is offered to a few of them. */
+export const MAX_SERVERS_OF_APP = 1000;
+/** An entry of the index of announced apps; long, so that heartbeats seldom renew it. */
+export const SERVER_INDEX_LIFE_MS = 24 * 3_600_000;
 /** Items read from storage at once. */
 export const PAGE_LEN = 500;
 /** Leaf clusters of one root: the authorities of each are looked at in every handshake. */

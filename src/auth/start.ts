@@ -5,6 +5,7 @@ import type { HostRole } from "../pki/mod.ts";
 import { type HostCredentials, hostUuid, RpcServer } from "../rpc/mod.ts";
 import type { Backend } from "../storage/mod.ts";
 import { writeAdminFile } from "./admin-file.ts";
+import { AppServers } from "./app-servers.ts";
 import { AppSessions } from "./app-sessions.ts";
 import { openNotary } from "./audit-notary.ts";
 import { Authorities } from "./authorities.ts";
@@ -205,10 +206,12 @@ async function openCore(options: AuthOptions): Promise<Core> {
     ...config.authentication,
   });
   await settleNetworking(store);
+  const servers = await AppServers.open({ backend, store, clock });
   const bounds = new HostBoundsStore(backend, store);
   const authorities = await Authorities.open({ backend, store, clock }, cluster);
   const loginEnds = new LoginEnds(backend);
   return { authorities, hostId: await hostUuid(dataDir), store, bounds, loginEnds, audit, clock, log };
+  return { authorities, hostId: await hostUuid(dataDir), store, servers, bounds, audit, clock, log };
 }
 
 async function listen(server: RpcServer, listenAddr: string): Promise<string> {
