@@ -6,8 +6,8 @@
 import assert from "node:assert/strict";
 import { appendFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { sleep } from "../base/mod.ts";
-import { startTestCluster, Witness } from "../testkit/mod.ts";
+import { sleep } from "../../src/base/mod.ts";
+import { startTestCluster, Witness } from "../../src/testkit/mod.ts";
 
 const PASSWORD = "correct horse battery staple";
 const auditDir = process.argv[2]!;
