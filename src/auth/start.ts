@@ -210,8 +210,7 @@ async function openCore(options: AuthOptions): Promise<Core> {
   const bounds = new HostBoundsStore(backend, store);
   const authorities = await Authorities.open({ backend, store, clock }, cluster);
   const loginEnds = new LoginEnds(backend);
-  return { authorities, hostId: await hostUuid(dataDir), store, bounds, loginEnds, audit, clock, log };
-  return { authorities, hostId: await hostUuid(dataDir), store, servers, bounds, audit, clock, log };
+  return { authorities, hostId: await hostUuid(dataDir), store, servers, bounds, loginEnds, audit, clock, log };
 }
 
 async function listen(server: RpcServer, listenAddr: string): Promise<string> {
