@@ -3,8 +3,8 @@
  * namespaces, real servers, fakes. Never imported by the product.
  */
 
-export { type AuthenticatorOptions, SoftAuthenticator } from "./authenticator.ts";
 export { type AuthKills, killAuth } from "./auth-kills.ts";
+export { type AuthenticatorOptions, SoftAuthenticator } from "./authenticator.ts";
 export { type VirtualClock, virtualClock } from "./clock.ts";
 export {
   appSessionOf,
