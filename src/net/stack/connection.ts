@@ -10,7 +10,7 @@ import {
   limits,
   lowerMss,
   output,
-  releaseRuns,
+  releaseBlocks,
   resendFirst,
   type SegmentSink,
   sackEdges,
@@ -305,7 +305,7 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
     const { snd, rcv } = this.#tcb;
     snd.queue.clear();
     rcv.queue.clear();
-    releaseRuns(rcv.outOfOrder);
+    releaseBlocks(rcv.outOfOrder);
     this.#leave(undefined);
     if (reason === "local") return;
     this.#settled?.(reason);

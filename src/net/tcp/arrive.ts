@@ -3,7 +3,7 @@ import { ACK, FIN, RST, SYN, type TcpSegment } from "../wire/mod.ts";
 import { narrow } from "./chunks.ts";
 import { onDupAck, onNewAck } from "./congestion.ts";
 import { RTO_AFTER_SYN_LOSS_MS } from "./limits.ts";
-import { keep, takeRun } from "./reassembly.ts";
+import { keep, takeBlock } from "./reassembly.ts";
 import { takeSack } from "./recovery.ts";
 import { rtoFrom, sampleAck } from "./rto.ts";
 import { noteArrival } from "./sack.ts";
@@ -291,9 +291,9 @@ function takeText(tcb: Tcb, start: number, text: Chunk, edge: number): Arrival {
     rcv.recent ??= [];
     noteArrival(rcv.recent, at);
   }
-  let run = takeRun(rcv.outOfOrder, rcv.nxt);
-  if (run === undefined) return arrival.GAP;
-  for (; run !== undefined; run = takeRun(rcv.outOfOrder, rcv.nxt)) append(tcb, run);
+  const ready = takeBlock(rcv.outOfOrder, rcv.nxt);
+  if (ready === undefined) return arrival.GAP;
+  while (ready.octets > 0) append(tcb, ready.take(ready.octets));
   if (rcv.outOfOrder.length === 0) rcv.recent = undefined;
   return arrival.TEXT;
 }

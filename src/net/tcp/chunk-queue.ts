@@ -63,6 +63,18 @@ export class ChunkQueue {
     else this.push(chunk);
   }
 
+  /**
+   * Takes all that is in `other`, which ends here. Where the two meet a short
+   * chunk is gathered: otherwise short ones could pile up, one for each octet.
+   */
+  join(other: ChunkQueue): void {
+    this.gatherIfShort(other.take(other.octets));
+    if (other.octets === 0) return;
+    for (let at = other.#head; at < other.#chunks.length; at++) this.#chunks.push(other.#chunks[at]!);
+    this.octets += other.octets;
+    this.#gathering = other.#gathering;
+  }
+
   /** Removes and returns the first octets, at most `limit` (> 0), as one chunk. */
   take(limit: number): Chunk {
     assert(this.octets > 0 && limit > 0, "take from an empty queue");

@@ -1,5 +1,4 @@
 import type { Chunk } from "../../base/mod.ts";
-import { plainChunk } from "../../base/mod.ts";
 
 /** The part `[from, to)` of a chunk, in its place. */
 export function narrow(chunk: Chunk, from: number, to: number): Chunk {
@@ -17,12 +16,4 @@ export function split(chunk: Chunk, at: number): [Chunk, Chunk] {
     { bytes: chunk.bytes.subarray(0, at), release },
     { bytes: chunk.bytes.subarray(at), release },
   ];
-}
-
-/** A chunk that may wait for long: short ones are copied and their frame is given back. */
-export function unpinned(chunk: Chunk, copyBreak: number): Chunk {
-  if (chunk.bytes.length > copyBreak) return chunk;
-  const copy = plainChunk(chunk.bytes.slice());
-  chunk.release();
-  return copy;
 }

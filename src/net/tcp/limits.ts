@@ -24,8 +24,11 @@ export const ACK_OCTETS = 256 * 1024;
 /** Longest wait for an ACK that no burst's end triggers; RFC 9293 §3.8.6.3 allows 500 ms, Linux takes 40. */
 export const DELAYED_ACK_MS = 40;
 
-/** Runs of text received ahead of a gap. More are dropped and sent again: RFC 9293 §3.10.7.4 only asks to keep some. */
-export const OUT_OF_ORDER_RUNS = 256;
+/**
+ * Blocks of text received ahead of a gap, as many as there are gaps; their octets are bounded by the window. Each takes
+ * up to 2.5 KiB beside its text. More are dropped and sent again: RFC 9293 §3.10.7.4 only asks to keep some.
+ */
+export const OUT_OF_ORDER_BLOCKS = 512;
 
 /** Text that must wait and is no longer than this is copied, so that a few octets do not pin a 64 KiB frame. */
 export const COPY_BREAK = 16 * 1024;

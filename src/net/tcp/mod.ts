@@ -11,7 +11,7 @@ export { ChunkQueue } from "./chunk-queue.ts";
 export { narrow, split } from "./chunks.ts";
 export * as limits from "./limits.ts";
 export { bareSeq, deadline, expire, output, resendFirst, sendAck } from "./output.ts";
-export { keep, type OutOfOrder, releaseRuns, takeRun } from "./reassembly.ts";
+export { keep, type OutOfOrder, releaseBlocks, takeBlock } from "./reassembly.ts";
 export { lowerMss } from "./recovery.ts";
 export { sackEdges } from "./sack.ts";
 export * as seq from "./seq.ts";

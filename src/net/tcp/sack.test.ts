@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { plainChunk } from "../../base/mod.ts";
-import { keep, type OutOfOrder, takeRun } from "./reassembly.ts";
+import { keep, type OutOfOrder, takeBlock } from "./reassembly.ts";
 import { noteArrival, sackEdges } from "./sack.ts";
 import * as seq from "./seq.ts";
 
@@ -18,19 +18,20 @@ function blockIn(present: Set<number>, at: number): [number, number] | undefined
 test("blocks are those of the slow reference, the newest first, none twice", () => {
   const arrivals = fc.array(fc.tuple(fc.integer({ min: 1, max: 80 }), fc.integer({ min: 1, max: 9 })), {
     maxLength: 40,
+    size: "max",
   });
   fc.assert(
     fc.property(arrivals, fc.constantFrom(0, 2 ** 32 - 50), fc.constantFrom(3, 4), (list, first, limit) => {
-      const runs: OutOfOrder = [];
+      const blocks: OutOfOrder = [];
       const recent: number[] = [];
       const present = new Set<number>();
       let order: number[] = [];
       for (const [at, length] of list) {
-        keep(runs, first, seq.add(first, at), plainChunk(new Uint8Array(length)));
+        keep(blocks, first, seq.add(first, at), plainChunk(new Uint8Array(length)));
         noteArrival(recent, seq.add(first, at));
         for (let i = 0; i < length; i++) present.add(at + i);
         order = [at, ...order];
-        const edges = sackEdges(runs, recent, limit) ?? [];
+        const edges = sackEdges(blocks, recent, limit) ?? [];
         const got: [number, number][] = [];
         for (let i = 0; i < edges.length; i += 2)
           got.push([seq.diff(edges[i]!, first), seq.diff(edges[i + 1]!, first)]);
@@ -43,7 +44,7 @@ test("blocks are those of the slow reference, the newest first, none twice", () 
         assert.deepEqual(got, wanted.slice(0, Math.min(got.length, limit)));
         assert.ok(got.length >= Math.min(limit, 3, wanted.length), "repeated, as ACKs get lost");
       }
-      assert.equal(takeRun(runs, first), undefined);
+      assert.equal(takeBlock(blocks, first), undefined);
     }),
     { numRuns: 300 },
   );

@@ -55,7 +55,7 @@ const steps = fc.array(
     fc.record({ kind: fc.constant("resend" as const), pick: fc.nat(10) }),
     fc.record({ kind: fc.constant("timeout" as const), forget: fc.boolean() }),
   ),
-  { maxLength: 60 },
+  { maxLength: 60, size: "max" },
 );
 
 function check(board: Scoreboard, reference: Octets, first: number): void {
@@ -111,7 +111,7 @@ test("the scoreboard knows of each octet what the slow reference knows", () => {
 
 test("every octet is delivered once, whatever the order of ACK and SACK", () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(position, position), { maxLength: 40 }), (blocks) => {
+    fc.property(fc.array(fc.tuple(position, position), { maxLength: 40, size: "max" }), (blocks) => {
       const board = newScoreboard(0);
       for (let at = 0; at < 120; at += 10) addRun(board, at, at + 10, 0);
       const seen = Array<number>(120).fill(0);
