@@ -37,6 +37,8 @@ const PROGRAMS = {
   script: "bsdutils",
   chromium: "chromium",
   tcpdump: "tcpdump",
+  nmap: "nmap",
+  scapy: "python3-scapy",
 } as const;
 
 /** Where the file's name differs from the need's. */

@@ -25,6 +25,11 @@ export interface KernelRig {
   readonly stack: Stack;
   readonly counters: Counters;
   readonly impairment: Impairment | undefined;
+  /** Its name in this namespace. */
+  readonly device: string;
+  /** The kernel's addresses. */
+  readonly near4: string;
+  readonly near6: string;
   /** The stack's addresses. */
   readonly far4: string;
   readonly far6: string;
@@ -37,8 +42,8 @@ export function kernelRig(o: KernelRigOptions): KernelRig {
   const subnet = o.subnet ?? 0;
   const offload = o.offload ?? true;
   const tun = openTun({ mtu, offload: { checksum: offload, tso: offload } });
-  const [near4, far4] = [`10.90.${subnet}.1`, `10.90.${subnet}.2`];
-  const [near6, far6] = [`fd90:${subnet}::1`, `fd90:${subnet}::2`];
+  const [near4, far4] = [`10.90.${subnet}.1`, `10.90.${subnet}.2`] as const;
+  const [near6, far6] = [`fd90:${subnet}::1`, `fd90:${subnet}::2`] as const;
   const ours = (far: string) => `route replace ${far} dev ${tun.name} ${TUN_ROUTE.join(" ")}`;
   const routes = o.routes === "as-vnet" ? [ours(far4), ours(`${far6} metric 256`)] : [];
   execFileSync("ip", ["-batch", "-"], {
@@ -93,6 +98,9 @@ export function kernelRig(o: KernelRigOptions): KernelRig {
     stack,
     counters,
     impairment,
+    device: tun.name,
+    near4,
+    near6,
     far4,
     far6,
     close() {
