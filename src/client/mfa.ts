@@ -50,6 +50,15 @@ async function awaitApproval(rpc: RpcClient, challengeId: string, signal: AbortS
   }
 }
 
+/** Resolves when the page has made the passkey that was begun, or has lapsed: the list of devices says which. */
+export async function awaitRegistration(rpc: RpcClient, registrationId: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const { added } = await rpc.call("registration.state", { registration_id: registrationId }, { signal });
+    if (added) return;
+    await sleep(APPROVAL_POLL_MS, signal);
+  }
+}
+
 function unanswered({ otp, approve_url }: MfaChallenge): SecondFactorUnansweredError {
   const kinds = [...(otp ? ["a one-time password"] : []), ...(approve_url ? ["a passkey, in the browser"] : [])];
   return new SecondFactorUnansweredError(

@@ -28,6 +28,6 @@ export {
   readIdentityFile,
 } from "./identity-file.ts";
 export { type LoginOptions, logIn } from "./login.ts";
-export { answerMfa, type MfaPerson } from "./mfa.ts";
+export { answerMfa, awaitRegistration, type MfaPerson } from "./mfa.ts";
 export { type Profile, ProfileStore, splitPem } from "./profile.ts";
 export { fetchProxyTrust, findProxy, joinHostPort, type ProxyFind, splitHostPort, type WebTrust } from "./web.ts";

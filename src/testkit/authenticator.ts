@@ -36,11 +36,10 @@ export class SoftAuthenticator {
     this.#o = options;
   }
 
-  /** `navigator.credentials.create`, as `toJSON()` gives it. */
-  create(options: Json): Json {
+  /** `navigator.credentials.create`, as `toJSON()` gives it. `id`: 16 octets, another's perhaps. */
+  create(options: Json, id: Buffer = randomBytes(16)): Json {
     const { rp, user, challenge } = options as { rp: { id: string }; user: { id: string }; challenge: string };
     const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    const id = randomBytes(16);
     const credential = { id: id.toString("base64url"), rpId: rp.id, userHandle: user.id, privateKey, count: 0 };
     this.#credentials.push(credential);
     const { x, y } = publicKey.export({ format: "jwk" });

@@ -5,6 +5,7 @@
 
 export { type AuthKills, killAuth } from "./auth-kills.ts";
 export { type AuthenticatorOptions, SoftAuthenticator } from "./authenticator.ts";
+export { TestBrowser } from "./browser.ts";
 export { type VirtualClock, virtualClock } from "./clock.ts";
 export {
   appSessionOf,

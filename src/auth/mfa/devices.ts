@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { z } from "zod";
 import { AlreadyExistsError, BadInputError, LimitExceededError, type MfaDevice } from "../../api/mod.ts";
-import { type Backend, KeyNotFoundError, StaleRevisionError } from "../../storage/mod.ts";
+import { type Backend, KeyExistsError, KeyNotFoundError, StaleRevisionError } from "../../storage/mod.ts";
 import { Documents, versioned } from "../documents.ts";
 import { MAX_DEVICE_NAME_LEN, MAX_MFA_DEVICES } from "../limits.ts";
 
@@ -76,7 +76,7 @@ export class MfaDevices {
     const device = { v: 1 as const, name, added: now, ...secret };
     if ("passkey" in secret) {
       // The index first, and once: a credential belongs to one user.
-      await this.#index.create([hashed(secret.passkey.credential_id)], { v: 1, user, device: id });
+      await this.#index.create([hashed(secret.passkey.credential_id)], { v: 1, user, device: id }).catch(taken);
     }
     await this.#documents.create([user, id], device);
     return described({ ...device, id, revision: "" });
@@ -121,6 +121,13 @@ export function described(device: Device): MfaDevice {
     added: new Date(added).toISOString(),
     ...(last_used !== undefined && { last_used: new Date(last_used).toISOString() }),
   };
+}
+
+/** WebAuthn Level 3 §7.1, step 26. */
+function taken(error: unknown): never {
+  if (error instanceof KeyExistsError)
+    throw new AlreadyExistsError("this passkey is registered already", { cause: error });
+  throw error;
 }
 
 /** Credential ids are up to 1,023 octets long; keys are not. */

@@ -12,6 +12,7 @@ import {
 import { addFilters } from "../cli/list-all.ts";
 import { UsageError } from "../cli/program.ts";
 import type { LoginFlags } from "./login.ts";
+import type { AddDeviceFlags, ListDevicesFlags } from "./mfa.ts";
 import type { Tsh } from "./session.ts";
 import type { HostFlags } from "./vnet.ts";
 import type { ExecFlags } from "./vnet-exec.ts";
@@ -36,6 +37,7 @@ const USER_PROCESS = "vnet-user-process";
  */
 export function addCommands(program: Command, tsh: () => Promise<Tsh>, command: readonly string[]): void {
   addLoginCommands(program, tsh);
+  addMfaCommands(program, tsh);
   addAppCommands(program, tsh);
   addVnetCommands(program, tsh, command);
 }
@@ -59,6 +61,29 @@ function addLoginCommands(program: Command, tsh: () => Promise<Tsh>): void {
     .description("print who is logged in, where and for how long")
     .addOption(formatOption())
     .action(async (o: { format: Format }) => (await login()).status(await tsh(), o.format));
+}
+
+function addMfaCommands(program: Command, tsh: () => Promise<Tsh>): void {
+  const code = () => import("./mfa.ts");
+  const mfa = program.command("mfa").description("your second factors");
+  mfa
+    .command("ls")
+    .description("list your MFA devices")
+    .option("-v, --verbose", "print their ids too", false)
+    .addOption(formatOption())
+    .action(async (o: ListDevicesFlags) => (await code()).listDevices(await tsh(), o));
+  mfa
+    .command("add")
+    .description("add an authenticator app or a passkey, confirmed by a device that you have")
+    .option("--type <type>", "TOTP or WEBAUTHN; asked for without it")
+    .option("--name <name>", "the device's name; asked for without it")
+    .option("--allow-passwordless", "of a passkey: it shall also log in without a password")
+    .action(async (o: AddDeviceFlags) => (await code()).addDevice(await tsh(), o));
+  mfa
+    .command("rm")
+    .description("remove an MFA device, confirmed by a device that you have")
+    .argument("<name>")
+    .action(async (name: string) => (await code()).removeDevice(await tsh(), name));
 }
 
 function addAppCommands(program: Command, tsh: () => Promise<Tsh>): void {
