@@ -103,6 +103,7 @@ test("a passkey that a terminal has begun is made on a page; the page's address 
   const last = await begin("last", false);
   clock.advance(5 * 60_000);
   await assert.rejects(nobody.call("registration.read", { id: last.id }), NotFoundError);
+  await auth.announceProxy(); // Its heartbeat has lapsed.
 });
 
 test("a passkey that does not verify its user is not one for logins without a password", async () => {
