@@ -133,3 +133,28 @@ test("a SYN to a port where ICMP says nobody is: refused at once", async () => {
   await assert.rejects(connecting, { code: "net.refused" });
   assert.equal(rig.stack.connections, 0);
 });
+
+test("each kind of error is told for what it is, or ignored (RFC 9293 §3.9.2.2)", async () => {
+  for (const [v6, type, code, counted] of [
+    [false, 3, 0, "told-unreachable"], // net
+    [false, 3, 1, "told-unreachable"], // host
+    [false, 3, 2, "told-refused"], // protocol
+    [false, 3, 3, "told-refused"], // port
+    [false, 3, 5, "told-unreachable"], // source route
+    [false, 4, 0, "error-ignored"], // source quench, RFC 6633
+    [false, 11, 0, "told-unreachable"], // time exceeded
+    [false, 12, 0, "told-unreachable"], // parameter problem
+    [true, 1, 0, "told-unreachable"], // no route
+    [true, 1, 4, "told-refused"], // port
+    [true, 3, 0, "told-unreachable"], // time exceeded
+    [true, 4, 1, "told-refused"], // next header
+    [true, 4, 0, "told-unreachable"],
+    [true, 100, 0, "error-ignored"], // private experimentation, RFC 4443 §2.1
+  ] as const) {
+    const { rig, app } = await established(v6, true);
+    app.write("x");
+    rig.input(error(rig, rig.frames[0]!, type, code));
+    assert.equal(rig.counters.get(`icmp.${counted}`), 1, `${v6 ? "ICMPv6" : "ICMP"} ${type}, ${code}`);
+    assert.deepEqual(app.log, [], "none of them ends an established connection (RFC 5927 §5.2)");
+  }
+});
