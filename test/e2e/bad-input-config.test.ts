@@ -9,8 +9,13 @@ import { appService, teleportYaml } from "./loopback-parts.ts";
 
 const TELEPORT = join(import.meta.dirname, "../../bin/teleport");
 const GOOD =
-  teleportYaml({ directory: "/nonexistent", authPort: 3025, proxyPort: 3080, proxy: "localhost:3080" }) +
-  appService([{ name: "echo", uri: "tcp://localhost:5432" }]);
+  teleportYaml({
+    clusterName: "teleport.example.com",
+    directory: "/nonexistent",
+    authPort: 3025,
+    proxyPort: 3080,
+    proxy: "localhost:3080",
+  }) + appService([{ name: "echo", uri: "tcp://localhost:5432" }]);
 
 /** What is replaced in a good teleport.yaml, and what `teleport start` says of the result. */
 const CONFIGS: [what: string, replace: string | RegExp, by: string, stderr: string][] = [

@@ -5,7 +5,9 @@ import test from "node:test";
 import { sleep } from "../../src/base/mod.ts";
 import type { BackgroundProcess } from "../../src/testkit/mod.ts";
 import { LoopbackCluster } from "./loopback-cluster.ts";
-import { ZONE_YAML } from "./loopback-parts.ts";
+import { ZONE, zoneYaml } from "./loopback-parts.ts";
+
+const ZONE_YAML = zoneYaml(ZONE);
 
 /** A resource file and what `tctl create -f` says of it. */
 const RESOURCES: [what: string, text: string, stderr: string][] = [

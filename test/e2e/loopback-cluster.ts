@@ -10,7 +10,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Lifetime, sleep } from "../../src/base/mod.ts";
 import { BackgroundProcess, freePort, type RunOptions, type RunResult, run } from "../../src/testkit/mod.ts";
-import { type AppSpec, agentYaml, appService, post, startEcho, teleportYaml, ZONE_YAML } from "./loopback-parts.ts";
+import {
+  type AppSpec,
+  agentYaml,
+  appService,
+  post,
+  startEcho,
+  teleportYaml,
+  ZONE,
+  zoneYaml,
+} from "./loopback-parts.ts";
 
 export const USER = "alice@example.com";
 export const PASSWORD = "correct horse battery staple";
@@ -31,6 +40,10 @@ export interface LoopbackOptions {
   readonly apps?: readonly AppSpec[];
   /** For `teleport` with Auth and Proxy. */
   readonly env?: Record<string, string>;
+  /** `teleport.example.com` by default. */
+  readonly clusterName?: string;
+  /** Of its apps, `ZONE` by default. */
+  readonly zone?: string;
 }
 
 export interface Said {
@@ -171,7 +184,10 @@ export class LoopbackCluster implements AsyncDisposable {
     const pin = /CA pin\s+(sha256:\S+)/.exec(await this.ok("tctl", ["status"]))?.[1] ?? "";
     const token = (await this.ok("tctl", ["tokens", "add", "--type=app", "--format=text"])).trim();
     const { directory, proxyPort } = this;
-    this.file(`${name}.yaml`, agentYaml({ name, directory, proxyPort, token, pin }) + appService(apps));
+    this.file(
+      `${name}.yaml`,
+      agentYaml({ name, directory, proxyPort, token, pin }) + appService(apps, this.#options.zone),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -181,9 +197,9 @@ export class LoopbackCluster implements AsyncDisposable {
   async #start(): Promise<void> {
     const apps = [{ name: "echo", uri: `tcp://127.0.0.1:${this.echoPort}` }, ...(this.#options.apps ?? [])];
     mkdirSync(join(this.directory, "tsh"), { mode: 0o700 });
-    this.file("teleport.yaml", this.config() + (this.#options.apart ? "" : appService(apps)));
+    this.file("teleport.yaml", this.config() + (this.#options.apart ? "" : appService(apps, this.#options.zone)));
     await this.startTeleport();
-    this.file("zone.yaml", ZONE_YAML);
+    this.file("zone.yaml", zoneYaml(this.#options.zone ?? ZONE));
     await Promise.all([this.#createUser(), this.ok("tctl", ["create", "zone.yaml"])]);
     if (this.#options.apart) {
       await this.writeAgentConfig("agent", apps);
@@ -196,7 +212,13 @@ export class LoopbackCluster implements AsyncDisposable {
 
   /** Auth's and Proxy's half of teleport.yaml. */
   config(): string {
-    return teleportYaml(this);
+    return teleportYaml({
+      clusterName: this.#options.clusterName ?? "teleport.example.com",
+      directory: this.directory,
+      authPort: this.authPort,
+      proxyPort: this.proxyPort,
+      proxy: this.proxy,
+    });
   }
 
   async #createUser(): Promise<void> {

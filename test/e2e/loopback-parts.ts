@@ -10,24 +10,32 @@ export interface AppSpec {
 }
 
 export const ZONE = "company.test";
-export const ZONE_YAML = `kind: vnet_config
+export function zoneYaml(zone: string): string {
+  return `kind: vnet_config
 version: v1
 metadata:
   name: vnet-config
 spec:
   custom_dns_zones:
-  - suffix: ${ZONE}
+  - suffix: ${zone}
 `;
+}
 
 /** Auth and Proxy. */
-export function teleportYaml(o: { directory: string; authPort: number; proxyPort: number; proxy: string }): string {
+export function teleportYaml(o: {
+  clusterName: string;
+  directory: string;
+  authPort: number;
+  proxyPort: number;
+  proxy: string;
+}): string {
   return `version: v3
 teleport:
   nodename: demo
   data_dir: ${o.directory}/data
 auth_service:
   enabled: yes
-  cluster_name: teleport.example.com
+  cluster_name: ${o.clusterName}
   listen_addr: 127.0.0.1:${o.authPort}
   authentication:
     type: local
@@ -63,8 +71,8 @@ proxy_service:
 `;
 }
 
-export function appService(apps: readonly AppSpec[]): string {
-  const entries = apps.map(({ name, uri }) => `  - name: ${name}\n    uri: ${uri}\n    public_addr: ${name}.${ZONE}\n`);
+export function appService(apps: readonly AppSpec[], zone = ZONE): string {
+  const entries = apps.map(({ name, uri }) => `  - name: ${name}\n    uri: ${uri}\n    public_addr: ${name}.${zone}\n`);
   return `app_service:\n  enabled: yes\n  apps:\n${entries.join("")}`;
 }
 

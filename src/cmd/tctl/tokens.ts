@@ -27,7 +27,7 @@ export function addTokenCommands(program: Command, tctl: Tctl): void {
   tokens
     .command("add")
     .description("create a token; anybody who has it can join a service until it expires")
-    .option("--type <roles>", "what may join by it: app, proxy", collectList)
+    .option("--type <roles>", "what may join by it: app, proxy, trusted_cluster", collectList)
     .option("--value <token>", "the token itself (random by default)")
     .option("--ttl <duration>", "how long it is valid", parseDuration, DEFAULT_TTL_SECONDS)
     .option("--app-names <patterns>", "apps that its hosts may announce, as db-* (by default all)", collectList)
@@ -88,6 +88,7 @@ function roleOf(word: string): TokenRole {
 }
 
 async function instructions(rpc: RpcClient, token: string, roles: readonly string[], ttl: number): Promise<string> {
+  if (roles.includes("TrustedCluster")) return leafInstructions(rpc, token, ttl);
   const [{ ca_pins }, { proxies }] = await Promise.all([rpc.call("cluster.status", {}), rpc.call("cluster.ping", {})]);
   const proxy = proxies[0] ?? "PROXY:443";
   const pins = ca_pins.map((pin) => `    ca_pin: ${pin}\n`).join("");
@@ -99,6 +100,18 @@ async function instructions(rpc: RpcClient, token: string, roles: readonly strin
     "  auth_service:\n    enabled: no\n  proxy_service:\n    enabled: no\n  ssh_service:\n    enabled: no\n" +
     "  app_service:\n    enabled: yes\n    apps:\n      - name: example-app\n        uri: tcp://localhost:5432\n\n" +
     `The service must be able to reach ${proxy}.\n`
+  );
+}
+
+async function leafInstructions(rpc: RpcClient, token: string, ttl: number): Promise<string> {
+  const { cluster_name, proxies } = await rpc.call("cluster.ping", {});
+  return (
+    `The cluster join token: ${token}\n` +
+    `This token will expire in ${humanDuration(ttl * 1000)}. It lets another cluster become a leaf of this one.\n\n` +
+    `Create this in the leaf with "tctl create":\n\n` +
+    `  kind: trusted_cluster\n  version: v2\n  metadata:\n    name: ${cluster_name}\n  spec:\n    enabled: true\n` +
+    `    token: ${token}\n    web_proxy_addr: ${proxies[0] ?? "PROXY_HOST:PORT"}\n` +
+    "    role_map:\n      - remote: access\n        local: [access]\n"
   );
 }
 
