@@ -15,6 +15,8 @@ export interface ClusterDirectoryOptions {
   /** Tells the person at the terminal one line. */
   readonly tell: (line: string) => void;
   readonly loginWaitMs?: number;
+  /** Clusters, or profiles for all of theirs, that are asked before the others, in this order. */
+  readonly order?: readonly string[];
 }
 
 /** One saved login: in use, or expired and waiting for the next one. */
@@ -83,7 +85,8 @@ export class ClusterDirectory implements AsyncDisposable {
   clusters(): readonly ClusterView[] {
     const roots = new Set(this.#logins.filter(({ access }) => access).map(({ profile }) => profile.cluster));
     // A login to the cluster itself is the shorter way than one to its root.
-    return this.#logins.flatMap(({ views }) => views.filter(({ leaf, cluster }) => !leaf || !roots.has(cluster)));
+    const all = this.#logins.flatMap(({ views }) => views.filter(({ leaf, cluster }) => !leaf || !roots.has(cluster)));
+    return inOrder(all, this.#options.order ?? []);
   }
 
   onChange(listener: () => void): () => void {
@@ -264,6 +267,15 @@ function asExpired(views: readonly ClusterView[]): ClusterView[] {
 
 function noLonger({ cluster }: ClusterView): AppNotFoundError {
   return new AppNotFoundError(`not logged in to the cluster ${cluster} any more`);
+}
+
+function inOrder(clusters: readonly ClusterView[], order: readonly string[]): readonly ClusterView[] {
+  if (order.length === 0) return clusters;
+  const rank = ({ cluster, profile }: ClusterView) => {
+    const at = order.findIndex((name) => name === cluster || name === profile);
+    return at < 0 ? order.length : at;
+  };
+  return clusters.toSorted((a, b) => rank(a) - rank(b));
 }
 
 function isOf(view: ClusterView, cluster: ClusterView): boolean {

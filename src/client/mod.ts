@@ -21,6 +21,7 @@ export {
   SecondFactorUnansweredError,
   TrustChangedError,
 } from "./errors.ts";
+export { failedAt, type WayPart } from "./failed-at.ts";
 export {
   type IdentityFile,
   IdentityFileStore,

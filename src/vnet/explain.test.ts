@@ -46,7 +46,7 @@ for (const [text, where, detail] of [
   [
     "unknown.company.test",
     "app",
-    "no app that you may reach has the public_addr unknown.company.test in teleport.example.com (5 apps): asked upstream",
+    "no app that you may reach has the public_addr unknown.company.test in teleport.example.com (which shows 5 apps): asked upstream",
   ],
   [
     "web.company.test",
@@ -65,6 +65,7 @@ test("every step is told, in order, with what was found", () => {
     [
       "carve-out ok: not a proxy's own name",
       "zone ok: company.test of teleport.example.com",
+      "cluster ok: teleport.example.com; asked in the order teleport.example.com, leaf (by teleport.example.com)",
       "app ok: echo of teleport.example.com",
       "login ok: logged in to teleport.example.com",
       "address ok: 192.168.2.9, fd00::9",
@@ -77,7 +78,8 @@ test("the order of clusters is shown where it decides", () => {
   const second = { ...ROOT, profile: "other.test", cluster: "other.test", proxyHosts: ["other.test"] };
   const { steps } = explain("echo.company.test", { clusters: [ROOT, second] });
   assert.equal(steps[1]!.detail, "company.test of teleport.example.com, then company.test of other.test");
-  assert.equal(steps[2]!.detail, "echo of teleport.example.com; other.test has one too, but comes later");
+  assert.equal(steps[2]!.detail, "teleport.example.com; asked in the order teleport.example.com, other.test");
+  assert.equal(steps[3]!.detail, "echo of teleport.example.com; other.test has one too, but comes later");
 });
 
 test("an expired login waits; a range that cannot be used, and an app outside all zones, are told", () => {
@@ -90,6 +92,26 @@ test("an expired login waits; a range that cannot be used, and an app outside al
   ]);
   assert.match(verdict("echo.company.test", { clusters: [{ ...ROOT, zones: [] }] })[1], /although .* has an app/);
   assert.deepEqual(verdict("a.test", { clusters: [] }), ["zone", "no cluster is known: not logged in anywhere"]);
+});
+
+test("roles, the route and what came of a connection are told where they stand on the way", () => {
+  const base: ExplainInput = { clusters: [ROOT], rolesOf: () => ["access", "dev"] };
+  const route = { ok: true, detail: "to vnet0" };
+  const told = (input: Partial<ExplainInput>) =>
+    explain("multi.company.test:1337", { ...base, ...input }).steps.map(({ step, outcome }) => `${step} ${outcome}`);
+  const way = ["carve-out", "zone", "cluster", "app", "login", "role", "address", "route", "port", "agent", "target"];
+  assert.deepEqual(
+    told({ route, trial: { detail: "accepted" } }),
+    way.map((step) => `${step} ok`),
+  );
+  for (const at of ["login", "role", "agent", "target"] as const) {
+    assert.equal(told({ route, trial: { at, detail: "why" } }).at(-1), `${at} stop`);
+    assert.deepEqual(verdict("multi.company.test:1337", { ...base, trial: { at, detail: "why" } }), [at, "why"]);
+  }
+  assert.equal(told({ route: { ok: false, detail: "to eth0" }, trial: { detail: "accepted" } }).at(-1), "route stop");
+  assert.match(verdict("x.company.test", base)[1], /shows 5 apps to the roles access, dev\): asked upstream$/);
+  assert.equal(explain("multi.company.test", base).target?.app.name, "multi");
+  assert.equal(explain("x.company.test", base).target, undefined);
 });
 
 test("explain agrees with what VNet serves, for every name and order", () => {

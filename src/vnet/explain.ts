@@ -5,7 +5,19 @@ import { normalizeHost, zoneFor } from "./zones.ts";
 
 /** One question on a name's way, and its answer. */
 export interface ExplainStep {
-  readonly step: "name" | "carve-out" | "zone" | "app" | "login" | "address" | "port";
+  readonly step:
+    | "name"
+    | "carve-out"
+    | "zone"
+    | "cluster"
+    | "app"
+    | "login"
+    | "role"
+    | "address"
+    | "route"
+    | "port"
+    | "agent"
+    | "target";
   /** `stop`: VNet goes no further with this name. `wait`: it goes on when the person has logged in. */
   readonly outcome: "ok" | "wait" | "stop";
   readonly detail: string;
@@ -14,9 +26,11 @@ export interface ExplainStep {
 export interface Explanation {
   readonly host: string;
   readonly port?: number;
-  /** Does the name lead to an app, at this port if one is given? */
+  /** Does the name lead to an app, at this port if one is given, and as far as it was tried? */
   readonly served: boolean;
   readonly steps: readonly ExplainStep[];
+  /** Where the name leads, if it does. */
+  readonly target?: { readonly cluster: ClusterView; readonly app: AppView };
 }
 
 export interface ExplainInput {
@@ -24,6 +38,23 @@ export interface ExplainInput {
   readonly clusters: readonly ClusterView[];
   /** Addresses that a name has already. */
   readonly addressesOf?: (host: string) => readonly string[] | undefined;
+  /** Of the person, in the cluster. */
+  readonly rolesOf?: (cluster: ClusterView) => readonly string[] | undefined;
+  /** Whether the system sends packets for these addresses to VNet. */
+  readonly route?: Finding;
+  /** What came of a connection to the app. */
+  readonly trial?: Trial;
+}
+
+export interface Finding {
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** Where a connection to the app came to its end, and why; `at` is absent where the app's own server accepted. */
+export interface Trial {
+  readonly at?: "login" | "role" | "port" | "agent" | "target";
+  readonly detail: string;
 }
 
 const LABEL = /^[a-z0-9_-]{1,63}$/;
@@ -33,7 +64,7 @@ const MAX_HOST_LEN = 253;
 export function explain(text: string, input: ExplainInput): Explanation {
   const { host, port, problem } = parse(text);
   const steps: ExplainStep[] = [];
-  const add = (step: ExplainStep["step"], outcome: ExplainStep["outcome"], detail: string) => {
+  const add: Add = (step, outcome, detail) => {
     steps.push({ step, outcome, detail });
     return outcome !== "stop";
   };
@@ -55,8 +86,9 @@ export function explain(text: string, input: ExplainInput): Explanation {
   add("zone", "ok", within.map(({ cluster, zone }) => `${zone} of ${named(cluster)}`).join(", then "));
 
   const found = within.find(({ cluster }) => appsAt(cluster, host).length > 0);
-  if (!found) return end(add("app", "stop", noApp(host, within)));
+  if (!found) return end(add("app", "stop", noApp(host, within, input)));
   const { cluster } = found;
+  add("cluster", "ok", chosen(cluster, input.clusters));
   const apps = appsAt(cluster, host);
   const app = apps.find(({ protocol }) => protocol === "tcp");
   if (!app) {
@@ -66,31 +98,58 @@ export function explain(text: string, input: ExplainInput): Explanation {
   const others = within.filter((other) => other !== found && appsAt(other.cluster, host).length > 0);
   const loser = others.length > 0 ? `; ${named(others[0]!.cluster)} has one too, but comes later` : "";
   add("app", "ok", `${app.name} of ${named(cluster)}${loser}`);
+  return { ...end(explainApp(cluster, app, host, port, input, add)), target: { cluster, app } };
+}
 
+type Add = (step: ExplainStep["step"], outcome: ExplainStep["outcome"], detail: string) => boolean;
+
+/** The way from an app that was found to its server; answers whether it was gone to its end. */
+function explainApp(
+  cluster: ClusterView,
+  app: AppView,
+  host: string,
+  port: number | undefined,
+  input: ExplainInput,
+  add: Add,
+): boolean {
+  const { trial, route } = input;
+  const failed = (step: Trial["at"]) => trial !== undefined && trial.at === step;
   if (cluster.loginExpired) {
-    add(
-      "login",
-      "wait",
-      `the login to ${cluster.profile} has expired: a connection waits for a new one, then is refused`,
-    );
+    const waits = "a connection waits for a new one, then is refused";
+    add("login", "wait", `the login to ${cluster.profile} has expired: ${waits}`);
+  } else if (failed("login")) {
+    return add("login", "stop", trial!.detail);
   } else {
     add("login", "ok", `logged in to ${cluster.profile}`);
   }
 
+  const roles = input.rolesOf?.(cluster);
+  if (failed("role")) return add("role", "stop", trial!.detail);
+  if (roles) add("role", "ok", `your roles (${roles.join(", ") || "none"}) let you see the app`);
+
   if (!parseRange(cluster.ipv4Cidr)) {
-    return end(add("address", "stop", `${cluster.ipv4Cidr} is not an IPv4 range that VNet can use: SERVFAIL`));
+    return add("address", "stop", `${cluster.ipv4Cidr} is not an IPv4 range that VNet can use: SERVFAIL`);
   }
   const addresses = input.addressesOf?.(host) ?? [];
   const none = `gets one of ${cluster.ipv4Cidr} when it is first asked for`;
   add("address", "ok", addresses.length > 0 ? addresses.join(", ") : none);
-  return end(explainPort(app, port, add));
+  if (route && !add("route", route.ok ? "ok" : "stop", route.detail)) return false;
+
+  if (!explainPort(app, port, add)) return false;
+  if (trial === undefined) return true;
+  if (failed("port")) return add("port", "stop", trial.detail);
+  if (failed("agent")) return add("agent", "stop", trial.detail);
+  add("agent", "ok", "an agent of the app answered through the proxy");
+  return add("target", failed("target") ? "stop" : "ok", trial.detail);
 }
 
-function explainPort(
-  app: AppView,
-  port: number | undefined,
-  add: (step: "port", outcome: ExplainStep["outcome"], detail: string) => boolean,
-): boolean {
+/** Why this cluster: the order in which they are asked, where there is a choice. */
+function chosen(cluster: ClusterView, clusters: readonly ClusterView[]): string {
+  const order = clusters.map(named).join(", ");
+  return clusters.length < 2 ? named(cluster) : `${named(cluster)}; asked in the order ${order}`;
+}
+
+function explainPort(app: AppView, port: number | undefined, add: Add): boolean {
   const offered = app.tcpPorts.length === 0 ? "every port leads to the app's one target" : describePorts(app);
   if (port === undefined) return add("port", "ok", offered);
   if (offersPort(app, port)) return add("port", "ok", app.tcpPorts.length === 0 ? offered : `${port} is a target port`);
@@ -118,9 +177,14 @@ function noZone(host: string, clusters: readonly ClusterView[]): string {
   return `in no zone of yours (${known})${app}: asked upstream; "tctl edit vnet_config" adds zones`;
 }
 
-function noApp(host: string, within: readonly { cluster: ClusterView }[]): string {
-  const seen = within.map(({ cluster }) => `${named(cluster)} (${cluster.apps.length} apps)`).join(", ");
-  return `no app that you may reach has the public_addr ${host} in ${seen}: asked upstream`;
+/** Auth shows only the apps that a role allows: that there is none, and that none may be seen, look alike. */
+function noApp(host: string, within: readonly { cluster: ClusterView }[], input: ExplainInput): string {
+  const seen = within.map(({ cluster }) => {
+    const roles = input.rolesOf?.(cluster);
+    const as = roles && roles.length > 0 ? ` to the roles ${roles.join(", ")}` : "";
+    return `${named(cluster)} (which shows ${cluster.apps.length} apps${as})`;
+  });
+  return `no app that you may reach has the public_addr ${host} in ${seen.join(", ")}: asked upstream`;
 }
 
 function named({ cluster, profile }: ClusterView): string {

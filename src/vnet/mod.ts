@@ -11,7 +11,7 @@ export { DEFAULT_IPV4_CIDR, planAddresses, rangesOf, type VnetAddresses } from "
 export type { SavedName } from "./assignments.ts";
 export type { AppView, ClusterView, Directory } from "./directory.ts";
 export { DialTimeoutError } from "./errors.ts";
-export { type ExplainInput, type ExplainStep, type Explanation, explain } from "./explain.ts";
+export { type ExplainInput, type ExplainStep, type Explanation, explain, type Finding, type Trial } from "./explain.ts";
 export { FreeRanges, type FreeRangesOptions, freePart } from "./free-ranges.ts";
 export { DIAL_TIMEOUT_MS } from "./limits.ts";
 export { type ClusterStatus, clusterStatus, type VnetStatus, viewOf } from "./status.ts";

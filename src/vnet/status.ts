@@ -24,6 +24,8 @@ export interface VnetStatus {
 export interface ClusterStatus {
   profile: string;
   cluster: string;
+  /** A leaf of the login's own cluster. */
+  leaf?: true;
   login: "valid" | "expired";
   zones: readonly string[];
   proxies: readonly string[];
@@ -62,6 +64,7 @@ export function clusterStatus(view: ClusterView): ClusterStatus {
   return {
     profile: view.profile,
     cluster: view.cluster,
+    ...(view.leaf && { leaf: view.leaf }),
     login: view.loginExpired ? "expired" : "valid",
     zones: view.zones,
     proxies: view.proxyHosts,
@@ -80,6 +83,7 @@ export function viewOf(status: ClusterStatus): ClusterView {
   return {
     profile: status.profile,
     cluster: status.cluster,
+    ...(status.leaf && { leaf: status.leaf }),
     proxyHosts: status.proxies,
     zones: status.zones,
     ipv4Cidr: status.ipv4_cidr,

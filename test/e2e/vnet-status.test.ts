@@ -10,7 +10,8 @@ import { EXEC_NEEDS, LoopbackCluster } from "./loopback-cluster.ts";
 const NAME = "echo.company.test";
 
 test("tsh vnet status and explain from another terminal", needs(...EXEC_NEEDS), async (t) => {
-  await using cluster = await LoopbackCluster.start();
+  const dead = { name: "dead", uri: "tcp://127.0.0.1:1" };
+  await using cluster = await LoopbackCluster.start({ apps: [dead] });
   const runtimeDir = `${cluster.directory}/run`;
   mkdirSync(runtimeDir, { mode: 0o700 });
   const env = { XDG_RUNTIME_DIR: runtimeDir };
@@ -22,6 +23,9 @@ test("tsh vnet status and explain from another terminal", needs(...EXEC_NEEDS), 
     assert.match(none.stderr, /^VNet is not running; start it with "tsh vnet"/);
     const explained = await says("explain", `${NAME}:80`);
     assert.deepEqual([explained.code, explained.stderr], [0, "VNet is not running: this is what it would do.\n"]);
+    assert.match(explained.stdout, /^ok +agent .*\nok +target +the app's own server accepted a connection\n/m);
+    const unasked = await says("explain", "--no-connect", NAME);
+    assert.match(unasked.stdout, /was not tried\.\n$/);
   });
 
   await t.test("with one: its addresses, clusters, and connections with their octets", async () => {
@@ -34,7 +38,7 @@ test("tsh vnet status and explain from another terminal", needs(...EXEC_NEEDS), 
     assert.deepEqual([status.version, status.kind, status.command?.at(-1)], [1, "exec", "80"]);
     assert.deepEqual(
       status.clusters.map(({ login, zones, apps }) => [login, zones, apps.map(({ name }) => name)]),
-      [["valid", ["company.test"], ["echo"]]],
+      [["valid", ["company.test"], ["dead", "echo"]]],
     );
     const [app] = status.apps;
     assert.deepEqual([app?.host, app?.open, app?.to_app, app?.from_app], [NAME, 1, 6, 6]);
@@ -50,6 +54,12 @@ test("tsh vnet status and explain from another terminal", needs(...EXEC_NEEDS), 
     assert.equal(stopped.code, 1);
     assert.match(stopped.stdout, /^stop +app +no app that you may reach[\s\S]*other\.company\.test stops there\.\n$/m);
     assert.equal((await says("explain", "localhost")).code, 1);
+    const dead = await says("explain", "dead.company.test");
+    assert.equal(dead.code, 1);
+    assert.match(
+      dead.stdout,
+      /^ok +role +your roles \(access, editor\)[\s\S]*^ok +agent [\s\S]*^stop target .*refused the connection/m,
+    );
     child.signal("SIGKILL");
     await child.exited;
     assert.equal((await says("status")).code, 1);

@@ -16,6 +16,7 @@ import type { AddDeviceFlags, ListDevicesFlags } from "./mfa.ts";
 import type { Tsh } from "./session.ts";
 import type { HostFlags } from "./vnet.ts";
 import type { ExecFlags } from "./vnet-exec.ts";
+import type { ExplainFlags } from "./vnet-explain.ts";
 import type { LauncherFlags } from "./vnet-launcher.ts";
 
 type Labels = Readonly<Record<string, string>>;
@@ -157,11 +158,14 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
     .action(async (o: { format: Format }) => (await import("./vnet-status.ts")).printStatus(await tsh(), o.format));
   vnet
     .command("explain")
-    .description("walk one name through VNet and say where it stops, and why; exit code 1 if it does")
+    .description(
+      "walk one name through VNet, its app's agent and server, and say where it stops, and why; exit code 1 if it does",
+    )
     .argument("<name[:port]>")
+    .option("--no-connect", "do not open a connection to the app; its agent and server are not asked then")
     .addOption(formatOption())
-    .action(async (name: string, o: { format: Format }) =>
-      (await import("./vnet-explain.ts")).explainName(await tsh(), name, o.format),
+    .action(async (name: string, o: ExplainFlags) =>
+      (await import("./vnet-explain.ts")).explainName(await tsh(), name, o),
     );
   program
     .command(USER_PROCESS, { hidden: true })

@@ -74,6 +74,7 @@ test("explain sees what the running VNet sees, and says where it stops", () => {
     explanationText(explain("db.company.test:80", { clusters, addressesOf: () => ["100.64.0.9"] })),
     `ok   carve-out not a proxy's own name
 ok   zone      company.test of teleport.example.com
+ok   cluster   teleport.example.com
 ok   app       db of teleport.example.com
 wait login     the login to teleport.example.com has expired: a connection waits for a new one, then is refused
 ok   address   100.64.0.9

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { Counters, systemClock, systemRandom } from "../../base/mod.ts";
 import { ClusterDirectory, NotLoggedInError } from "../../client/mod.ts";
+import { loadTshConfig } from "../../config/mod.ts";
 import { Upstreams, withoutServers } from "../../dns/mod.ts";
 import { type AttachedLauncher, attachLauncher, type HostReport } from "../../host/mod.ts";
 import { TUN_MTU, type TunDevice } from "../../tun/mod.ts";
@@ -18,7 +19,14 @@ import { HostSide } from "./host-side.ts";
 import type { Tsh } from "./session.ts";
 import { offerStatus } from "./vnet-status.ts";
 
-/** The clusters of all saved logins; says which of these have expired. */
+/** The clusters of all saved logins, in the order that the person has set; they may take a moment to appear. */
+export async function openClusters(tsh: Tsh): Promise<ClusterDirectory> {
+  const { clusterOrder } = await loadTshConfig(tsh.env.home);
+  const tell = (line: string) => say(`${line}\n`);
+  return ClusterDirectory.open({ store: tsh.store, log: tsh.log, tell, order: clusterOrder });
+}
+
+/** The same, seen once; says which logins have expired, and which clusters cannot be reached. */
 export async function openDirectory(tsh: Tsh, stop?: AbortSignal): Promise<ClusterDirectory> {
   const names = await tsh.store.names();
   if (names.length === 0) {
@@ -28,7 +36,7 @@ export async function openDirectory(tsh: Tsh, stop?: AbortSignal): Promise<Clust
   // One that is damaged is told and passed over; with no other there is nothing to serve.
   const [first] = logins;
   if (first?.status === "rejected" && logins.every(({ status }) => status === "rejected")) throw first.reason;
-  const directory = await ClusterDirectory.open({ store: tsh.store, log: tsh.log, tell: (line) => say(`${line}\n`) });
+  const directory = await openClusters(tsh);
   await Promise.race([directory.ready(), ...(stop ? [aborted(stop)] : [])]);
   if (stop?.aborted) return directory;
   for (const { profile, reason } of directory.unreachable()) {
