@@ -36,6 +36,11 @@ export function appCondition(
   return (labels) => (effect === "allow" ? parts.every((fits) => fits(labels)) : parts.some((fits) => fits(labels)));
 }
 
+/** Whether a thing's labels are among those that this selector means, as `app_service.resources` does. Without labels, none. */
+export function labelSelector(conditions: LabelConditions): (labels: Labels) => boolean {
+  return Object.keys(conditions).length === 0 ? () => false : labelsCondition("allow", conditions, {});
+}
+
 /** AND over keys, OR over one key's values. `'*': '*'` fits everything, apps without labels too. */
 function labelsCondition(effect: Effect, conditions: LabelConditions, traits: Traits): (labels: Labels) => boolean {
   if ([conditions["*"]].flat().includes("*")) return () => true;

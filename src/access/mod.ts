@@ -4,7 +4,7 @@
  * factors or sessions.
  */
 export { appAccess, type Decision, mayAccessApp, mayDo, type RuleKind } from "./decide.ts";
-export { fitsAny } from "./labels.ts";
+export { fitsAny, labelSelector } from "./labels.ts";
 export { type LockSubject, lockInForce, lockMessage } from "./locks.ts";
 export { IMPLICIT_RULES, PRESET_MAX_SESSION_TTL, presetRoles, presetRules, upgradedPreset } from "./presets.ts";
 export { mapRoles } from "./role-map.ts";

@@ -123,7 +123,15 @@ export {
   resourceSchema,
   SINGLETONS,
 } from "./resource.ts";
-export { type LabelConditions, type Role, type RoleConditions, roleSchema, VERBS, type Verb } from "./role.ts";
+export {
+  type LabelConditions,
+  labelConditions,
+  type Role,
+  type RoleConditions,
+  roleSchema,
+  VERBS,
+  type Verb,
+} from "./role.ts";
 export {
   type AppSessionAnswer,
   appSessionAnswerSchema,

@@ -32,7 +32,7 @@ function placeIn(text: string, at: number): string {
 }
 
 /** `env: prod`, `env: [dev, staging]`, `env: "st*"`, `env: "^(a|b)$"`, `"*": "*"`. */
-const labels = z.record(text, labelValue);
+export const labelConditions = z.record(text, labelValue);
 
 const rule = z.strictObject({
   resources: texts
@@ -94,7 +94,7 @@ const otherServices = Object.fromEntries(
 );
 
 const conditions = z.strictObject({
-  app_labels: labels
+  app_labels: labelConditions
     .optional()
     .describe(
       'Labels of the apps, all of which must fit: a text, a list of which one must fit, * for any text, ^REGEX$, {{internal.TRAIT}}. "*": "*" fits every app, those without labels too.',
@@ -175,4 +175,4 @@ export const roleSchema = z.strictObject({
 
 export type Role = z.infer<typeof roleSchema>;
 export type RoleConditions = z.infer<typeof conditions>;
-export type LabelConditions = z.infer<typeof labels>;
+export type LabelConditions = z.infer<typeof labelConditions>;

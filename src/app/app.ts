@@ -1,11 +1,19 @@
 import { join } from "node:path";
 import { sessionControls } from "../access/mod.ts";
-import { type App, AUTH_PREFERENCE_NAME, type AuditEvent, NETWORKING_CONFIG_NAME, parseHostPort } from "../api/mod.ts";
+import {
+  type App,
+  AUTH_PREFERENCE_NAME,
+  type AuditEvent,
+  type LabelConditions,
+  NETWORKING_CONFIG_NAME,
+  parseHostPort,
+} from "../api/mod.ts";
 import { openSpool, type Spool } from "../audit/mod.ts";
 import { type Clock, Counters, Lifetime, type Logger, sleep, systemRandom } from "../base/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
 import { CachedView, HostKeeper, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
 import { AgentTunnel, AppLinkServer, type LinkContext, type LinkRefusal, ProxyConnections } from "../tunnel/mod.ts";
+import { AppSet } from "./app-set.ts";
 import { authorize, type Client, clientOf, type Denial, type Knowledge, standing } from "./authorize.ts";
 import { Connections } from "./connection.ts";
 import { Enforcement } from "./enforcement.ts";
@@ -19,7 +27,10 @@ export interface AppServiceOptions {
   readonly identity: HostRecord;
   /** Keeps renewed credentials for the next start. */
   readonly storeIdentity?: ((record: HostRecord) => Promise<void>) | undefined;
+  /** Of its configuration file. */
   readonly apps: readonly App[];
+  /** Which of the cluster's `app` resources it serves besides; by default none. */
+  readonly selectors?: readonly LabelConditions[] | undefined;
   /** `host:port` of a proxy: the way to the API, and to clients. */
   readonly proxyAddress: string;
   readonly dataDir: string;
@@ -60,6 +71,7 @@ class Agent implements AppService {
   readonly #view: AgentView;
   readonly #keeper: HostKeeper;
   readonly #sessions: Sessions;
+  readonly #apps: AppSet;
   readonly #registrations: Registrations;
   readonly #connections: Connections;
   readonly #enforcement: Enforcement;
@@ -70,7 +82,7 @@ class Agent implements AppService {
   #draining: Promise<void> | undefined;
 
   constructor(options: AppServiceOptions) {
-    const { identity, apps, proxyAddress, hostname, clock, log } = options;
+    const { identity, apps, selectors = [], proxyAddress, hostname, clock, log } = options;
     this.#options = options;
     this.ready = this.#isReady.promise;
     this.#client = new RpcClient({
@@ -80,7 +92,8 @@ class Agent implements AppService {
       servername: parseHostPort(proxyAddress)?.host,
       log,
     });
-    this.#view = new CachedView(this.#client, AGENT_KINDS, { log });
+    const kinds = AGENT_KINDS.filter((kind) => kind !== "app" || selectors.length > 0);
+    this.#view = new CachedView(this.#client, kinds, { log });
     this.#keeper = new HostKeeper({
       record: identity,
       client: this.#client,
@@ -90,9 +103,17 @@ class Agent implements AppService {
       store: options.storeIdentity,
     });
     this.#registrations = new Registrations(
-      { client: this.#client, apps, clock, log, healthIntervalMs: options.healthIntervalMs },
+      { client: this.#client, clock, log, healthIntervalMs: options.healthIntervalMs },
       this.#description(),
     );
+    this.#apps = new AppSet({
+      apps,
+      selectors,
+      view: this.#view,
+      clock,
+      log,
+      changed: (now) => this.#registrations.set(now),
+    });
     this.#connections = new Connections({
       hostId: identity.hostId,
       hostname,
@@ -155,6 +176,7 @@ class Agent implements AppService {
     this.#life.defer(() => this.#view.close());
     this.#life.defer(() => this.#keeper.close());
     this.#life.defer(() => this.#registrations.stop());
+    this.#life.defer(() => this.#apps.close());
     this.#life.defer(() => this.#sessions.close());
     this.#life.defer(() => this.#enforcement.close());
     this.#life.defer(() => this.#proxies.close());
@@ -184,7 +206,8 @@ class Agent implements AppService {
     this.#view.onChange((change) => {
       if (change.kind === "proxy") this.#followProxies();
     });
-    await this.#registrations.start(this.#view.list("app_server"));
+    await this.#apps.start();
+    await this.#registrations.start(this.#view.list("app_server"), () => this.#apps.now());
     await Promise.all([this.#registrations.ready(), this.#proxies.ready()]);
   }
 
@@ -195,6 +218,7 @@ class Agent implements AppService {
 
   async #drain(graceMs: number): Promise<void> {
     this.#proxies.drain();
+    this.#apps.close();
     await Promise.all([this.#registrations.withdraw(), this.#links.close(graceMs)]);
     await this.close();
   }

@@ -36,7 +36,7 @@ test("an app's health follows whether it accepts, and each change is told once",
     intervalMs: INTERVAL_MS,
     changed: (app) => told.push(`${app} ${checks.of(app)?.status}`),
   });
-  checks.start([tcpApp("db", `tcp://127.0.0.1:${port}`)]);
+  checks.set([tcpApp("db", `tcp://127.0.0.1:${port}`)]);
   assert.equal(checks.of("db"), undefined);
   await until("it is down", () => told.length === 1);
   assert.match(checks.of("db")?.transition_error ?? "", /refused the connection/);
@@ -57,7 +57,7 @@ test("several ports: the first is dialled; web apps: their own; none after the s
   const servers = [await listen(0, () => counts[0]!++), await listen(0, () => counts[1]!++)];
   const [first, second] = servers.map((server) => (server.address() as AddressInfo).port) as [number, number];
   const checks = new HealthChecks({ clock: systemClock, log: silentLogger, intervalMs: 10_000, changed: () => {} });
-  checks.start([
+  checks.set([
     tcpApp("many", "tcp://127.0.0.1", { tcp_ports: [{ port: first }, { port: 1 }] }),
     tcpApp("web", `http://127.0.0.1:${second}/path`),
     tcpApp("late", `tcp://127.0.0.1:${second}`),

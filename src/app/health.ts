@@ -15,6 +15,8 @@ export interface HealthOptions {
 /** Dials each app now and then, so that others know where it cannot be reached before they try. */
 export class HealthChecks {
   readonly #options: HealthOptions;
+  /** What is checked; of an app that changed its target, the newest. */
+  readonly #apps = new Map<string, App>();
   readonly #health = new Map<string, TargetHealth>();
   readonly #timers = new Map<string, Timer>();
   readonly #stopped = new AbortController();
@@ -23,9 +25,15 @@ export class HealthChecks {
     this.#options = options;
   }
 
-  /** The first checks follow one another closely. */
-  start(apps: readonly App[]): void {
-    for (const [i, app] of apps.entries()) this.#later(app, i * HEALTH_SPREAD_MS);
+  /** From now on these are checked, and no others. The first checks follow one another closely. */
+  set(apps: readonly App[]): void {
+    const wanted = new Map(apps.map((app) => [app.metadata.name, app]));
+    for (const [name, app] of this.#apps) if (!sameTarget(app, wanted.get(name))) this.#forget(name);
+    const fresh = apps.filter((app) => !this.#apps.has(app.metadata.name));
+    for (const [i, app] of fresh.entries()) {
+      this.#apps.set(app.metadata.name, app);
+      this.#later(app, i * HEALTH_SPREAD_MS);
+    }
   }
 
   of(app: string): TargetHealth | undefined {
@@ -35,6 +43,13 @@ export class HealthChecks {
   stop(): void {
     this.#stopped.abort(new Error("the agent ended"));
     for (const timer of this.#timers.values()) timer.cancel();
+  }
+
+  #forget(name: string): void {
+    this.#apps.delete(name);
+    this.#health.delete(name);
+    this.#timers.get(name)?.cancel();
+    this.#timers.delete(name);
   }
 
   #later(app: App, delayMs: number): void {
@@ -50,7 +65,7 @@ export class HealthChecks {
     const result = await dialApp(target, { clock, timeoutMs: HEALTH_TIMEOUT_MS, signal: this.#stopped.signal });
     const failure = "refusal" in result ? result.message : undefined;
     if (!("refusal" in result)) result.destroy();
-    if (this.#stopped.signal.aborted) return;
+    if (this.#stopped.signal.aborted || this.#apps.get(app.metadata.name) !== app) return;
     this.#found(app.metadata.name, `${target.host}:${target.port}`, failure);
     this.#later(app, failure === undefined ? intervalMs : Math.min(HEALTH_RETRY_MS, intervalMs));
   }
@@ -72,6 +87,10 @@ export class HealthChecks {
     else if (before !== undefined) log.info({ app }, "an app is healthy again");
     changed(app);
   }
+}
+
+function sameTarget(before: App, now: App | undefined): boolean {
+  return now !== undefined && JSON.stringify(targetOf(before)) === JSON.stringify(targetOf(now));
 }
 
 /** What is dialled: of an app with several ports the first. */

@@ -34,3 +34,15 @@ export const HEALTH_RETRY_MS = 5_000;
 export const HEALTH_TIMEOUT_MS = 5_000;
 /** Between the first checks of two apps, so that an agent with a thousand does not dial them at once. */
 export const HEALTH_SPREAD_MS = 20;
+/** A command that prints a label's value runs again after this, where it says nothing … */
+export const DEFAULT_LABEL_PERIOD_MS = 60_000;
+/** … and no sooner than this, as in Teleport. */
+export const MIN_LABEL_PERIOD_MS = 1_000;
+/** A command that has not ended by then is killed. */
+export const LABEL_COMMAND_TIMEOUT_MS = 10_000;
+/** Commands that run at once, of all apps; the others wait. */
+export const MAX_LABEL_COMMANDS = 8;
+/** Characters of what a command prints that become the label's value. */
+export const MAX_LABEL_OUTPUT_LEN = 1024;
+/** Apps that one agent takes from the cluster's `app` resources, by name; the others are left to other agents. */
+export const MAX_DYNAMIC_APPS = 10_000;

@@ -3,8 +3,9 @@ import type { Clock, Timer } from "../base/mod.ts";
 import { awaitEntry, type CachedView } from "../rpc/mod.ts";
 import { SESSION_SWEEP_MS, UNKNOWN_SESSION_WAIT_MS } from "./limits.ts";
 
-/** The kinds of resource that an agent follows. */
+/** The kinds of resource that an agent follows; `app` only where it serves some of them. */
 export const AGENT_KINDS = [
+  "app",
   "app_session",
   "app_server",
   "role",

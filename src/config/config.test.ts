@@ -136,7 +136,7 @@ app_service:
   enabled: yes
   apps:
 `);
-  assert.deepEqual([config.auth, config.proxy, config.app], [undefined, undefined, { apps: [] }]);
+  assert.deepEqual([config.auth, config.proxy, config.app], [undefined, undefined, { apps: [], selectors: [] }]);
   assert.deepEqual(config.joinToken, { path: "/tmp/token" });
   assert.deepEqual([config.proxyServer, config.authServer], ["teleport.example.com:3080", undefined]);
 });
@@ -375,4 +375,22 @@ test("the environment of tsh and tctl", () => {
   assert.deepEqual(readClientEnvironment({ TELEPORT_CONFIG_FILE: "/x" }).configFile, { path: "/x", explicit: true });
   assert.equal(readClientEnvironment({ TELEPORT_HOME: "/th", HOME: "/h" }).home, "/th");
   assert.equal(readClientEnvironment({}).editor, "vi");
+});
+
+test("app_service.resources: which of the cluster's apps an agent serves", () => {
+  const file = (resources: string) => `
+version: v3
+teleport: { proxy_server: "p.test:443", auth_token: t }
+auth_service: { enabled: no }
+proxy_service: { enabled: no }
+app_service: { enabled: yes, resources: ${resources} }
+`;
+  const selectors = (resources: string) => parseTeleportConfig(file(resources), "t.yaml").app?.selectors;
+  assert.deepEqual(selectors('[{labels: {"*": "*"}}, {labels: {env: [dev, "st*"]}}]'), [
+    { "*": "*" },
+    { env: ["dev", "st*"] },
+  ]);
+  assert.deepEqual(selectors(""), []);
+  assert.throws(() => selectors('[{labels: {env: "^(x$"}}]'), /labels\.env: invalid regular expression/);
+  assert.throws(() => selectors("[{label: {env: dev}}]"), /unknown key "label"; did you mean "labels"/);
 });

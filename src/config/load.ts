@@ -110,7 +110,7 @@ function proxyConfig(proxy: ConfigFile["proxy_service"] = {}): ProxyConfig {
 }
 
 function appConfig(app: ConfigFile["app_service"] = {}): AppConfig {
-  return { apps: app.apps ?? [] };
+  return { apps: app.apps ?? [], selectors: (app.resources ?? []).map(({ labels }) => labels) };
 }
 
 export function isOn(section: { enabled?: boolean | undefined } | undefined, byDefault: boolean): boolean {

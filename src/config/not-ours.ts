@@ -86,7 +86,7 @@ export const NOT_OURS: readonly string[] = [
     "proxy_group_id",
     "proxy_group_generation",
   ]),
-  ...under("app_service", ["debug_app", "mcp_demo_server", "allowed_hosts", "denied_hosts", "resources"]),
+  ...under("app_service", ["debug_app", "mcp_demo_server", "allowed_hosts", "denied_hosts"]),
   "app_service.apps.*.mcp",
   "db_service",
   "kubernetes_service",

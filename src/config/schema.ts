@@ -2,6 +2,7 @@ import { z } from "zod";
 import {
   isDnsSubdomain1123,
   LOCKING_MODES,
+  labelConditions,
   SECOND_FACTORS,
   type SecondFactor,
   type TokenRole,
@@ -160,6 +161,7 @@ const proxyService = z.strictObject({
 
 const appService = z.strictObject({
   enabled: flag.optional(),
+  resources: z.array(z.strictObject({ labels: labelConditions })).optional(),
   apps: z
     .array(fileApp)
     .superRefine((apps, context) => {

@@ -1,4 +1,4 @@
-import type { App, LockingMode, SecondFactor, TokenRole } from "../api/mod.ts";
+import type { App, LabelConditions, LockingMode, SecondFactor, TokenRole } from "../api/mod.ts";
 import type { LogLevel } from "../base/mod.ts";
 import type { ValueSource } from "./value-source.ts";
 
@@ -61,6 +61,8 @@ export interface ProxyConfig {
 
 export interface AppConfig {
   readonly apps: readonly App[];
+  /** Which of the cluster's `app` resources this agent serves besides. */
+  readonly selectors: readonly LabelConditions[];
 }
 
 /** Flags of `teleport start`; each wins over the file. */

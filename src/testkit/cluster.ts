@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { App, AppSessionAnswer, AuditEvent } from "../api/mod.ts";
+import type { App, AppSessionAnswer, AuditEvent, LabelConditions } from "../api/mod.ts";
 import { type AppService, startApp } from "../app/mod.ts";
 import { openAuditLog } from "../audit/mod.ts";
 import { ADMIN_FILE, type AuthService, type StaticToken, startAuth } from "../auth/mod.ts";
@@ -18,6 +18,8 @@ import { type AppLink, type AppSession, type DialAppLinkOptions, dialAppLink, Ro
 export interface TestClusterOptions {
   /** Besides `echo`, which is always there. */
   readonly apps?: readonly App[];
+  /** Which of the cluster's `app` resources the agents serve besides. */
+  readonly selectors?: readonly LabelConditions[];
   readonly log?: Logger;
   /** Between the agents' health checks; by default there are none, which tests of connections would see. */
   readonly healthIntervalMs?: number;
@@ -229,11 +231,12 @@ export class TestCluster implements AsyncDisposable {
 
   async #startAgent(identity: HostRecord, apps: readonly App[], dataDir = this.dataDir): Promise<AppService> {
     const { proxyAddress } = this;
-    const { healthIntervalMs = 0 } = this.#options;
+    const { healthIntervalMs = 0, selectors } = this.#options;
     const agent = await startApp({
       identity,
       storeIdentity: async (record) => void this.renewed.push(record),
       apps,
+      selectors,
       proxyAddress,
       healthIntervalMs,
       ...this.#host(),

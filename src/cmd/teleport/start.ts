@@ -147,6 +147,7 @@ async function openApp(
     identity: await hostIdentity("App", source),
     storeIdentity: identityStore("App", source),
     apps: config.app!.apps,
+    selectors: config.app!.selectors,
     proxyAddress: proxy === undefined ? config.proxyServer! : loopback(proxy.address),
     dataDir: config.dataDir,
     hostname: config.nodename,
