@@ -11,12 +11,14 @@ const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
  * below 2^32, where `fold` expects it.
  */
 export function addWords(sum: number, buf: Uint8Array, from: number, to: number): number {
-  if (to - from >= VIEW_PAYS_FROM && LITTLE_ENDIAN && ((buf.byteOffset + from) & 1) === 0) {
-    const words = (to - from) >> 1;
-    const swapped = fold(sumNative(new Uint16Array(buf.buffer, buf.byteOffset + from, words)));
+  const offset = buf.byteOffset + from;
+  if (to - from >= VIEW_PAYS_FROM && LITTLE_ENDIAN && (offset & 1) === 0) {
+    const begin = from + (offset & 2); // a view's words lie at multiples of their length
+    const words = (to - begin) >> 2;
+    const swapped = fold(sumNative(new Int32Array(buf.buffer, buf.byteOffset + begin, words)));
     // The sum is independent of byte order up to one swap at the end (RFC 1071 §2 B).
-    const rest = (to - from) & 1 ? buf[to - 1]! << 8 : 0;
-    return fold(sum) + ((swapped >> 8) | ((swapped & 0xff) << 8)) + rest;
+    const inOrder = (swapped >> 8) | ((swapped & 0xff) << 8);
+    return addWords(addWords(sum, buf, from, begin) + inOrder, buf, begin + 4 * words, to);
   }
   let total = fold(sum);
   const even = from + ((to - from) & ~1);
@@ -25,17 +27,27 @@ export function addWords(sum: number, buf: Uint8Array, from: number, to: number)
   return total;
 }
 
-function sumNative(words: Uint16Array): number {
-  // Two's-complement additions wrap at 2^32, which 32,767 words cannot reach.
-  let a = 0;
-  let b = 0;
-  const pairs = words.length & ~3;
-  for (let i = 0; i < pairs; i += 4) {
-    a = (a + words[i]! + words[i + 1]!) | 0;
-    b = (b + words[i + 2]! + words[i + 3]!) | 0;
+/** The sum of both halves of at most 16,384 words. */
+function sumNative(words: Int32Array): number {
+  // The halves' sums stay below 2^30. `all` wraps at 2^32, but less the high
+  // halves it is the sum of the low ones again.
+  let all = 0;
+  let high = 0;
+  const groups = words.length & ~3;
+  let i = 0;
+  for (; i < groups; i += 4) {
+    const a = words[i]!;
+    const b = words[i + 1]!;
+    const c = words[i + 2]!;
+    const d = words[i + 3]!;
+    all = (all + a + b + c + d) | 0;
+    high = (high + (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)) | 0;
   }
-  for (let i = pairs; i < words.length; i++) a = (a + words[i]!) | 0;
-  return fold(a >>> 0) + fold(b >>> 0);
+  for (; i < words.length; i++) {
+    all = (all + words[i]!) | 0;
+    high = (high + (words[i]! >>> 16)) | 0;
+  }
+  return ((all - (high << 16)) >>> 0) + high;
 }
 
 /** Carries back into 16 bits (RFC 1071 §2 A). */
