@@ -5,12 +5,12 @@ import { assert, type Lease } from "../base/mod.ts";
  * left to the garbage collector, so that a lost release costs speed only.
  */
 export class BufferPool {
-  readonly #length: number;
+  readonly length: number;
   readonly #maxSpare: number;
   readonly #spare: PooledBuffer[] = [];
 
   constructor(length: number, maxSpare: number) {
-    this.#length = length;
+    this.length = length;
     this.#maxSpare = maxSpare;
   }
 
@@ -20,7 +20,7 @@ export class BufferPool {
 
   /** Held once, by the caller. */
   take(): PooledBuffer {
-    const buffer = this.#spare.pop() ?? new PooledBuffer(this.#length, (free) => this.#put(free));
+    const buffer = this.#spare.pop() ?? new PooledBuffer(this.length, (free) => this.#put(free));
     buffer.retain();
     return buffer;
   }

@@ -3,7 +3,9 @@ import { type Lease, UNPOOLED } from "../base/mod.ts";
 import { BufferPool, type PooledBuffer } from "./buffer-pool.ts";
 import {
   BULK_READ_FROM,
+  FULL_READ_LEN,
   MAX_BULK_READERS,
+  MAX_SPARE_FULL_READ_OCTETS,
   MAX_SPARE_READ_OCTETS,
   QUIET_READS,
   RAW_READ_LEN,
@@ -18,19 +20,26 @@ export type TakeRead = (bytes: Uint8Array, lease: Lease) => void;
  * it holds, but all sockets of a process must share it to profit.
  */
 class ReadBuffers {
-  readonly pool: BufferPool;
+  readonly #small: BufferPool;
+  readonly #large: BufferPool;
   /** Quiet sockets all read into this one; what it holds is copied out within the callback. */
   readonly scratch: Uint8Array;
   /** Sockets with a buffer of their own. */
   bulkReaders = 0;
 
-  constructor(length: number) {
-    this.pool = new BufferPool(length, MAX_SPARE_READ_OCTETS / length);
+  constructor(length: number, large?: BufferPool) {
+    this.#small = new BufferPool(length, MAX_SPARE_READ_OCTETS / length);
+    this.#large = large ?? this.#small;
     this.scratch = new Uint8Array(length);
+  }
+
+  /** For the next read of a socket whose last one brought `count` octets. */
+  poolAfter(count: number): BufferPool {
+    return count < this.scratch.length ? this.#small : this.#large;
   }
 }
 
-const raw = new ReadBuffers(RAW_READ_LEN);
+const raw = new ReadBuffers(RAW_READ_LEN, new BufferPool(FULL_READ_LEN, MAX_SPARE_FULL_READ_OCTETS / FULL_READ_LEN));
 /** A TLS socket delivers record by record. */
 const records = new ReadBuffers(TLS_READ_LEN);
 
@@ -108,18 +117,19 @@ class PooledReader {
 
   #takeOwn(own: PooledBuffer, bytes: Uint8Array): void {
     this.#take(bytes, own);
-    if (!own.shared || this.#own === undefined) return;
+    if (this.#own === undefined) return;
+    const pool = this.#buffers.poolAfter(bytes.length);
+    if (!own.shared && own.bytes.length === pool.length) return;
     own.release();
-    this.#own = this.#buffers.pool.take();
+    this.#own = pool.take();
   }
 
   #takeCopy(bytes: Uint8Array): void {
-    const { pool } = this.#buffers;
-    const copy = pool.take();
+    const copy = this.#buffers.poolAfter(0).take();
     copy.bytes.set(bytes);
     if (!this.#closed && this.#buffers.bulkReaders < MAX_BULK_READERS) {
       this.#buffers.bulkReaders++;
-      this.#own = pool.take();
+      this.#own = this.#buffers.poolAfter(bytes.length).take();
     }
     this.#take(copy.bytes.subarray(0, bytes.length), copy);
     copy.release();

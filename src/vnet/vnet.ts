@@ -131,6 +131,7 @@ export class VNet {
       counters: this.counters,
       mtu: tun.mtu,
       offload: tun.offload,
+      turnEnd: (run) => void setImmediate(run),
       emit: (frame) => {
         if (!tun.write(frame)) this.counters.count("vnet.frame-not-taken");
       },

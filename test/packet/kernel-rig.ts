@@ -65,6 +65,7 @@ export function kernelRig(o: KernelRigOptions): KernelRig {
     mtu,
     offload: tun.offload,
     ...(o.maxConnections === undefined ? {} : { maxConnections: o.maxConnections }),
+    turnEnd: (run) => void setImmediate(run),
     emit: (frame) => {
       if (impairment === undefined) tun.write(frame);
       else impairment.fromStack(frame);

@@ -98,6 +98,7 @@ export interface RigOptions {
   v6?: boolean;
   keepAlive?: NonNullable<StackOptions["keepAlive"]>;
   userTimeoutMs?: number;
+  turnEnd?: NonNullable<StackOptions["turnEnd"]>;
   handlers?: Partial<StackHandlers>;
   isLocal?: (address: IpAddress) => boolean;
   mayTalk?: (address: IpAddress) => boolean;
@@ -132,6 +133,7 @@ export class Rig {
       mayTalk: o.mayTalk ?? (() => true),
       ...(o.keepAlive === undefined ? {} : { keepAlive: o.keepAlive }),
       ...(o.userTimeoutMs === undefined ? {} : { userTimeoutMs: o.userTimeoutMs }),
+      ...(o.turnEnd === undefined ? {} : { turnEnd: o.turnEnd }),
       handlers: {
         tcp: (attempt) => void this.attempts.push(attempt),
         udp: () => false,

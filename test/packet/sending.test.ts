@@ -57,6 +57,47 @@ test("small writes that wait are sent together", async () => {
   rig.expect({ flags: "PA", text: "one two three" });
 });
 
+/** A connection whose congestion window has room for 24,600 octets; `turn` ends the turn of the event loop. */
+async function bulkSender(): Promise<{ rig: Rig; app: Application; turn: () => void }> {
+  const turns: (() => void)[] = [];
+  const { rig, app } = await established({ turnEnd: (run) => void turns.push(run) });
+  app.write(new Uint8Array(10_000));
+  rig.frames.length = 0;
+  rig.send({ flags: "A", seq: 5001, ack: 10_001 });
+  const turn = () => {
+    assert.equal(turns.length, 1, "one call for each turn");
+    turns.pop()!();
+  };
+  return { rig, app, turn };
+}
+
+test("what a large write leaves beyond whole frames goes with the next write, or at the turn's end", async () => {
+  const { rig, app, turn } = await bulkSender();
+  app.write(new Uint8Array(13 * 1460 + 1000));
+  for (let i = 0; i < 13; i++) rig.expect({ flags: "A", textLen: 1460 });
+  rig.expectNothing();
+  turn();
+  rig.expect({ flags: "PA", seq: 10_001 + 13 * 1460, textLen: 1000 });
+  rig.send({ flags: "A", seq: 5001, ack: 10_001 + 13 * 1460 + 1000 });
+
+  app.write(new Uint8Array(13 * 1460 + 1000));
+  app.write(new Uint8Array(12 * 1460));
+  for (let i = 0; i < 25; i++) rig.expect({ flags: "A", textLen: 1460 });
+  rig.expectNothing();
+  app.write(new Uint8Array(460)); // a small one does not wait, and takes along what does
+  rig.expect({ flags: "PA", textLen: 1460 });
+  turn();
+  rig.expectNothing();
+});
+
+test("the end of the text does not wait for the turn's end", async () => {
+  const { rig, app } = await bulkSender();
+  app.write(new Uint8Array(13 * 1460 + 1000));
+  app.stream.end();
+  for (let i = 0; i < 13; i++) rig.expect({ flags: "A", textLen: 1460 });
+  rig.expect({ flags: "FPA", textLen: 1000 });
+});
+
 test("no more than the peer's window is sent", async () => {
   const { rig, app } = await established({}, { wnd: 4000 });
   app.write(new Uint8Array(10_000));

@@ -13,6 +13,7 @@ import {
   releaseBlocks,
   resendFirst,
   type SegmentSink,
+  type Sendable,
   sackEdges,
   sendAck,
   seq,
@@ -104,7 +105,8 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
     const { queue } = this.#tcb.snd;
     if (length <= limits.GATHER_BREAK && queue.octets > 0) queue.gather(chunk);
     else queue.push(chunk);
-    this.#touch();
+    if (length < limits.BULK_WRITE || this.#host.inBurst || !this.#host.markForTurnEnd(this)) this.#touch();
+    else this.flush(this.#host.now(), "whole-frames");
   }
 
   end(): void {
@@ -146,10 +148,10 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
     else this.#touch();
   }
 
-  flush(now: number): void {
+  flush(now: number, what: Sendable = "all"): void {
     if (this.#offWire) return;
     const tcb = this.#tcb;
-    output(tcb, now, this);
+    output(tcb, now, this, what);
     if (tcb.state === "TIME-WAIT") this.#leave(new TimeWait(this.#host, this.tuple, tcb, now));
     else if (tcb.state === "CLOSED") this.#leave(undefined);
     else this.#host.deadlines.set(this, deadline(tcb));

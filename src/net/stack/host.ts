@@ -12,6 +12,8 @@ export interface Host {
   now(): number;
   /** Has `flush` called at the end of the burst, or within `DELAYED_ACK_MS`. */
   mark(flow: Flushable): void;
+  /** The same at the end of this turn; false where nobody tells us when that is. */
+  markForTurnEnd(flow: Flushable): boolean;
   /** May one more challenge ACK be sent? */
   mayChallenge(now: number): boolean;
   count(name: string): void;

@@ -58,6 +58,7 @@ export class Stack {
   #marked: Flushable[] = [];
   #flushTimer: Timer | undefined;
   #inBurst = false;
+  #awaitsTurnEnd = false;
   #closed = false;
   #attempts = 0;
   #connections = 0;
@@ -182,6 +183,7 @@ export class Stack {
       },
       now: () => this.#o.clock.now(),
       mark: (flow) => this.#mark(flow),
+      markForTurnEnd: (flow) => this.#markForTurnEnd(flow),
       mayChallenge: (now) => this.#challenges.allow(now),
       count: (name) => this.#o.counters.count(name),
       replace: (old, next) => {
@@ -204,6 +206,18 @@ export class Stack {
       this.#flushTimer = undefined;
       this.drained();
     });
+  }
+
+  #markForTurnEnd(flow: Flushable): boolean {
+    if (this.#o.turnEnd === undefined) return false;
+    this.#mark(flow);
+    if (this.#awaitsTurnEnd) return true;
+    this.#awaitsTurnEnd = true;
+    this.#o.turnEnd(() => {
+      this.#awaitsTurnEnd = false;
+      this.drained();
+    });
+    return true;
   }
 
   #drop(frame: Chunk, reason: string): void {

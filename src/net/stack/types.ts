@@ -18,6 +18,12 @@ export interface StackOptions {
   offload: { checksum: boolean; tso: boolean };
   /** Connections in the table; `limits.CONNECTIONS` unless given. */
   maxConnections?: number;
+  /**
+   * Calls `run` once what the event loop has at hand is done, as `setImmediate`
+   * does: until then the rest that a large write leaves beyond whole frames
+   * waits for the next write. Without it nothing waits.
+   */
+  turnEnd?(run: () => void): void;
   /** Sends a frame; borrowed for the call, which must not call `Stack.input`. */
   emit(frame: Uint8Array): void;
   handlers: StackHandlers;

@@ -39,6 +39,9 @@ export const GATHER_LEN = 16 * 1024;
 /** Writes up to this size are gathered while others wait before them. */
 export const GATHER_BREAK = 2 * 1024;
 
+/** A write of so much is one of many: what it leaves beyond whole frames may wait for the end of the turn. */
+export const BULK_WRITE = 16 * 1024;
+
 /** RFC 6298 §2.1: before the first sample. */
 export const INITIAL_RTO_MS = 1_000;
 

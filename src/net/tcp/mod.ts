@@ -10,7 +10,7 @@ export { type Arrival, arrival, arrive } from "./arrive.ts";
 export { ChunkQueue } from "./chunk-queue.ts";
 export { narrow, split } from "./chunks.ts";
 export * as limits from "./limits.ts";
-export { bareSeq, deadline, expire, output, resendFirst, sendAck } from "./output.ts";
+export { bareSeq, deadline, expire, output, resendFirst, type Sendable, sendAck } from "./output.ts";
 export { keep, type OutOfOrder, releaseBlocks, takeBlock } from "./reassembly.ts";
 export { lowerMss } from "./recovery.ts";
 export { sackEdges } from "./sack.ts";

@@ -8,17 +8,20 @@ import * as seq from "./seq.ts";
 import { flight, type SegmentSink, type Tcb } from "./tcb.ts";
 import { announce } from "./window.ts";
 
+/** "whole-frames": more text is about to come, and `output` will be called again for what is left over. */
+export type Sendable = "all" | "whole-frames";
+
 /**
  * Sends what may be sent now: SYN, text, FIN, or else the ACK that is owed
  * (RFC 9293 §3.8). There is no Nagle delay: what comes in one write goes out in
  * one frame, and a proxied protocol's small request must not wait.
  */
-export function output(tcb: Tcb, now: number, sink: SegmentSink): void {
+export function output(tcb: Tcb, now: number, sink: SegmentSink, what: Sendable = "all"): void {
   if (tcb.state === "SYN-SENT" || tcb.state === "SYN-RECEIVED") {
     outputSyn(tcb, now, sink);
     return;
   }
-  if (tcb.state !== "CLOSED") outputText(tcb, now, sink);
+  if (tcb.state !== "CLOSED") outputText(tcb, now, sink, what);
   if (tcb.rcv.ack !== "none") sendAck(tcb, sink);
 }
 
@@ -49,7 +52,7 @@ function outputSyn(tcb: Tcb, now: number, sink: SegmentSink): void {
   else sink.send(tcb, snd.iss, SYN | ACK, Math.min(65_535, seq.diff(rcv.adv, rcv.nxt)), 0, 0);
 }
 
-function outputText(tcb: Tcb, now: number, sink: SegmentSink): void {
+function outputText(tcb: Tcb, now: number, sink: SegmentSink, what: Sendable): void {
   const { snd } = tcb;
   const { board } = snd;
   if (board !== undefined && board.lostOctets > 0) resendLost(tcb, board, now, sink);
@@ -58,6 +61,7 @@ function outputText(tcb: Tcb, now: number, sink: SegmentSink): void {
     const sent = seq.diff(snd.nxt, snd.una);
     const available = snd.queue.octets - sent;
     if (available < 0 || snd.finAcked) break; // the FIN is out
+    if (what === "whole-frames" && available < snd.frameTextMax) return;
     // New text waits for what is lost, and for room to keep an account of it.
     if (board !== undefined && (board.lostOctets > 0 || board.runs.length >= SCOREBOARD_RUNS)) break;
     const usable = Math.min(snd.wnd - sent, tcb.cc.cwnd - inPipe(tcb));
