@@ -5,6 +5,11 @@ import type { Lease } from "../base/mod.ts";
  * Reliable and in order until it ends.
  */
 export interface Carrier {
+  /**
+   * 32 octets that only the two ends of this connection know (RFC 8446 §7.5):
+   * they name the link that begins here, and prove who attaches to it later.
+   */
+  readonly binding: Uint8Array;
   /** Attaches the link. Call once; the handler is not called within. */
   start(handler: CarrierHandler): void;
   /**
@@ -16,7 +21,7 @@ export interface Carrier {
   readonly writable: boolean;
   /** Sends what was written, then ends. */
   close(): void;
-  /** Ends at once. */
+  /** Ends at once, and lets go of what was written: its memory may change from here on. */
   destroy(): void;
 }
 

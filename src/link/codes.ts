@@ -57,8 +57,12 @@ const GOAWAY_CODES: Record<GoawayCode, number> = {
   internal: 8,
 };
 
-/** Why a link ended: what a GOAWAY said, or `carrier` (the connection ended), `dead` (nothing heard), `timeout` (no HELLO). */
-export type CloseCode = Exclude<GoawayCode, "drain"> | "carrier" | "dead" | "timeout";
+/**
+ * Why a link ended: what a GOAWAY said, or `carrier` (the connection ended, and
+ * no other came in time), `dead` (the same after silence), `timeout` (no HELLO),
+ * `gone` (its agent has ended it, or is another process now).
+ */
+export type CloseCode = Exclude<GoawayCode, "drain"> | "carrier" | "dead" | "timeout" | "gone";
 
 export const resetCodes = codeTable<ResetReason>(RESET_CODES, "protocol");
 export const refusalCodes = codeTable<RefusalCode>(REFUSAL_CODES, "internal");
@@ -93,6 +97,7 @@ export function resetReasonOf(code: CloseCode): ResetReason {
     case "carrier":
     case "dead":
     case "timeout":
+    case "gone":
       return "unreachable";
   }
 }

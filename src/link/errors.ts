@@ -26,7 +26,7 @@ export class LinkClosedError extends OperationError {
     super(message || `the link to the app's agent ended (${closeCode})`, options);
     this.closeCode = closeCode;
     this.reason = reason;
-    this.retryable = closeCode === "carrier" || closeCode === "dead" || closeCode === "shutdown";
+    this.retryable = ["carrier", "dead", "gone", "shutdown"].includes(closeCode);
   }
 }
 
@@ -57,5 +57,15 @@ export class LinkLimitError extends OperationError {
 
   constructor(what: string, limit: number) {
     super(`this app session has reached its limit of ${limit} ${what}`);
+  }
+}
+
+/** A carrier could not be put under the link; another one may. */
+export class LinkAttachError extends OperationError {
+  readonly code = "link.attach";
+  override readonly retryable = true;
+
+  constructor(message: string) {
+    super(`the link could not go on over a new connection: ${message}`);
   }
 }

@@ -7,6 +7,13 @@ const MUST_UNDERSTAND = 0x80;
 /** Frames without this bit are numbered, implicitly and in order, and are acknowledged. Holds for unknown types too. */
 const UNNUMBERED = 0x40;
 
+/** Octets: versions 2 + 2, features 4, instance 8, resume 4, transports 2. The first 16 are always there. */
+const HELLO_LEN = 22;
+/** Octets: link 16, transport 2, generation 4, received 8, proof 32. */
+const ATTACH_LEN = 62;
+/** Octets: received 8, proof 32. */
+const ATTACHED_LEN = 40;
+
 export const TYPE = {
   OPEN: 0x81,
   OPENED: 0x82,
@@ -35,13 +42,26 @@ export type Frame =
   /** `offset`: octets of the stream in all. */
   | { type: "fin"; stream: number; offset: number }
   | { type: "reset"; stream: number; reason: ResetReason }
-  | { type: "hello"; minVersion: number; maxVersion: number; features: number; instance: Uint8Array }
+  | {
+      type: "hello";
+      minVersion: number;
+      maxVersion: number;
+      features: number;
+      instance: Uint8Array;
+      /** How long its sender keeps a link without a carrier; 0: not at all. */
+      resumeMs: number;
+      /** Transports its sender wants at most. */
+      transports: number;
+    }
   /** `received`: numbered frames taken into memory. */
   | { type: "ack"; received: number }
   | { type: "ping" | "pong"; id: number }
   | { type: "goaway"; code: GoawayCode; text: string }
-  /** Reserved: replacing the carrier under a transport. */
-  | { type: "attach" | "attached" | "link-gone" };
+  /** Client, first on a new carrier of a living link. `received`: as in ACK. `link` has 16 octets, `proof` 32. */
+  | { type: "attach"; link: Uint8Array; transport: number; generation: number; received: number; proof: Uint8Array }
+  | { type: "attached"; received: number; proof: Uint8Array }
+  /** The link of an ATTACH is not known here. */
+  | { type: "link-gone" };
 
 export function isNumbered(type: number): boolean {
   return (type & UNNUMBERED) === 0;
@@ -80,9 +100,11 @@ const RULES = new Map<number, Rule>([
     return { type: "refused", stream, code: refusalCodes.name(view.getUint16(0)), text };
   }),
   rule(TYPE.WINDOW, 8, 8, true, (stream, view) =>
-    withOffset(view, (offset): Frame => ({ type: "window", stream, offset })),
+    withOffset(view, 0, (offset): Frame => ({ type: "window", stream, offset })),
   ),
-  rule(TYPE.FIN, 8, 8, true, (stream, view) => withOffset(view, (offset): Frame => ({ type: "fin", stream, offset }))),
+  rule(TYPE.FIN, 8, 8, true, (stream, view) =>
+    withOffset(view, 0, (offset): Frame => ({ type: "fin", stream, offset })),
+  ),
   rule(TYPE.RESET, 2, 2, true, (stream, view) => ({
     type: "reset",
     stream,
@@ -95,18 +117,35 @@ const RULES = new Map<number, Rule>([
     maxVersion: view.getUint16(2),
     features: view.getUint32(4),
     instance: payload.subarray(8, 16),
+    resumeMs: payload.length >= HELLO_LEN ? view.getUint32(16) : 0,
+    transports: payload.length >= HELLO_LEN ? view.getUint16(20) : 1,
   })),
-  rule(TYPE.ACK, 8, 8, false, (_, view) => withOffset(view, (received): Frame => ({ type: "ack", received }))),
-  rule(TYPE.PING, 8, 8, false, (_, view) => withOffset(view, (id): Frame => ({ type: "ping", id }))),
-  rule(TYPE.PONG, 8, 8, false, (_, view) => withOffset(view, (id): Frame => ({ type: "pong", id }))),
+  rule(TYPE.ACK, 8, 8, false, (_, view) => withOffset(view, 0, (received): Frame => ({ type: "ack", received }))),
+  rule(TYPE.PING, 8, 8, false, (_, view) => withOffset(view, 0, (id): Frame => ({ type: "ping", id }))),
+  rule(TYPE.PONG, 8, 8, false, (_, view) => withOffset(view, 0, (id): Frame => ({ type: "pong", id }))),
   rule(TYPE.GOAWAY, 2, 2 + MAX_TEXT, false, (_, view, payload) => {
     const text = decodeUtf8(payload.subarray(2));
     if (text === undefined) return malformed("link.text");
     return { type: "goaway", code: goawayCodes.name(view.getUint16(0)), text };
   }),
-  rule(TYPE.ATTACH, 0, MAX_PAYLOAD, false, () => ({ type: "attach" })),
-  rule(TYPE.ATTACHED, 0, MAX_PAYLOAD, false, () => ({ type: "attached" })),
-  rule(TYPE.LINK_GONE, 0, MAX_PAYLOAD, false, () => ({ type: "link-gone" })),
+  rule(TYPE.ATTACH, ATTACH_LEN, ATTACH_LEN, false, (_, view, payload) =>
+    withOffset(
+      view,
+      22,
+      (received): Frame => ({
+        type: "attach",
+        link: payload.subarray(0, 16),
+        transport: view.getUint16(16),
+        generation: view.getUint32(18),
+        received,
+        proof: payload.subarray(30),
+      }),
+    ),
+  ),
+  rule(TYPE.ATTACHED, ATTACHED_LEN, ATTACHED_LEN, false, (_, view, payload) =>
+    withOffset(view, 0, (received): Frame => ({ type: "attached", received, proof: payload.subarray(8) })),
+  ),
+  rule(TYPE.LINK_GONE, 0, 0, false, () => ({ type: "link-gone" })),
 ]);
 
 function rule(
@@ -120,10 +159,10 @@ function rule(
 }
 
 /** 64 bits on the wire, of which a number holds 53: more octets than any stream or link carries. */
-function withOffset(view: DataView, make: (offset: number) => Frame): Frame | Malformed {
-  const high = view.getUint32(0);
+function withOffset(view: DataView, at: number, make: (offset: number) => Frame): Frame | Malformed {
+  const high = view.getUint32(at);
   if (high >= 2 ** 21) return malformed("link.offset");
-  return make(high * 2 ** 32 + view.getUint32(4));
+  return make(high * 2 ** 32 + view.getUint32(at + 4));
 }
 
 export function encodeFrame(frame: Frame): Uint8Array {
@@ -151,11 +190,13 @@ export function encodeFrame(frame: Frame): Uint8Array {
       return out;
     }
     case "hello": {
-      const [out, view] = blank(TYPE.HELLO, 0, 16);
+      const [out, view] = blank(TYPE.HELLO, 0, HELLO_LEN);
       view.setUint16(HEADER_LEN, frame.minVersion);
       view.setUint16(HEADER_LEN + 2, frame.maxVersion);
       view.setUint32(HEADER_LEN + 4, frame.features);
       out.set(frame.instance, HEADER_LEN + 8);
+      view.setUint32(HEADER_LEN + 16, frame.resumeMs);
+      view.setUint16(HEADER_LEN + 20, frame.transports);
       return out;
     }
     case "ack":
@@ -167,9 +208,13 @@ export function encodeFrame(frame: Frame): Uint8Array {
     case "goaway":
       return encodeText(TYPE.GOAWAY, 0, goawayCodes.number(frame.code), frame.text);
     case "attach":
-      return blank(TYPE.ATTACH, 0, 0)[0];
-    case "attached":
-      return blank(TYPE.ATTACHED, 0, 0)[0];
+      return encodeAttach(frame);
+    case "attached": {
+      const [out, view] = blank(TYPE.ATTACHED, 0, ATTACHED_LEN);
+      setOffset(view, HEADER_LEN, frame.received);
+      out.set(frame.proof, HEADER_LEN + 8);
+      return out;
+    }
     case "link-gone":
       return blank(TYPE.LINK_GONE, 0, 0)[0];
   }
@@ -199,8 +244,22 @@ function blank(type: number, stream: number, payloadLen: number): [Uint8Array, D
 
 function encodeOffset(type: number, stream: number, offset: number): Uint8Array {
   const [out, view] = blank(type, stream, 8);
-  view.setUint32(HEADER_LEN, Math.floor(offset / 2 ** 32));
-  view.setUint32(HEADER_LEN + 4, offset % 2 ** 32);
+  setOffset(view, HEADER_LEN, offset);
+  return out;
+}
+
+function setOffset(view: DataView, at: number, offset: number): void {
+  view.setUint32(at, Math.floor(offset / 2 ** 32));
+  view.setUint32(at + 4, offset % 2 ** 32);
+}
+
+function encodeAttach(frame: Extract<Frame, { type: "attach" }>): Uint8Array {
+  const [out, view] = blank(TYPE.ATTACH, 0, ATTACH_LEN);
+  out.set(frame.link, HEADER_LEN);
+  view.setUint16(HEADER_LEN + 16, frame.transport);
+  view.setUint32(HEADER_LEN + 18, frame.generation);
+  setOffset(view, HEADER_LEN + 22, frame.received);
+  out.set(frame.proof, HEADER_LEN + 30);
   return out;
 }
 

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../base/mod.ts";
-import { DEAD_AFTER_MS, PING_AFTER_MS } from "./limits.ts";
+import { DEAD_AFTER_MS, PING_AFTER_MS, PROBE_MS } from "./limits.ts";
 
 export interface KeepAliveEvents {
   ping(id: number): void;
@@ -36,6 +36,17 @@ export class KeepAlive {
   /** Milliseconds since the PING, if this answers the last one. */
   pong(id: number): number | undefined {
     return id === this.#pinged ? this.#clock.now() - this.#pingedAt : undefined;
+  }
+
+  /** Asks at once; a peer that stays silent for PROBE_MS is dead. */
+  probe(): void {
+    this.#timer?.cancel();
+    const askedAt = this.#clock.now();
+    this.ping();
+    this.#timer = this.#clock.after(PROBE_MS, () => {
+      if (this.#heardAt <= askedAt) this.#events.dead();
+      else this.#check();
+    });
   }
 
   stop(): void {

@@ -56,3 +56,24 @@ export const CLOSE_TIMEOUT_MS = 2_000;
 export const VERSION_MIN = 1;
 /** … and the newest. HELLO carries both. */
 export const VERSION_MAX = 1;
+
+/** Transports of one link: more would buy nothing, each has a carrier of its own. */
+export const MAX_TRANSPORTS = 4;
+/** A link without a carrier lives so long, unless the cluster says otherwise: long enough for a train's tunnel. */
+export const RESUME_MS = 5 * 60_000;
+/** From ATTACH to its answer, the agent's delay included. */
+export const ATTACH_TIMEOUT_MS = 10_000;
+/** New carriers of one transport each minute; what is above waits, it is never refused. */
+export const ATTACHES_PER_MINUTE = 10;
+/** A changed network leaves the peer so long for a sign of life before the carrier is given up. */
+export const PROBE_MS = 2_000;
+/** A lost carrier is dialled for again after this … */
+export const REDIAL_MIN_MS = 100;
+/** … doubling to this, less a random half. */
+export const REDIAL_MAX_MS = 2_000;
+/** Every proxy that answers has said for so long that the agent is not there: it is gone. */
+export const AGENT_GONE_MS = 10_000;
+/** Octets over one carrier in either direction before another takes its place: OpenSSL does not rekey by itself. */
+export const CARRIER_OCTETS = 2 ** 36;
+/** Writes over one carrier before another takes its place; each is at least one TLS record (RFC 8446 §5.5). */
+export const CARRIER_WRITES = 2 ** 22;

@@ -225,7 +225,15 @@ test("an OPEN that crosses the GOAWAY is refused as draining", async () => {
 
 test("without a common version both ends say so", async () => {
   const peer = RawPeer.ofClient();
-  peer.send({ type: "hello", minVersion: 9, maxVersion: 12, features: 0, instance: new Uint8Array(8) });
+  peer.send({
+    type: "hello",
+    minVersion: 9,
+    maxVersion: 12,
+    features: 0,
+    instance: new Uint8Array(8),
+    resumeMs: 0,
+    transports: 1,
+  });
   const text = "no common link version: one side speaks 9 to 12, the other 1 to 1; update the older";
   await assert.rejects(peer.link.ready, { closeCode: "version", message: text });
   await turns();
@@ -255,7 +263,23 @@ function data(stream: number, length: number): Uint8Array {
   return out;
 }
 
-const HELLO: Frame = { type: "hello", minVersion: 1, maxVersion: 1, features: 0, instance: new Uint8Array(8) };
+const HELLO: Frame = {
+  type: "hello",
+  minVersion: 1,
+  maxVersion: 1,
+  features: 0,
+  instance: new Uint8Array(8),
+  resumeMs: 0,
+  transports: 1,
+};
+const ATTACH: Frame = {
+  type: "attach",
+  link: new Uint8Array(16),
+  transport: 0,
+  generation: 1,
+  received: 0,
+  proof: new Uint8Array(32),
+};
 const OPEN: Frame = { type: "open", stream: 5, port: 1, window: 1000 };
 
 const BREACHES: Array<[reason: string, frames: Array<Frame | Uint8Array>]> = [
@@ -268,8 +292,9 @@ const BREACHES: Array<[reason: string, frames: Array<Frame | Uint8Array>]> = [
   ["link.unanswered", [OPEN, data(5, 1)]],
   ["link.unanswered", [OPEN, { type: "window", stream: 5, offset: 5000 }]],
   ["link.ack", [{ type: "ack", received: 1 }]],
-  ["link.not-negotiated", [{ type: "attach" }]],
-  ["link.not-negotiated", [{ type: "link-gone" }]],
+  ["link.out-of-place", [ATTACH]],
+  ["link.out-of-place", [{ type: "attached", received: 0, proof: new Uint8Array(32) }]],
+  ["link.out-of-place", [{ type: "link-gone" }]],
   ["link.unknown-stream", [{ type: "opened", stream: 5, window: 1 }]],
   ["link.second-answer", [OPEN, { type: "opened", stream: 5, window: 1 }]],
   ["link.frame-length", [new Uint8Array(64).fill(0xff)]],

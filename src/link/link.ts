@@ -1,112 +1,112 @@
-import {
-  assert,
-  type ByteStream,
-  isMalformed,
-  type Lease,
-  type Malformed,
-  malformed,
-  type Timer,
-} from "../base/mod.ts";
+import { assert, type ByteStream, isMalformed, type Malformed, malformed, type Timer } from "../base/mod.ts";
+import { offerAttach } from "./attach-offer.ts";
+import { attachProof, isProofGenuine, type LinkKeys, linkKeys } from "./attach-proof.ts";
 import type { Carrier } from "./carrier.ts";
+import { Channel, type ChannelOwner } from "./channel.ts";
 import { type CloseCode, resetReasonOf } from "./codes.ts";
 import { CreditPool } from "./credit.ts";
-import { LinkClosedError, LinkDrainingError, LinkLimitError } from "./errors.ts";
-import { decodeFrame, encodeFrame, type Frame, isNumbered, TYPE } from "./frames.ts";
-import { KeepAlive } from "./keep-alive.ts";
+import { LinkAttachError, LinkClosedError, LinkDrainingError, LinkLimitError } from "./errors.ts";
+import { decodeFrame, type Frame } from "./frames.ts";
 import {
-  CLOSE_TIMEOUT_MS,
-  HEADER_LEN,
   HELLO_TIMEOUT_MS,
   MAX_STREAMS,
+  MAX_TRANSPORTS,
   MAX_UNANSWERED_OPENS,
   OPEN_TIMEOUT_MS,
   VERSION_MAX,
   VERSION_MIN,
 } from "./limits.ts";
-import { PendingOpens, Request } from "./opens.ts";
 import type { LinkOptions, LinkPeer, OpenRequest, ServerLinkOptions } from "./options.ts";
-import { FrameReader } from "./reader.ts";
-import { Receipts } from "./receipts.ts";
-import { Sender } from "./sender.ts";
-import { LinkStream, type StreamHost } from "./stream.ts";
+import { Transport, type TransportHost } from "./transport.ts";
 
 /** What the peer can be told; the other codes say that it cannot be. */
-type TellableCode = Exclude<CloseCode, "carrier" | "dead" | "timeout">;
+type TellableCode = Exclude<CloseCode, "carrier" | "dead" | "timeout" | "gone">;
+type Attach = Extract<Frame, { type: "attach" }>;
+type Hello = Extract<Frame, { type: "hello" }>;
 
+/** What became of a carrier. */
+export interface LinkEvents {
+  /** A transport has no carrier any more; `attach` another, or the link ends after `resumeMs`. */
+  detached?(transport: number, message: string): void;
+  /** It has one again. */
+  attached?(transport: number): void;
+  /** Its carrier has carried much: `attach` another in its place. */
+  worn?(transport: number): void;
+}
+
+/**
+ * Streams between a client and one agent process. It outlives its carriers: a
+ * transport that has lost one keeps its streams, and what the peer has not
+ * taken, for `resumeMs`.
+ */
 export class Link implements AsyncDisposable {
   /** After the peer's HELLO; rejects with LinkClosedError (its `closeCode` is the peer's reason). */
   readonly ready: Promise<LinkPeer>;
   /** How the link ended. Never rejects. */
   readonly closed: Promise<LinkClosedError>;
 
-  readonly #carrier: Carrier;
   readonly #options: LinkOptions;
-  /** Set on the server's side. */
-  readonly #onOpen: ((request: OpenRequest) => void) | undefined;
-  readonly #sender: Sender;
-  readonly #reader: FrameReader;
-  readonly #receipts: Receipts;
-  readonly #keepAlive: KeepAlive;
-  readonly #host: StreamHost;
-  readonly #streams = new Map<number, LinkStream>();
-  readonly #opens: PendingOpens;
-  readonly #requests = new Map<number, Request>();
+  readonly #host: TransportHost;
+  readonly #keys: LinkKeys;
+  readonly #transports: Transport[] = [];
+  readonly #windows = new Map<Transport, Timer>();
   readonly #drainListeners: Array<() => void> = [];
   readonly #ready = Promise.withResolvers<LinkPeer>();
   readonly #closed = Promise.withResolvers<LinkClosedError>();
+  readonly #isServer: boolean;
   readonly #helloTimer: Timer;
+  /** Until the peer's HELLO. */
+  #greeting: Channel | undefined;
   #peer: LinkPeer | undefined;
+  #events: LinkEvents = {};
   #end: LinkClosedError | undefined;
-  #closeTimer: Timer | undefined;
-  #lastStream = 0;
   #draining = false;
+  #detachedAt: number | undefined;
 
   static client(carrier: Carrier, options: LinkOptions): Link {
-    return new Link(carrier, options, undefined);
+    return new Link((owner) => new Channel(carrier, options.clock, owner), options, undefined);
   }
 
   static server(carrier: Carrier, options: ServerLinkOptions): Link {
-    return new Link(carrier, options, (request) => options.onOpen(request));
+    return Link.serverOn((owner) => new Channel(carrier, options.clock, owner), options);
   }
 
-  private constructor(carrier: Carrier, options: LinkOptions, onOpen: ((request: OpenRequest) => void) | undefined) {
+  /** For a carrier that is in use already; its first frame is the next that `owner` gets. */
+  static serverOn(take: (owner: ChannelOwner) => Channel, options: ServerLinkOptions): Link {
+    return new Link(take, options, (request) => options.onOpen(request));
+  }
+
+  private constructor(
+    take: (owner: ChannelOwner) => Channel,
+    options: LinkOptions,
+    onOpen: ((request: OpenRequest) => void) | undefined,
+  ) {
     assert(options.instance.length === 8, "an instance id has 8 octets");
-    const { clock } = options;
-    this.#carrier = carrier;
     this.#options = options;
-    this.#onOpen = onOpen;
+    this.#isServer = onOpen !== undefined;
     this.ready = this.#ready.promise;
     this.closed = this.#closed.promise;
     this.ready.catch(() => {}); // Who does not wait for it learns of the end by `closed`.
-    this.#reader = new FrameReader((type, stream, payload, lease) => this.#onFrame(type, stream, payload, lease));
-    this.#receipts = new Receipts(clock, () => this.#sender.wake());
-    this.#sender = new Sender({
-      carrier,
-      clock,
-      receipts: this.#receipts,
-      sent: (stream, frame) => {
-        if (frame !== "open") this.#requests.delete(stream.id);
-      },
+    this.#host = this.#hostOf(onOpen);
+    this.#transports.push(new Transport(0, this.#host));
+    this.#helloTimer = options.clock.after(HELLO_TIMEOUT_MS, () => {
+      this.#finish("timeout", "the other end did not introduce itself");
     });
-    this.#host = {
-      pool: new CreditPool(),
-      controlReady: (stream) => this.#sender.controlReady(stream),
-      dataReady: (stream) => this.#sender.dataReady(stream),
-      gone: (stream) => this.#forget(stream),
-    };
-    this.#opens = new PendingOpens(clock);
-    this.#keepAlive = new KeepAlive(clock, {
-      ping: (id) => this.#sender.ping(id),
-      dead: () => this.#finish("dead", "nothing was heard from the other end"),
-    });
-    this.#helloTimer = clock.after(HELLO_TIMEOUT_MS, () => {
-      if (this.#peer === undefined) this.#finish("timeout", "the other end did not introduce itself");
-    });
-    this.#start();
+    const channel = take(this.#greeter());
+    this.#greeting = channel;
+    this.#keys = linkKeys(channel.binding);
+    const { instance, resumeMs = 0, transports = 1 } = options;
+    const versions = { minVersion: VERSION_MIN, maxVersion: VERSION_MAX, features: 0 };
+    channel.say({ type: "hello", ...versions, instance, resumeMs, transports });
+  }
+
+  /** 32 hexadecimal digits, the same at both ends. */
+  get id(): string {
+    return Buffer.from(this.#keys.id).toString("hex");
   }
 
   get streams(): number {
-    return this.#streams.size;
+    return this.#transports.reduce((sum, { streams }) => sum + streams, 0);
   }
 
   /** Neither side takes new streams any more. */
@@ -118,8 +118,38 @@ export class Link implements AsyncDisposable {
     return this.#end !== undefined;
   }
 
+  /** Some transport has a carrier. */
+  get attached(): boolean {
+    return this.#peer === undefined || this.#transports.some(({ attached }) => attached);
+  }
+
+  /** Since when no transport has a carrier (monotonic). */
+  get detachedAt(): number | undefined {
+    return this.#detachedAt;
+  }
+
+  /** Octets kept for the peer and for readers. */
+  get heldOctets(): number {
+    return this.#transports.reduce((sum, { heldOctets }) => sum + heldOctets, 0);
+  }
+
+  /** Nothing would be lost with it. */
+  get #idle(): boolean {
+    return this.#transports.every(({ idle }) => idle);
+  }
+
+  /** What a stream's transport may be; more are made by `attach`. */
+  get maxTransports(): number {
+    return this.#peer?.transports ?? 1;
+  }
+
   onDraining(listener: () => void): void {
     this.#drainListeners.push(listener);
+  }
+
+  /** Who brings new carriers hears of the old ones; one listener. */
+  onCarriers(events: LinkEvents): void {
+    this.#events = events;
   }
 
   /**
@@ -128,28 +158,23 @@ export class Link implements AsyncDisposable {
    * the signal's reason.
    */
   async open(port: number, o: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<ByteStream> {
-    assert(this.#onOpen === undefined, "only clients open streams");
+    assert(!this.#isServer, "only clients open streams");
     o.signal?.throwIfAborted();
     if (this.#end) throw this.#end;
     if (this.#draining) throw new LinkDrainingError();
-    if (this.#streams.size >= MAX_STREAMS) throw new LinkLimitError("open connections", MAX_STREAMS);
-    if (this.#opens.size >= MAX_UNANSWERED_OPENS) {
+    if (this.streams >= MAX_STREAMS) throw new LinkLimitError("open connections", MAX_STREAMS);
+    if (this.#transports.reduce((sum, { unanswered }) => sum + unanswered, 0) >= MAX_UNANSWERED_OPENS) {
       throw new LinkLimitError("connections being opened", MAX_UNANSWERED_OPENS);
     }
-    const stream = this.#newStream(++this.#lastStream);
     const timeoutMs = o.timeoutMs ?? this.#options.openTimeoutMs ?? OPEN_TIMEOUT_MS;
-    const answer = this.#opens.answerTo(stream, timeoutMs, o.signal);
-    stream.owe({ type: "open", stream: stream.id, port, window: stream.initialWindow });
-    await answer;
-    return stream;
+    return this.#leastLoaded().open(port, timeoutMs, o.signal);
   }
 
   /** New streams are refused on both sides; the link ends with its last stream. */
   drain(): void {
     if (this.#end || this.#draining) return;
-    this.#sender.outbox.unnumbered(encodeFrame({ type: "goaway", code: "drain", text: "" }));
-    this.#sender.wake();
-    this.#beginDraining();
+    for (const transport of this.#transports) if (transport.attached) transport.say(GOAWAY_DRAIN);
+    this.#beginDraining(); // Carriers to come are told as they come.
   }
 
   /** Resets all streams and tells the peer why. */
@@ -157,100 +182,134 @@ export class Link implements AsyncDisposable {
     this.#finish(code, message, code);
   }
 
+  /** The network has changed: carriers without a sign of life soon are given up. */
+  probe(): void {
+    for (const transport of this.#transports) transport.probe();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.close("shutdown");
     await this.closed;
   }
 
-  #start(): void {
-    this.#carrier.start({
-      data: (bytes, lease) => this.#onBytes(bytes, lease),
-      writable: () => {
-        this.#sender.pump();
-        this.#sender.wake();
+  // ---- carriers after the first
+
+  /**
+   * The client's: goes on over `carrier`, in place of the present one if there
+   * is one. `transport` is one that the link has, or the next. Rejects with
+   * LinkAttachError where another carrier may succeed, LinkClosedError at the
+   * link's end.
+   */
+  attach(id: number, carrier: Carrier): Promise<void> {
+    assert(!this.#isServer && this.#peer !== undefined && id <= this.#transports.length, "nothing to attach to");
+    if (this.#end) return Promise.reject(this.#end);
+    const transport = this.#transports[id] ?? new Transport(id, this.#host);
+    // Nothing of the old carrier counts from here on: `received` is final.
+    const received = transport.detach();
+    const claim = { transport: id, generation: ++transport.generation, received };
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const failed = (message: string) => {
+      reject(this.#end ?? new LinkAttachError(message));
+      if (this.#transports.includes(transport)) this.#lost(transport, "carrier", message);
+    };
+    offerAttach(carrier, this.#options.clock, {
+      keys: this.#keys,
+      claim,
+      attached: (channel, taken) => {
+        if (this.#end || transport.generation !== claim.generation) {
+          channel.destroy();
+          failed("another connection was faster");
+          return undefined;
+        }
+        const bad = this.#begin(transport, channel, taken);
+        if (bad !== undefined) this.#broken(bad);
+        if (this.#end) reject(this.#end);
+        else resolve();
+        return undefined;
       },
-      closed: (error) => {
-        this.#closeTimer?.cancel();
-        this.#finish("carrier", error ? `the connection failed: ${error.message}` : "the connection was closed");
+      ended: (code, message) => {
+        this.#finish(code, message);
+        failed(message);
       },
+      failed,
     });
-    const { instance } = this.#options;
-    this.#sender.outbox.unnumbered(
-      encodeFrame({ type: "hello", minVersion: VERSION_MIN, maxVersion: VERSION_MAX, features: 0, instance }),
-    );
-    this.#keepAlive.ping();
+    return promise;
   }
 
-  #newStream(id: number): LinkStream {
-    const stream = new LinkStream(id, this.#host);
-    this.#streams.set(id, stream);
-    return stream;
+  /** Whether an ATTACH that came over a carrier with this binding is by this link's client. */
+  isGenuine(frame: Attach, binding: Uint8Array): boolean {
+    return isProofGenuine(frame.proof, attachProof(this.#keys, "attach", binding, frame));
   }
 
-  #forget(stream: LinkStream): void {
-    this.#streams.delete(stream.id);
-    this.#requests.delete(stream.id);
-    this.#sender.forget(stream);
-    if (this.#draining) this.#endWhenDrained();
+  /** The agent's: a genuine ATTACH came over `channel`. False where that is stale or has no place here. */
+  reattach(channel: Channel, frame: Attach): boolean {
+    if (this.#end || this.#peer === undefined || frame.transport > this.#transports.length) return false;
+    if (frame.transport >= this.maxTransports) return false;
+    const transport = this.#transports[frame.transport] ?? new Transport(frame.transport, this.#host);
+    if (frame.generation <= transport.generation) return false;
+    transport.generation = frame.generation;
+    const received = transport.detach();
+    const { generation } = frame;
+    const claim = { transport: frame.transport, generation, received };
+    channel.say({ type: "attached", received, proof: attachProof(this.#keys, "attached", channel.binding, claim) });
+    const bad = this.#begin(transport, channel, frame.received);
+    if (bad !== undefined) this.#broken(bad);
+    return true;
   }
 
-  // ---- receiving
+  #begin(transport: Transport, channel: Channel, received: number): Malformed | undefined {
+    if (!this.#transports.includes(transport)) this.#transports.push(transport);
+    const bad = transport.attach(channel, received);
+    if (bad !== undefined) return bad;
+    this.#windows.get(transport)?.cancel();
+    this.#windows.delete(transport);
+    this.#detachedAt = undefined;
+    if (this.#draining) transport.say(GOAWAY_DRAIN); // It is not replayed.
+    this.#events.attached?.(transport.id);
+    return undefined;
+  }
 
-  #onBytes(bytes: Uint8Array, lease: Lease): void {
+  /** The carrier of a transport is gone. What would not be missed ends with it. */
+  #lost(transport: Transport, code: "carrier" | "dead", message: string): void {
     if (this.#end) return;
-    this.#keepAlive.heard();
-    const bad = this.#reader.push(bytes, lease);
-    if (bad === undefined || this.#end) return;
-    this.#options.counters.count(bad.malformed);
-    this.#options.log.warn({ reason: bad.malformed }, "the other end of a link broke the protocol");
-    this.#finish("protocol", `protocol violation: ${bad.malformed}`, "protocol");
+    const { clock } = this.#options;
+    const resumeMs = this.#peer?.resumeMs ?? 0;
+    if (resumeMs === 0 || (!this.attached && this.#idle)) {
+      this.#finish(code, message);
+      return;
+    }
+    if (!this.attached) this.#detachedAt ??= clock.now();
+    if (this.#windows.has(transport)) return; // Lost before; one more attempt has failed.
+    const over = `${message}, and there was no other within ${resumeMs / 1000} s`;
+    this.#windows.set(
+      transport,
+      clock.after(resumeMs, () => this.#finish(code, over)),
+    );
+    this.#options.log.debug({ link: this.id, transport: transport.id, message }, "a link has lost its connection");
+    this.#events.detached?.(transport.id, message);
   }
 
-  #onFrame(type: number, id: number, payload: Uint8Array, lease: Lease): Malformed | undefined {
-    if (this.#end) return undefined;
-    if (isNumbered(type)) {
-      if (this.#peer === undefined) return malformed("link.no-hello");
-      this.#receipts.taken(HEADER_LEN + payload.length);
-    }
-    if (type === TYPE.DATA) {
-      const stream = this.#answeredStream(id);
-      return stream instanceof LinkStream ? stream.onData(payload, lease) : stream;
-    }
-    const frame = decodeFrame(type, id, payload);
-    if (frame === undefined || isMalformed(frame)) return frame;
-    return isNumbered(type) ? this.#onStreamFrame(frame) : this.#onLinkFrame(frame);
+  // ---- the beginning
+
+  #greeter(): ChannelOwner {
+    return {
+      frame: (type, stream, payload) => {
+        const frame = decodeFrame(type, stream, payload);
+        if (frame === undefined || isMalformed(frame)) return frame;
+        if (frame.type === "hello") return this.#onHello(frame);
+        if (frame.type !== "goaway") return malformed("link.no-hello");
+        this.#onGoaway(frame);
+        return undefined;
+      },
+      heard: () => {},
+      writable: () => {},
+      broken: (bad) => this.#broken(bad),
+      ended: (message) => this.#finish("carrier", message),
+      worn: () => {},
+    };
   }
 
-  #onLinkFrame(frame: Frame): Malformed | undefined {
-    if (this.#peer === undefined && frame.type !== "hello" && frame.type !== "goaway")
-      return malformed("link.no-hello");
-    switch (frame.type) {
-      case "hello":
-        return this.#onHello(frame);
-      case "goaway":
-        if (frame.code === "drain") this.#beginDraining();
-        else this.#finish(frame.code, frame.text);
-        return undefined;
-      case "ack": {
-        const bad = this.#sender.outbox.acknowledge(frame.received);
-        if (bad === undefined) this.#sender.pump();
-        return bad;
-      }
-      case "ping":
-        this.#sender.pong(frame.id);
-        return undefined;
-      case "pong": {
-        const rtt = this.#keepAlive.pong(frame.id);
-        if (rtt !== undefined) this.#sender.outbox.rtt(rtt);
-        return undefined;
-      }
-      default:
-        return malformed("link.not-negotiated");
-    }
-  }
-
-  #onHello(frame: Extract<Frame, { type: "hello" }>): Malformed | undefined {
-    if (this.#peer) return malformed("link.second-hello");
+  #onHello(frame: Hello): Malformed | undefined {
     const version = Math.min(frame.maxVersion, VERSION_MAX);
     if (version < Math.max(frame.minVersion, VERSION_MIN)) {
       const theirs = `${frame.minVersion} to ${frame.maxVersion}`;
@@ -258,86 +317,66 @@ export class Link implements AsyncDisposable {
       this.#finish("version", text, "version");
       return undefined;
     }
-    this.#peer = { version, instance: frame.instance.slice() };
+    const { resumeMs = 0, transports = 1 } = this.#options;
+    this.#peer = {
+      version,
+      instance: frame.instance.slice(),
+      resumeMs: Math.min(frame.resumeMs, resumeMs),
+      transports: Math.max(1, Math.min(frame.transports, transports, MAX_TRANSPORTS)),
+    };
     this.#helloTimer.cancel();
+    const channel = this.#greeting!;
+    this.#greeting = undefined;
+    const bad = this.#begin(this.#transports[0]!, channel, 0);
     this.#ready.resolve(this.#peer);
-    this.#sender.start();
-    return undefined;
+    return bad;
   }
 
-  #onStreamFrame(frame: Frame): Malformed | undefined {
-    switch (frame.type) {
-      case "open":
-        return this.#onOpenFrame(frame);
-      case "opened":
-      case "refused":
-        return this.#onAnswer(frame);
-      case "window": {
-        const stream = this.#answeredStream(frame.stream);
-        return stream instanceof LinkStream ? stream.onWindow(frame.offset) : stream;
-      }
-      case "fin": {
-        const stream = this.#answeredStream(frame.stream);
-        if (!(stream instanceof LinkStream)) return stream;
-        if (!stream.onFin(frame.offset)) this.#brokenEnd(stream, frame.offset);
-        return undefined;
-      }
-      case "reset": {
-        const stream = this.#streamOf(frame.stream);
-        if (!(stream instanceof LinkStream)) return stream;
-        if (this.#opens.has(stream.id)) return malformed("link.unanswered");
-        this.#requests.get(stream.id)?.abort(new Error("the client gave up"));
-        stream.onReset(frame.reason);
-        return undefined;
-      }
-      default:
-        return malformed("link.not-negotiated");
-    }
+  #hostOf(onOpen: ((request: OpenRequest) => void) | undefined): TransportHost {
+    const { clock, counters, log } = this.#options;
+    const link = this;
+    return {
+      clock,
+      counters,
+      log,
+      pool: new CreditPool(),
+      onOpen,
+      get draining() {
+        return link.#draining;
+      },
+      get full() {
+        return link.streams > MAX_STREAMS;
+      },
+      goaway: (frame) => this.#onGoaway(frame),
+      broken: (bad) => this.#broken(bad),
+      lost: (transport, code, message) => this.#lost(transport, code, message),
+      worn: (transport) => this.#events.worn?.(transport.id),
+      idle: () => {
+        if (this.#draining) this.#endWhenDrained();
+      },
+    };
   }
 
-  #onAnswer(frame: Extract<Frame, { type: "opened" | "refused" }>): Malformed | undefined {
-    const stream = this.#streamOf(frame.stream);
-    if (!(stream instanceof LinkStream)) return stream;
-    if (stream.dead) return undefined; // We gave up while the answer was on its way.
-    return this.#opens.onAnswer(frame, stream);
+  /** Fewest octets on their way, in steps that small talk does not reach; then fewest streams. One without a carrier comes last. */
+  #leastLoaded(): Transport {
+    const rank = ({ attached, unacked, streams }: Transport) =>
+      (attached ? 0 : 2 ** 40) + Math.floor(unacked / 65_536) * MAX_STREAMS + streams;
+    return this.#transports.reduce((best, each) => (rank(each) < rank(best) ? each : best));
   }
 
-  #onOpenFrame(frame: Extract<Frame, { type: "open" }>): Malformed | undefined {
-    if (this.#onOpen === undefined) return malformed("link.open-by-server");
-    if (frame.stream <= this.#lastStream) return malformed("link.stream-order");
-    // The client counts its own: one more is not a race but a breach.
-    if (this.#requests.size >= MAX_UNANSWERED_OPENS) return malformed("link.open-flood");
-    this.#lastStream = frame.stream;
-    const full = this.#streams.size >= MAX_STREAMS;
-    const stream = this.#newStream(frame.stream);
-    const request = new Request(frame, stream);
-    this.#requests.set(frame.stream, request);
-    if (full) request.refuse("limit", "");
-    else if (this.#draining) request.refuse("draining", "");
-    else this.#onOpen(request);
-    return undefined;
-  }
-
-  /** The final offset is not what came: the octets cannot be trusted to be whole. */
-  #brokenEnd(stream: LinkStream, offset: number): void {
-    this.#options.counters.count("link.fin-offset");
-    this.#options.log.error({ stream: stream.id, offset }, "a stream's end does not match its octets");
-    stream.fail("protocol");
-  }
-
-  /** A stream whose OPEN was answered; `undefined` for one that ended before. */
-  #answeredStream(id: number): LinkStream | Malformed | undefined {
-    const unanswered = this.#opens.has(id) || this.#requests.has(id);
-    return unanswered ? malformed("link.unanswered") : this.#streamOf(id);
-  }
-
-  #streamOf(id: number): LinkStream | Malformed | undefined {
-    const stream = this.#streams.get(id);
-    if (stream === undefined && (id === 0 || id > this.#lastStream)) return malformed("link.unknown-stream");
-    return stream;
+  #onGoaway(frame: Extract<Frame, { type: "goaway" }>): void {
+    if (frame.code === "drain") this.#beginDraining();
+    else this.#finish(frame.code, frame.text);
   }
 
   // ---- the end
+
+  #broken({ malformed: reason }: Malformed): void {
+    if (this.#end) return;
+    this.#options.counters.count(reason);
+    this.#options.log.warn({ reason }, "the other end of a link broke the protocol");
+    this.#finish("protocol", `protocol violation: ${reason}`, "protocol");
+  }
 
   #beginDraining(): void {
     if (this.#draining) return;
@@ -349,7 +388,7 @@ export class Link implements AsyncDisposable {
   #endWhenDrained(): void {
     // In a turn of its own: the caller may be in the middle of a frame.
     queueMicrotask(() => {
-      if (this.#streams.size === 0) this.#finish("done", "drained", "done");
+      if (this.#idle) this.#finish("done", "drained", "done");
     });
   }
 
@@ -358,28 +397,21 @@ export class Link implements AsyncDisposable {
     if (this.#end) return;
     const end = new LinkClosedError(code, resetReasonOf(code), message);
     this.#end = end;
-    this.#sender.stop();
-    this.#receipts.stop();
-    this.#keepAlive.stop();
     this.#helloTimer.cancel();
-    if (tell !== undefined) {
-      this.#sender.outbox.unnumbered(encodeFrame({ type: "goaway", code: tell, text: message }));
-      this.#sender.outbox.flush();
-    }
-    this.#endCarrier(code);
+    for (const timer of this.#windows.values()) timer.cancel();
+    const cut = code === "carrier" || code === "dead";
+    const last: Frame | undefined = tell && { type: "goaway", code: tell, text: message };
+    if (this.#greeting) endGreeting(this.#greeting, cut, last);
     this.#ready.reject(end);
-    this.#opens.fail(end);
-    for (const request of [...this.#requests.values()]) request.abort(end);
-    for (const stream of [...this.#streams.values()]) stream.onReset(end.reason);
+    for (const transport of this.#transports) transport.end(end, cut, last);
     this.#closed.resolve(end);
   }
+}
 
-  #endCarrier(code: CloseCode): void {
-    if (code === "carrier" || code === "dead") {
-      this.#carrier.destroy();
-      return;
-    }
-    this.#carrier.close();
-    this.#closeTimer = this.#options.clock.after(CLOSE_TIMEOUT_MS, () => this.#carrier.destroy());
-  }
+const GOAWAY_DRAIN: Frame = { type: "goaway", code: "drain", text: "" };
+
+function endGreeting(channel: Channel, cut: boolean, last: Frame | undefined): void {
+  if (last) channel.say(last);
+  if (cut) channel.destroy();
+  else channel.close();
 }

@@ -1,4 +1,4 @@
-import { assert, type Lease } from "../base/mod.ts";
+import { assert, type Lease, systemRandom } from "../base/mod.ts";
 import type { Carrier, CarrierHandler } from "./carrier.ts";
 
 export interface MemoryCarrierOptions {
@@ -14,14 +14,20 @@ export function memoryCarrierPair(options: MemoryCarrierOptions = {}): [MemoryCa
   const b = new MemoryCarrier(options);
   a.join(b);
   b.join(a);
+  b.binding = a.binding;
   return [a, b];
 }
 
 export class MemoryCarrier implements Carrier {
+  binding = systemRandom(32);
   /** Everything written so far, where set before the start. */
   recorded: Uint8Array[] | undefined;
   /** Octets are taken and vanish, as on a path that is cut. */
   silent = false;
+  /** Octets are taken and wait until `release`. */
+  held = false;
+  /** So many octets arrive, then both ends end, in the middle of a write or not. */
+  cutAfter = Number.POSITIVE_INFINITY;
   readonly #options: MemoryCarrierOptions;
   #other: MemoryCarrier | undefined;
   #handler: CarrierHandler | undefined;
@@ -66,6 +72,11 @@ export class MemoryCarrier implements Carrier {
     this.#schedule();
   }
 
+  release(): void {
+    this.held = false;
+    this.#schedule();
+  }
+
   close(): void {
     this.#closing = true;
     this.#schedule();
@@ -73,6 +84,7 @@ export class MemoryCarrier implements Carrier {
 
   destroy(): void {
     this.#queue = [];
+    this.#closing = true;
     this.#end();
     queueMicrotask(() => this.#other!.#end());
   }
@@ -94,15 +106,19 @@ export class MemoryCarrier implements Carrier {
 
   #carry(): void {
     const other = this.#other!;
-    if (!other.#handler) return;
+    if (!other.#handler || this.held) return;
     for (const bytes of this.#queue.splice(0)) {
       this.#queued -= bytes.length;
-      for (const piece of this.#cut(bytes)) {
+      for (const piece of this.#cut(bytes.subarray(0, this.#passing(bytes.length)))) {
         if (other.#closed) break;
         const lease = new SpoilingLease(piece);
         other.#handler.data(piece, lease);
         lease.release();
       }
+    }
+    if (this.cutAfter === 0) {
+      this.destroy();
+      return;
     }
     if (this.#full) {
       this.#full = false;
@@ -111,6 +127,13 @@ export class MemoryCarrier implements Carrier {
     if (!this.#closing || this.silent || this.#queue.length > 0) return;
     this.#end();
     other.#end();
+  }
+
+  /** How much of a write arrives. */
+  #passing(length: number): number {
+    const passing = Math.min(length, this.cutAfter);
+    this.cutAfter -= passing;
+    return passing;
   }
 
   *#cut(bytes: Uint8Array): Generator<Uint8Array> {

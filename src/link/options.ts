@@ -9,6 +9,10 @@ export interface LinkOptions {
   instance: Uint8Array;
   /** From OPEN to its answer. */
   openTimeoutMs?: number;
+  /** How long the link may be without a carrier, if the peer agrees: the shorter time counts. 0, the default: not at all. */
+  resumeMs?: number;
+  /** Transports at most, if the peer agrees: the smaller number counts. 1 by default. */
+  transports?: number;
 }
 
 export interface ServerLinkOptions extends LinkOptions {
@@ -19,7 +23,7 @@ export interface ServerLinkOptions extends LinkOptions {
 export interface OpenRequest {
   /** The port that the client dialled; 0 where the app has only one. */
   readonly port: number;
-  /** Unique on this link. */
+  /** Unique on its transport. */
   readonly streamId: number;
   /** The client gave up, or the link ended: stop dialling. Answers are then ignored. */
   readonly aborted: AbortSignal;
@@ -31,4 +35,7 @@ export interface LinkPeer {
   /** The one version both sides speak. */
   readonly version: number;
   readonly instance: Uint8Array;
+  /** How long the link may be without a carrier; 0: not at all. */
+  readonly resumeMs: number;
+  readonly transports: number;
 }

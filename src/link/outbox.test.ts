@@ -7,24 +7,22 @@ import { Outbox } from "./outbox.ts";
 import { Pacer } from "./pacing.ts";
 
 /** A carrier that keeps references, as a TLS socket behind a slow path does. */
-function slowCarrier() {
+function slowOutbox() {
   const written: Uint8Array[] = [];
   const carrier = {
     writable: true,
-    start: () => {},
-    close: () => {},
-    destroy: () => {},
     write: (bytes: Uint8Array) => void written.push(bytes),
   };
-  return { carrier, written };
+  const outbox = new Outbox(new TestClock());
+  outbox.attach(carrier, 0);
+  return { outbox, carrier, written };
 }
 
 const WINDOW = encodeFrame({ type: "window", stream: 1, offset: 1 });
 const PING = encodeFrame({ type: "ping", id: 1 });
 
 test("one 65,504-octet piece is one write of four full records", () => {
-  const { carrier, written } = slowCarrier();
-  const outbox = new Outbox(carrier, new TestClock());
+  const { outbox, written } = slowOutbox();
   const piece = new Uint8Array(4 * MAX_PAYLOAD).fill(7);
   for (let at = 0; at < piece.length; ) at += outbox.data(1, piece.subarray(at));
   outbox.flush();
@@ -35,8 +33,7 @@ test("one 65,504-octet piece is one write of four full records", () => {
 });
 
 test("bulk data behind a small frame ends with its TLS record again", () => {
-  const { carrier, written } = slowCarrier();
-  const outbox = new Outbox(carrier, new TestClock());
+  const { outbox, written } = slowOutbox();
   outbox.unnumbered(PING);
   const lengths: number[] = [];
   for (let i = 0; i < 4; i++) lengths.push(outbox.data(1, new Uint8Array(MAX_PAYLOAD)));
@@ -45,8 +42,7 @@ test("bulk data behind a small frame ends with its TLS record again", () => {
 });
 
 test("what is written stays unchanged until a later frame is acknowledged", () => {
-  const { carrier, written } = slowCarrier();
-  const outbox = new Outbox(carrier, new TestClock());
+  const { outbox, written } = slowOutbox();
   const copies: Uint8Array[] = [];
   let frames = 0;
   const flush = () => {
@@ -66,8 +62,7 @@ test("what is written stays unchanged until a later frame is acknowledged", () =
 });
 
 test("segments are used again, however many come back at once; an idle link keeps few", () => {
-  const { carrier, written } = slowCarrier();
-  const outbox = new Outbox(carrier, new TestClock());
+  const { outbox, written } = slowOutbox();
   let frames = 0;
   /** Segments' worth of data, acknowledged at the end but for the last `left` frames; the memory they took. */
   const run = (segments: number, left: number) => {
@@ -83,8 +78,7 @@ test("segments are used again, however many come back at once; an idle link keep
 });
 
 test("unnumbered frames behind the last acknowledged one stay unchanged, too", () => {
-  const { carrier, written } = slowCarrier();
-  const outbox = new Outbox(carrier, new TestClock());
+  const { outbox, written } = slowOutbox();
   outbox.data(1, new Uint8Array(100));
   const copies: Uint8Array[] = [];
   for (let id = 0; id < 3 * SEGMENT_LEN; id += PING.length) {
@@ -97,8 +91,7 @@ test("unnumbered frames behind the last acknowledged one stay unchanged, too", (
 });
 
 test("only numbered frames count as unacknowledged, and only sent ones can be acknowledged", () => {
-  const { carrier } = slowCarrier();
-  const outbox = new Outbox(carrier, new TestClock());
+  const { outbox } = slowOutbox();
   outbox.unnumbered(PING);
   assert.equal(outbox.unacked, 0);
   outbox.numbered(WINDOW);
@@ -113,8 +106,7 @@ test("only numbered frames count as unacknowledged, and only sent ones can be ac
 });
 
 test("data stops at the pacing limit, control frames go on", () => {
-  const { carrier } = slowCarrier();
-  const outbox = new Outbox(carrier, new TestClock());
+  const { outbox } = slowOutbox();
   while (outbox.dataMayGo) outbox.data(1, new Uint8Array(MAX_PAYLOAD));
   assert.ok(outbox.unacked >= PACING_FLOOR && outbox.unacked < PACING_FLOOR + SEGMENT_LEN);
   assert.ok(outbox.controlMayGo);

@@ -1,27 +1,12 @@
 import { type Clock, type Malformed, malformed } from "../base/mod.ts";
 import type { Carrier } from "./carrier.ts";
 import { writeDataHeader } from "./frames.ts";
-import {
-  HEADER_LEN,
-  IDLE_SPARE_SEGMENTS,
-  MAX_FRAME,
-  MAX_PAYLOAD,
-  REPLAY_LIMIT,
-  SEGMENT_LEN,
-  SPARE_SEGMENTS,
-} from "./limits.ts";
+import { HEADER_LEN, IDLE_SPARE_SEGMENTS, MAX_PAYLOAD, REPLAY_LIMIT, SEGMENT_LEN, SPARE_SEGMENTS } from "./limits.ts";
 import { Pacer } from "./pacing.ts";
+import { compact, newSegment, roomInRecord, type Segment } from "./segment.ts";
 
 /** Octets under which the rest of a segment is not worth a DATA frame. */
 const MIN_PIECE = 1024;
-
-interface Segment {
-  readonly bytes: Uint8Array;
-  filled: number;
-  flushed: number;
-  /** Number of the last numbered frame at its end. */
-  lastFrame: number;
-}
 
 interface Batch {
   readonly lastFrame: number;
@@ -30,18 +15,24 @@ interface Batch {
   readonly at: number;
 }
 
+/** What an outbox writes to: a carrier, for as long as that lives. */
+export type OutboxCarrier = Pick<Carrier, "write" | "writable">;
+
 /**
- * The sending half of a transport: frames are encoded into replay segments and
- * go to the carrier from there, in one write for each turn or full segment. A
- * segment stays until the peer has acknowledged what it holds.
+ * The sending half of a transport: frames are encoded into segments and go to
+ * the carrier from there, in one write for each turn or full segment. A segment
+ * stays until the peer has acknowledged what it holds, and is all that a new
+ * carrier needs: nothing is copied for the sake of a replay.
  */
 export class Outbox {
-  readonly #carrier: Carrier;
   readonly #clock: Clock;
-  readonly #pacer = new Pacer();
   readonly #segments: Segment[] = [];
   readonly #spare: Uint8Array[] = [];
   readonly #batches: Batch[] = [];
+  /** Segments that a new carrier does not have yet, oldest first; the last of them may still be filled. */
+  readonly #resends: Segment[] = [];
+  #carrier: OutboxCarrier | undefined;
+  #pacer = new Pacer();
   /** Numbered frames encoded, handed to the carrier, acknowledged. */
   #encoded = 0;
   #sent = 0;
@@ -50,8 +41,7 @@ export class Outbox {
   #octets = 0;
   #ackedOctets = 0;
 
-  constructor(carrier: Carrier, clock: Clock) {
-    this.#carrier = carrier;
+  constructor(clock: Clock) {
     this.#clock = clock;
   }
 
@@ -74,14 +64,47 @@ export class Outbox {
     return this.unacked < REPLAY_LIMIT;
   }
 
+  /** A carrier is there that takes more. */
+  get writable(): boolean {
+    return this.#carrier?.writable ?? false;
+  }
+
   rtt(ms: number): void {
     this.#pacer.rtt(ms);
   }
 
+  /** The carrier is gone: nothing is written until `attach`. */
+  detach(): void {
+    this.#carrier = undefined;
+  }
+
+  /**
+   * Goes on over `carrier`, whose peer has taken `received` numbered frames:
+   * all later ones follow again, in order. What was not numbered is dropped.
+   */
+  attach(carrier: OutboxCarrier, received: number): Malformed | undefined {
+    if (received > this.#sent || received < this.#ackedFrames) return malformed("link.received");
+    this.#ackedFrames = received;
+    this.#sent = received;
+    this.#batches.length = 0;
+    this.#pacer = new Pacer(); // Another path.
+    while (this.#segments.length > 0 && this.#segments[0]!.lastFrame <= received) this.#segments.shift();
+    for (const segment of this.#segments) compact(segment, received);
+    this.#ackedOctets = this.#octets - this.#segments.reduce((sum, { filled }) => sum + filled, 0);
+    this.#resends.splice(0, Number.POSITIVE_INFINITY, ...this.#segments);
+    this.#carrier = carrier;
+    return undefined;
+  }
+
+  /** Writes what the new carrier lacks while it takes more; true once it has everything. */
+  resend(): boolean {
+    while (this.#resends.length > 0 && this.writable) this.#write(this.#resends.shift()!);
+    return this.#resends.length === 0;
+  }
+
   numbered(frame: Uint8Array): void {
     const segment = this.#append(frame);
-    segment.lastFrame = ++this.#encoded;
-    this.#octets += frame.length;
+    this.#count(segment, frame.length);
   }
 
   unnumbered(frame: Uint8Array): void {
@@ -91,26 +114,24 @@ export class Outbox {
   /** Copies the beginning of `bytes` into one DATA frame; returns how much. */
   data(stream: number, bytes: Uint8Array): number {
     const segment = this.#roomFor(HEADER_LEN + Math.min(bytes.length, MIN_PIECE));
-    const length = Math.min(bytes.length, roomInRecord(segment), SEGMENT_LEN - segment.filled - HEADER_LEN);
+    const room = roomInRecord(segment);
+    const length = Math.min(
+      bytes.length,
+      room >= MIN_PIECE ? room : MAX_PAYLOAD,
+      SEGMENT_LEN - segment.filled - HEADER_LEN,
+    );
     writeDataHeader(segment.bytes, segment.filled, stream, length);
     segment.bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length), segment.filled + HEADER_LEN);
     segment.filled += HEADER_LEN + length;
-    segment.lastFrame = ++this.#encoded;
-    this.#octets += HEADER_LEN + length;
+    this.#count(segment, HEADER_LEN + length);
     if (segment.filled === SEGMENT_LEN) this.flush();
     return length;
   }
 
+  /** Hands the last segment's new octets to the carrier, once it has all that comes before them. */
   flush(): void {
     const segment = this.#segments.at(-1);
-    if (segment === undefined || segment.filled === segment.flushed) return;
-    const batch = segment.bytes.subarray(segment.flushed, segment.filled);
-    segment.flushed = segment.filled;
-    if (this.#encoded > this.#sent) {
-      this.#sent = this.#encoded;
-      this.#batches.push({ lastFrame: this.#encoded, end: this.#octets, at: this.#clock.now() });
-    }
-    this.#carrier.write(batch);
+    if (segment !== undefined && this.#resends.length === 0) this.#write(segment);
   }
 
   /** The peer has taken `received` numbered frames into its memory. */
@@ -127,6 +148,31 @@ export class Outbox {
     this.#freeSegments();
     if (this.unacked === 0) this.#spare.splice(IDLE_SPARE_SEGMENTS);
     return undefined;
+  }
+
+  /** Lets go of everything. */
+  clear(): void {
+    this.detach();
+    this.#segments.length = 0;
+    this.#resends.length = 0;
+    this.#spare.length = 0;
+  }
+
+  #count(segment: Segment, octets: number): void {
+    this.#octets += octets;
+    segment.lastFrame = ++this.#encoded;
+    segment.end = this.#octets;
+  }
+
+  #write(segment: Segment): void {
+    if (this.#carrier === undefined || segment.filled === segment.flushed) return;
+    const batch = segment.bytes.subarray(segment.flushed, segment.filled);
+    segment.flushed = segment.filled;
+    if (segment.lastFrame > this.#sent) {
+      this.#sent = segment.lastFrame;
+      this.#batches.push({ lastFrame: segment.lastFrame, end: segment.end, at: this.#clock.now() });
+    }
+    this.#carrier.write(batch);
   }
 
   /**
@@ -152,19 +198,11 @@ export class Outbox {
     const tail = this.#segments.at(-1);
     if (tail !== undefined && SEGMENT_LEN - tail.filled >= length) return tail;
     this.flush();
-    const bytes = this.#spare.pop() ?? new Uint8Array(SEGMENT_LEN);
-    const segment = { bytes, filled: 0, flushed: 0, lastFrame: this.#encoded };
+    const segment = newSegment(this.#spare.pop(), this.#encoded, this.#octets);
+    // A new carrier that is still behind gets them in turn.
+    if (this.#resends.length > 0) this.#resends.push(segment);
     this.#segments.push(segment);
     this.#freeSegments();
     return segment;
   }
-}
-
-/**
- * Octets of payload that end a DATA frame with its TLS record: a write begins a
- * record, and a frame across two records costs the reader a copy.
- */
-function roomInRecord(segment: Segment): number {
-  const room = MAX_FRAME - ((segment.filled - segment.flushed) % MAX_FRAME) - HEADER_LEN;
-  return room >= MIN_PIECE ? room : MAX_PAYLOAD;
 }

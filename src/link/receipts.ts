@@ -32,10 +32,20 @@ export class Receipts {
   /** The ACK to send now; `withOthers`: something else is sent anyway, so it need not be due. */
   next(withOthers: boolean): Uint8Array | undefined {
     if (this.#received === this.#acknowledged || !(withOthers || this.#isDue)) return undefined;
+    this.told();
+    return encodeFrame({ type: "ack", received: this.#received });
+  }
+
+  /** What an ATTACH or its answer says, in place of an ACK. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** The peer has been told of all that was received. */
+  told(): void {
     this.#acknowledged = this.#received;
     this.#isDue = false;
     this.#octets = 0;
-    return encodeFrame({ type: "ack", received: this.#received });
   }
 
   stop(): void {

@@ -1,12 +1,10 @@
-import type { Clock } from "../base/mod.ts";
-import type { Carrier } from "./carrier.ts";
+import type { Clock, Malformed } from "../base/mod.ts";
 import { encodeFrame } from "./frames.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, type OutboxCarrier } from "./outbox.ts";
 import type { Receipts } from "./receipts.ts";
 import type { LinkStream, Owed } from "./stream.ts";
 
 export interface SenderOptions {
-  carrier: Carrier;
   clock: Clock;
   receipts: Receipts;
   /** A stream's answer or OPEN was sent. */
@@ -22,7 +20,6 @@ export class Sender {
   readonly #options: SenderOptions;
   readonly #controlReady = new Set<LinkStream>();
   readonly #dataReady = new Set<LinkStream>();
-  #started = false;
   #stopped = false;
   #pumping = false;
   #flushScheduled = false;
@@ -31,13 +28,21 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.#options = options;
-    this.outbox = new Outbox(options.carrier, options.clock);
+    this.outbox = new Outbox(options.clock);
   }
 
-  /** The peer's HELLO came: streams may be used. */
-  start(): void {
-    this.#started = true;
-    this.pump();
+  /** Begins, or goes on, over this carrier, whose peer has taken `received` numbered frames. */
+  attach(carrier: OutboxCarrier, received: number): Malformed | undefined {
+    const bad = this.outbox.attach(carrier, received);
+    if (bad === undefined) this.pump();
+    return bad;
+  }
+
+  /** Nothing goes until the next `attach`; answers that were owed are for the old carrier only. */
+  detach(): void {
+    this.outbox.detach();
+    this.#pingOwed = undefined;
+    this.#pongOwed = undefined;
   }
 
   /** Nothing is sent from here on but by `last`. */
@@ -72,10 +77,10 @@ export class Sender {
 
   /** Encodes all that may go now. */
   pump(): void {
-    if (this.#pumping || !this.#started) return;
+    if (this.#pumping) return;
     this.#pumping = true;
-    let more = true;
-    while (more && !this.#stopped && this.#options.carrier.writable) more = this.#control() || this.#data();
+    let more = this.outbox.resend();
+    while (more && !this.#stopped && this.outbox.writable) more = this.#control() || this.#data();
     this.#pumping = false;
     this.wake();
   }
@@ -111,18 +116,14 @@ export class Sender {
 
   #flush(): void {
     // While the carrier is full, answers wait and are merged: a peer that asks without reading costs nothing.
-    if (this.#stopped || !this.#options.carrier.writable) return;
+    if (this.#stopped || !this.outbox.writable) return;
     if (this.#pingOwed !== undefined) this.outbox.unnumbered(encodeFrame({ type: "ping", id: this.#pingOwed }));
     this.#pingOwed = undefined;
-    if (this.#started) this.#answer();
-    this.outbox.flush();
-  }
-
-  #answer(): void {
     if (this.#pongOwed !== undefined) this.outbox.unnumbered(encodeFrame({ type: "pong", id: this.#pongOwed }));
     this.#pongOwed = undefined;
     const ack = this.#options.receipts.next(this.outbox.unsent);
     if (ack) this.outbox.unnumbered(ack);
+    this.outbox.flush();
   }
 }
 

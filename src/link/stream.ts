@@ -87,6 +87,16 @@ export class LinkStream implements ByteStream {
     return this.#dead;
   }
 
+  /** Both ends have come and gone; octets may still wait for the reader. */
+  get complete(): boolean {
+    return this.#finAt !== undefined && this.#finSent;
+  }
+
+  /** Octets that wait here for the reader or for the carrier. */
+  get heldOctets(): number {
+    return this.#waiting.length + this.#written - this.#sent;
+  }
+
   // ---- the consumer's side
 
   open(handler: StreamHandler): void {

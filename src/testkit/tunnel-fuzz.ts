@@ -249,6 +249,7 @@ const GRANTED = 10;
 const STILL: Clock = { now: () => 0, wallMs: () => 0, after: () => ({ cancel() {} }) };
 
 class HandCarrier {
+  readonly binding = new Uint8Array(32);
   handler: CarrierHandler | undefined;
   gone = false;
   readonly writable = true;
@@ -305,6 +306,8 @@ const HELLO = linkWire.encodeFrame({
   maxVersion: 1,
   features: 0,
   instance: new Uint8Array(8),
+  resumeMs: 60_000,
+  transports: 4,
 });
 const FRAMES = [
   HELLO,
@@ -321,7 +324,16 @@ const FRAMES = [
   linkWire.encodeFrame({ type: "ping", id: 1 }),
   linkWire.encodeFrame({ type: "pong", id: 1 }),
   linkWire.encodeFrame({ type: "goaway", code: "drain", text: "" }),
-  linkWire.encodeFrame({ type: "attach" }),
+  linkWire.encodeFrame({
+    type: "attach",
+    link: new Uint8Array(16),
+    transport: 0,
+    generation: 1,
+    received: 0,
+    proof: new Uint8Array(32),
+  }),
+  linkWire.encodeFrame({ type: "attached", received: 1, proof: new Uint8Array(32) }),
+  linkWire.encodeFrame({ type: "link-gone" }),
 ];
 
 function dataFrame(stream: number, length: number): Uint8Array {

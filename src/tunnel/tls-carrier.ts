@@ -3,12 +3,17 @@ import type { Carrier, CarrierHandler } from "../link/mod.ts";
 import { CARRIER_HIGH_WATER } from "./limits.ts";
 import { readPooled } from "./pooled-reads.ts";
 
+/** Octets. */
+const BINDING_LEN = 32;
+const EXPORTER_LABEL = "EXPORTER-tp-link/1";
+
 /** A TLS connection after its handshake as the carrier of a link. */
 export function tlsCarrier(socket: TLSSocket): Carrier {
   return new TlsCarrier(socket);
 }
 
 class TlsCarrier implements Carrier {
+  readonly binding: Uint8Array;
   readonly #socket: TLSSocket;
   #handler: CarrierHandler | undefined;
   #full = false;
@@ -17,6 +22,7 @@ class TlsCarrier implements Carrier {
 
   constructor(socket: TLSSocket) {
     this.#socket = socket;
+    this.binding = socket.exportKeyingMaterial(BINDING_LEN, EXPORTER_LABEL, Buffer.alloc(0));
     socket.setNoDelay(true);
     // From here on, so that an end before `start` is not lost.
     socket.on("error", (error) => {
