@@ -131,8 +131,8 @@ class Agent implements AppService {
       userCas: () => this.#userCas(),
       authorize: (context) => this.#admit(context),
       onOpen: (request, context) => void this.#open(request, context),
-      onLink: (link, context) => {
-        this.#sessions.addLink(context.identity.route.sessionId, link.closed);
+      onLink: (link, context, how) => {
+        if (how === "begins") this.#sessions.addLink(context.identity.route.sessionId, link.closed);
         this.#enforcement.addLink(link, context);
       },
     });

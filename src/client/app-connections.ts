@@ -1,44 +1,46 @@
-import type { AppSessionAnswer } from "../api/mod.ts";
-import { type ByteStream, Counters, type Logger, messageOf, raced, systemClock, systemRandom } from "../base/mod.ts";
-import { LinkClosedError, LinkDrainingError, LinkRefusedError } from "../link/mod.ts";
-import { createCsr, generateKeyPair, type KeyPair } from "../pki/mod.ts";
+import {
+  type ByteStream,
+  Counters,
+  type Logger,
+  messageOf,
+  raced,
+  sleep,
+  systemClock,
+  systemRandom,
+} from "../base/mod.ts";
+import { LinkClosedError, LinkDrainingError, LinkLimitError, LinkRefusedError } from "../link/mod.ts";
 import { type AppLink, dialAppLink, RouteCounters, SessionUnknownError } from "../tunnel/mod.ts";
 import type { AppRef, AppSessions } from "./app-sessions.ts";
-
-/** A link that fails as it opens a stream is replaced once; then the user is told. */
-const MAX_ATTEMPTS = 2;
-/** For an agent's answer to OPEN: longer than its own dialling (4.5 s), and a new connection is refused within 5 s. */
-const OPEN_TIMEOUT_MS = 4_800;
-
-/** A cluster that does not answer ends the session by itself, later. */
-const SESSION_END_MS = 2_000;
-
-/** An app session with the key that never leaves this process. */
-interface Session {
-  readonly answer: AppSessionAnswer;
-  readonly keys: KeyPair;
-  /** Monotonic: from then on the certificate is renewed before the next link. */
-  readonly renewAt: number;
-  readonly endsAt: number;
-}
+import { MAX_APP_LINKS, MAX_LINK_ATTEMPTS, OPEN_TIMEOUT_MS, RESUME_FIRST_MS, RESUME_WAIT_MS } from "./limits.ts";
+import { pollNetwork, type WatchNetwork } from "./network-watch.ts";
+import { type HeldSession, SessionKeeper, tunnelSession } from "./session-keeper.ts";
 
 export interface AppConnectionsOptions {
   readonly sessions: AppSessions;
-  /** The proxy that the user logged in to, asked before those that Auth names. */
+  /** The proxy that the user logged in to, asked before the others. */
   readonly proxyAddress: string;
+  /** The cluster's proxies as they are now, where that is known; besides those that Auth named with the session. */
+  proxies?(): readonly string[];
   readonly log: Logger;
+  /** For tests. */
+  readonly watchNetwork?: WatchNetwork;
 }
 
 /**
  * Connections to the apps of one cluster: per app one session and one link,
- * made when first needed, made again when lost. Sessions end with `close`.
+ * made when first needed. A link that loses its connection goes on over
+ * another one; one that ended is made again. Sessions end with `close`.
  */
 export class AppConnections implements AsyncDisposable {
   readonly #options: AppConnectionsOptions;
   readonly #apps = new Map<string, AppConnection>();
+  readonly #unwatch: () => void;
 
   constructor(options: AppConnectionsOptions) {
     this.#options = options;
+    this.#unwatch = (options.watchNetwork ?? pollNetwork)(() => {
+      for (const app of this.#apps.values()) app.networkChanged();
+    });
   }
 
   /** Resolves when the app's own server has accepted. */
@@ -53,6 +55,7 @@ export class AppConnections implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
+    this.#unwatch();
     const connections = [...this.#apps.values()];
     this.#apps.clear();
     await Promise.all(connections.map((connection) => connection.close()));
@@ -64,22 +67,24 @@ export class AppConnections implements AsyncDisposable {
 }
 
 class AppConnection {
-  readonly #ref: AppRef;
   readonly #app: string;
   readonly #options: AppConnectionsOptions;
   readonly #routes = new RouteCounters();
   readonly #instance = systemRandom(8);
   readonly #counters = new Counters();
   readonly #abort = new AbortController();
-  #session: Session | undefined;
+  readonly #session: SessionKeeper;
+  /** All that live: draining ones, and ones that look for a connection, too. */
+  readonly #links = new Set<AppLink>();
+  /** For new streams. */
   #link: AppLink | undefined;
   /** Several connections at once share the making of a link. */
   #linking: Promise<AppLink> | undefined;
 
   constructor(app: AppRef, options: AppConnectionsOptions) {
-    this.#ref = app;
     this.#app = app.name;
     this.#options = options;
+    this.#session = new SessionKeeper(options.sessions, app, options.log, this.#abort.signal);
   }
 
   async dial(port: number, signal: AbortSignal): Promise<ByteStream> {
@@ -88,16 +93,20 @@ class AppConnection {
       try {
         return await link.open(port, { signal });
       } catch (error) {
-        if (attempt >= MAX_ATTEMPTS || !this.#worthAnotherLink(error)) throw error;
+        if (attempt >= MAX_LINK_ATTEMPTS || !this.#worthAnotherLink(error)) throw error;
         this.#options.log.debug({ app: this.#app, error: messageOf(error) }, "the link is of no use; making another");
       }
     }
   }
 
+  networkChanged(): void {
+    for (const link of this.#links) link.networkChanged();
+  }
+
   async close(): Promise<void> {
     this.#abort.abort(new Error("closed"));
-    this.#link?.link.close("done");
-    await this.#endSession();
+    this.#closeLinks();
+    await this.#session.end();
   }
 
   /** Forgets what `error` proves useless. */
@@ -116,7 +125,45 @@ class AppConnection {
 
   #usableLink(): Promise<AppLink> {
     const current = this.#link;
-    if (current !== undefined && !current.link.ended && !current.link.draining) return Promise.resolve(current);
+    if (current === undefined || current.link.ended || current.link.draining) return this.#anotherLink();
+    return current.link.attached ? Promise.resolve(current) : this.#resumedOrAnother(current);
+  }
+
+  /** The connection may come back in a moment, or its agent never: whichever way is there first. */
+  async #resumedOrAnother(current: AppLink): Promise<AppLink> {
+    const over = new AbortController();
+    let failure: unknown;
+    const resumed = current.link.whenAttached().then(() => current);
+    const another = (async () => {
+      await sleep(RESUME_FIRST_MS, over.signal);
+      return this.#anotherLink();
+    })().catch((error: unknown) => {
+      failure = error;
+      throw error;
+    });
+    const tooLate = async () => {
+      await sleep(RESUME_WAIT_MS, over.signal);
+      return undefined;
+    };
+    try {
+      const found = await Promise.race([Promise.any([resumed, another]), tooLate()]);
+      if (found !== undefined) return found;
+    } catch {
+      // Both have failed: the newer failure says why.
+    } finally {
+      over.abort(new Error("found"));
+    }
+    throw (
+      failure ??
+      new LinkClosedError(
+        "carrier",
+        "unreachable",
+        "the connection to the app's agent was lost, and there is no other yet",
+      )
+    );
+  }
+
+  #anotherLink(): Promise<AppLink> {
     this.#linking ??= this.#newLink().finally(() => {
       this.#linking = undefined;
     });
@@ -124,39 +171,41 @@ class AppConnection {
   }
 
   async #newLink(): Promise<AppLink> {
+    if (this.#links.size >= MAX_APP_LINKS) throw new LinkLimitError("links that wait for a connection", MAX_APP_LINKS);
     for (let attempt = 1; ; attempt++) {
-      const session = await this.#usableSession();
+      const session = await this.#session.usable();
       try {
-        const made = await this.#dialLink(session);
-        this.#link = made;
-        return made;
+        return this.#keep(await this.#dialLink(session));
       } catch (error) {
         // The session may have been ended on the other side (logout, restart of the cluster).
-        if (attempt >= MAX_ATTEMPTS || !sessionMayBeOver(error)) throw error;
+        if (attempt >= MAX_LINK_ATTEMPTS || !sessionMayBeOver(error)) throw error;
         this.#forgetSession();
       }
     }
   }
 
-  #dialLink(session: Session): Promise<AppLink> {
-    const { answer, keys } = session;
-    const { proxyAddress, log, sessions } = this.#options;
+  #keep(made: AppLink): AppLink {
+    this.#link = made;
+    this.#links.add(made);
+    void made.link.closed.then(() => this.#links.delete(made));
+    return made;
+  }
+
+  #dialLink(session: HeldSession): Promise<AppLink> {
+    const { log, sessions } = this.#options;
     return dialAppLink({
-      session: {
-        sessionId: answer.session_id,
-        cluster: answer.cluster,
-        certPem: answer.cert,
-        keyPem: keys.keyPem,
-        hostCas: answer.host_cas,
-        hostIds: answer.agents.map((agent) => agent.host_id),
-        routeKey: new Uint8Array(Buffer.from(answer.route_key, "base64")),
-      },
-      proxies: [...new Set([proxyAddress, ...answer.proxies])],
+      session: tunnelSession(session),
+      proxies: this.#proxies(session),
       routes: this.#routes,
       instance: this.#instance,
       refreshAgents: async (signal) => {
-        const now = await sessions.agents(answer, signal);
+        const now = await sessions.agents(session.answer, signal);
         return { hostIds: now.agents.map((agent) => agent.host_id), hostCas: now.host_cas };
+      },
+      resume: true,
+      present: async () => {
+        const present = await this.#session.present(session);
+        return { session: tunnelSession(present), proxies: this.#proxies(present) };
       },
       signal: this.#abort.signal,
       openTimeoutMs: OPEN_TIMEOUT_MS,
@@ -166,49 +215,20 @@ class AppConnection {
     });
   }
 
-  async #usableSession(): Promise<Session> {
-    const now = systemClock.now();
-    const session = this.#session;
-    if (session === undefined || now >= session.endsAt) {
-      this.#session = await this.#ask(await generateKeyPair(), (csr) =>
-        this.#options.sessions.create(this.#ref, csr, this.#abort.signal),
-      );
-    } else if (now >= session.renewAt) {
-      // Same key, same session: no new second factor is asked for.
-      this.#session = await this.#ask(session.keys, (csr) =>
-        this.#options.sessions.renew(session.answer, csr, this.#abort.signal),
-      ).catch((error) => {
-        this.#options.log.debug({ app: this.#app, error: messageOf(error) }, "the session cannot be renewed yet");
-        return session;
-      });
-    }
-    return this.#session as Session;
-  }
-
-  async #ask(keys: KeyPair, call: (csr: string) => Promise<AppSessionAnswer>): Promise<Session> {
-    const answer = await call(await createCsr(keys));
-    // Only Auth's clock counts: how long the certificate lives, from now.
-    const livesMs = Date.parse(answer.expires) - Date.parse(answer.server_time);
-    const now = systemClock.now();
-    return { answer, keys, renewAt: now + livesMs / 2, endsAt: now + livesMs };
+  #proxies({ answer }: HeldSession): readonly string[] {
+    const { proxyAddress, proxies } = this.#options;
+    return [...new Set([proxyAddress, ...(proxies?.() ?? []), ...answer.proxies])];
   }
 
   #forgetSession(): void {
-    if (this.#session) this.#routes.forget(this.#session.answer.session_id);
-    this.#session = undefined;
-    this.#link?.link.close("done");
-    this.#link = undefined;
+    const id = this.#session.forget();
+    if (id !== undefined) this.#routes.forget(id);
+    this.#closeLinks();
   }
 
-  async #endSession(): Promise<void> {
-    const session = this.#session;
-    this.#session = undefined;
-    if (session === undefined) return;
-    try {
-      await this.#options.sessions.end(session.answer.session_id, SESSION_END_MS);
-    } catch (error) {
-      this.#options.log.debug({ app: this.#app, error: messageOf(error) }, "the app session ends by itself later");
-    }
+  #closeLinks(): void {
+    this.#link = undefined;
+    for (const { link } of this.#links) link.close("done");
   }
 }
 

@@ -37,7 +37,13 @@ export class ClusterAccess {
     const { profile, rpc, log } = options;
     this.#options = options;
     this.view = new CachedView(rpc, KINDS, { log });
-    this.connections = new AppConnections({ ...options, proxyAddress: profile.proxyAddress });
+    // An app of a leaf is reached through the root's proxies, which the session names.
+    const proxies = () => this.view.list("proxy").flatMap(({ spec }) => spec.public_addrs);
+    this.connections = new AppConnections({
+      ...options,
+      proxyAddress: profile.proxyAddress,
+      ...(options.leaf === undefined && { proxies }),
+    });
     const seen = Promise.withResolvers<void>();
     this.seen = seen.promise;
     this.view.ready.then(

@@ -24,3 +24,30 @@ export const MAX_REMINDERS = 64;
 
 /** How often Auth is asked whether a passkey has confirmed what the terminal asked for. */
 export const APPROVAL_POLL_MS = 1_000;
+
+/** A link that fails as it opens a stream is replaced once; then the user is told. */
+export const MAX_LINK_ATTEMPTS = 2;
+
+/** For an agent's answer to OPEN: longer than its own dialling (4.5 s), and a new connection is refused within 5 s. */
+export const OPEN_TIMEOUT_MS = 4_800;
+
+/** A new connection waits so long for its link to go on after a loss, before another link is tried beside it … */
+export const RESUME_FIRST_MS = 300;
+
+/** … and so long for either of them. */
+export const RESUME_WAIT_MS = 4_800;
+
+/** Links of one app: of those that look for a connection or drain, while a newer one is in use. */
+export const MAX_APP_LINKS = 4;
+
+/** For the renewal of a session, which a link may be waiting for; the old certificate lives for half of its time yet. */
+export const RENEW_TIMEOUT_MS = 2_000;
+
+/** A renewal that has failed is tried again after so long. */
+export const RENEW_RETRY_MS = 30_000;
+
+/** At the end, Auth's answer to the end of a session is waited for so long. */
+export const SESSION_END_MS = 2_000;
+
+/** The machine's addresses are looked at so often. */
+export const NETWORK_POLL_MS = 1_000;

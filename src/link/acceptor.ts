@@ -2,6 +2,7 @@ import { isMalformed, type Malformed, malformed, toHex } from "../base/mod.ts";
 import { AttachRate } from "./attach-rate.ts";
 import type { Carrier } from "./carrier.ts";
 import { Channel, type ChannelOwner } from "./channel.ts";
+import type { GoawayCode } from "./codes.ts";
 import { decodeFrame, type Frame } from "./frames.ts";
 import { ATTACHES_PER_MINUTE, HELLO_TIMEOUT_MS } from "./limits.ts";
 import { Link } from "./link.ts";
@@ -13,6 +14,8 @@ export interface Arrival {
   /** Who the client is: only the same one may attach to a link. */
   readonly owner: string;
   readonly options: ServerLinkOptions;
+  /** Why no link may begin now; those that live may still go on. */
+  refusal?(): { code: Exclude<GoawayCode, "drain">; message: string } | undefined;
   /** A link begins. */
   onLink(link: Link): void;
   /** A link goes on. */
@@ -39,7 +42,7 @@ export class LinkAcceptor {
         const frame = decodeFrame(type, stream, payload);
         if (frame === undefined || isMalformed(frame)) return frame;
         timer.cancel();
-        if (frame.type === "hello") return this.#begin(channel, arrival).frame(type, stream, payload, lease);
+        if (frame.type === "hello") return this.#begin(channel, arrival)?.frame(type, stream, payload, lease);
         if (frame.type !== "attach") return malformed("link.no-hello");
         this.#attach(channel, frame, arrival);
         return undefined;
@@ -50,7 +53,13 @@ export class LinkAcceptor {
   }
 
   /** Whose frames come next is the link. */
-  #begin(channel: Channel, { owner, options, onLink }: Arrival): ChannelOwner {
+  #begin(channel: Channel, { owner, options, onLink, refusal }: Arrival): ChannelOwner | undefined {
+    const refused = refusal?.();
+    if (refused !== undefined) {
+      channel.say({ type: "goaway", code: refused.code, text: refused.message });
+      channel.close();
+      return undefined;
+    }
     let greeter: ChannelOwner | undefined;
     const link = Link.serverOn((next) => {
       greeter = next;
@@ -60,7 +69,7 @@ export class LinkAcceptor {
     this.#links.set(link.id, { link, owner, rate: new AttachRate(options.clock, ATTACHES_PER_MINUTE) });
     void link.closed.then(() => this.#links.delete(link.id));
     onLink(link);
-    return greeter!;
+    return greeter;
   }
 
   #attach(channel: Channel, frame: Attach, arrival: Arrival): void {

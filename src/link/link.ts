@@ -62,6 +62,7 @@ export class Link implements AsyncDisposable {
   #end: LinkClosedError | undefined;
   #draining = false;
   #detachedAt: number | undefined;
+  #attachedAgain: PromiseWithResolvers<void> | undefined;
 
   static client(carrier: Carrier, options: LinkOptions): Link {
     return new Link((owner) => new Channel(carrier, options.clock, owner), options, undefined);
@@ -123,6 +124,14 @@ export class Link implements AsyncDisposable {
     return this.#peer === undefined || this.#transports.some(({ attached }) => attached);
   }
 
+  /** Resolves when some transport has a carrier; rejects with the link's end. */
+  whenAttached(): Promise<void> {
+    if (this.#end) return Promise.reject(this.#end);
+    if (this.attached) return Promise.resolve();
+    this.#attachedAgain ??= Promise.withResolvers<void>();
+    return this.#attachedAgain.promise;
+  }
+
   /** Since when no transport has a carrier (monotonic). */
   get detachedAt(): number | undefined {
     return this.#detachedAt;
@@ -180,6 +189,18 @@ export class Link implements AsyncDisposable {
   /** Resets all streams and tells the peer why. */
   close(code: TellableCode, message = ""): void {
     this.#finish(code, message, code);
+  }
+
+  /** Whoever looked for a carrier has found that there will be none. */
+  giveUp(message: string): void {
+    this.#finish("gone", message);
+  }
+
+  /** Of a transport: "none" where it was never made. */
+  stateOf(transport: number): "attached" | "detached" | "none" {
+    const known = this.#transports[transport];
+    if (known === undefined) return "none";
+    return known.attached ? "attached" : "detached";
   }
 
   /** The network has changed: carriers without a sign of life soon are given up. */
@@ -264,6 +285,8 @@ export class Link implements AsyncDisposable {
     this.#windows.get(transport)?.cancel();
     this.#windows.delete(transport);
     this.#detachedAt = undefined;
+    this.#attachedAgain?.resolve();
+    this.#attachedAgain = undefined;
     if (this.#draining) transport.say(GOAWAY_DRAIN); // It is not replayed.
     this.#events.attached?.(transport.id);
     return undefined;
@@ -403,6 +426,7 @@ export class Link implements AsyncDisposable {
     const last: Frame | undefined = tell && { type: "goaway", code: tell, text: message };
     if (this.#greeting) endGreeting(this.#greeting, cut, last);
     this.#ready.reject(end);
+    this.#attachedAgain?.reject(end);
     for (const transport of this.#transports) transport.end(end, cut, last);
     this.#closed.resolve(end);
   }

@@ -1,14 +1,18 @@
 /**
- * A link: app connections as streams over one carrier, between a client and one
- * agent process. Frames and state only: octets come from and go to a `Carrier`.
+ * A link: app connections as streams between a client and one agent process,
+ * over one to four transports. Frames and state only: octets come from and go
+ * to `Carrier`s, which `tunnel` dials.
  *
- * Frames are numbered and acknowledged, and streams have credit of their own,
- * so that a slow reader stalls only itself. It lacks on purpose, for now:
- * replacing the carrier under a living transport, and more than one transport.
+ * Frames are numbered, and kept until they are acknowledged, so that a
+ * transport outlives its carrier; streams have credit of their own, so that a
+ * slow reader stalls only itself. It lacks on purpose: moving a stream from one
+ * transport to another, and any part of a link's life after its process.
  */
+export { type Arrival, LinkAcceptor } from "./acceptor.ts";
 export type { Carrier, CarrierHandler } from "./carrier.ts";
 export type { CloseCode, GoawayCode, RefusalCode } from "./codes.ts";
 export {
+  LinkAttachError,
   LinkClosedError,
   LinkDrainingError,
   LinkLimitError,
@@ -21,4 +25,5 @@ export * as linkLimits from "./limits.ts";
 export { Link } from "./link.ts";
 export type { LinkOptions, LinkPeer, OpenRequest, ServerLinkOptions } from "./options.ts";
 export { PieceQueue } from "./pieces.ts";
+export { Redialer, type RedialerOptions } from "./redialer.ts";
 export { refuseLink } from "./refuse.ts";

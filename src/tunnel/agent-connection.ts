@@ -54,17 +54,17 @@ export class AgentConnection {
     this.#channel.send(hello(toHex(instance)));
   }
 
-  /** No new clients; those that are here stay. */
+  /** No new clients; those that are here stay, or come back to their links. */
   drain(): void {
     this.#draining = true;
     this.#channel.send({ type: "drain" });
-    this.#pool?.close();
   }
 
   /** Another connection has taken its place: it ends with its last client. */
   retire(): void {
     this.#retired = true;
     this.drain();
+    this.#pool?.close();
     this.#closeIfOver();
   }
 
@@ -74,7 +74,7 @@ export class AgentConnection {
 
   #onMessage(message: ControlMessage): void {
     if (message.type === "welcome") this.#onWelcome(message);
-    else if (message.type === "need" && !this.#draining) this.#pool?.want(message.idle);
+    else if (message.type === "need" && !this.#retired) this.#pool?.want(message.idle);
     // A draining proxy keeps what it relays and needs no idle connections.
     else if (message.type === "drain") this.#pool?.want(0);
   }

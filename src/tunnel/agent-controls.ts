@@ -44,6 +44,13 @@ export class AgentControls {
     return [...this.#ready()].filter((control) => control.cluster === cluster);
   }
 
+  /** Of this cluster the one process, also while it takes no new clients; the latest connection first. */
+  process(instance: string): AgentControl[] {
+    const { cluster } = this.#options.credentials();
+    const all = [...this.#controls.values()];
+    return all.filter((control) => control.cluster === cluster && control.instance === instance).reverse();
+  }
+
   /** Clusters that are connected, besides this one. */
   leaves(): string[] {
     const own = this.#options.credentials().cluster;

@@ -41,7 +41,7 @@ export class AgentTunnel {
     return this.#current !== undefined;
   }
 
-  /** Tells the proxy to send no more clients; relayed connections go on while the control connection does. */
+  /** Tells the proxy to send no new clients; those that come back to a link of theirs are still welcome. */
   drain(): void {
     this.#draining = true;
     this.#current?.drain();

@@ -1,7 +1,8 @@
+import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { isMalformed, type Malformed, malformed, messageOf, sleep } from "../base/mod.ts";
-import { type CloseCode, Link, type OpenRequest, refuseLink } from "../link/mod.ts";
+import { assert, isMalformed, type Malformed, malformed, messageOf, sleep } from "../base/mod.ts";
+import { type CloseCode, type Link, LinkAcceptor, linkLimits, type OpenRequest, refuseLink } from "../link/mod.ts";
 import { type AppIdentity, verifyChain } from "../pki/mod.ts";
 import type { Route } from "./data-wire.ts";
 import { LINK_HANDSHAKE_TIMEOUT_MS, MAX_HANDSHAKES, MAX_LINKS } from "./limits.ts";
@@ -29,15 +30,27 @@ export interface AppLinkServerOptions extends Tools {
   /** The agent is the authority: route served, session alive, not locked, RBAC. `undefined` lets the client in. */
   authorize(context: LinkContext): Promise<LinkRefusal | undefined> | LinkRefusal | undefined;
   onOpen(request: OpenRequest, context: LinkContext): void;
-  onLink?(link: Link, context: LinkContext): void;
+  /** A link begins, or goes on over another connection: the context is then that one's. */
+  onLink?(link: Link, context: LinkContext, how: "begins" | "goes-on"): void;
+  /** How long a link may be without a connection, and over how many it may run: said when it begins. */
+  linkSettings?(): LinkSettings;
 }
+
+export interface LinkSettings {
+  readonly resumeMs: number;
+  readonly transports: number;
+}
+
+const DEFAULT_SETTINGS: LinkSettings = { resumeMs: linkLimits.RESUME_MS, transports: 1 };
 
 /** The agent's end of links: TLS on relayed sockets, and who the client is. */
 export class AppLinkServer {
   readonly #options: AppLinkServerOptions;
+  readonly #acceptor = new LinkAcceptor();
   readonly #links = new Map<Link, LinkContext>();
   readonly #handshakes = new Set<Socket>();
   #draining = false;
+  #closing = false;
 
   constructor(options: AppLinkServerOptions) {
     this.#options = options;
@@ -49,7 +62,7 @@ export class AppLinkServer {
 
   /** `socket` is paused; the client's ClientHello is what comes next. */
   accept(socket: Socket, route: Route): void {
-    if (this.#draining || this.#handshakes.size >= MAX_HANDSHAKES || this.#links.size >= MAX_LINKS) {
+    if (this.#closing || this.#handshakes.size >= MAX_HANDSHAKES) {
       this.#options.counters.count("link.no-room");
       socket.destroy();
       return;
@@ -80,9 +93,10 @@ export class AppLinkServer {
   /** Resolves when all links have ended; after `graceMs` they are cut. */
   async close(graceMs = 0): Promise<void> {
     this.drain();
-    for (const socket of this.#handshakes) socket.destroy();
     const ended = Promise.all([...this.#links.keys()].map((link) => link.closed));
     if (graceMs > 0) await within(ended, graceMs);
+    this.#closing = true;
+    for (const socket of this.#handshakes) socket.destroy();
     for (const link of this.#links.keys()) link.close("shutdown", "the agent is shutting down");
     await ended;
   }
@@ -122,22 +136,50 @@ export class AppLinkServer {
   }
 
   async #admit(secure: TLSSocket, context: LinkContext): Promise<void> {
-    const { clock, counters, log, instance } = this.#options;
+    const { clock, log } = this.#options;
     const carrier = tlsCarrier(secure);
     const refusal = await this.#options.authorize(context);
     const { sessionId } = context.identity.route;
-    if (refusal || this.#draining) {
-      const { code, message } = refusal ?? { code: "shutdown", message: "the agent is shutting down" };
+    if (refusal || this.#closing) {
+      const { code, message } = refusal ?? SHUTTING_DOWN;
       log.info({ sessionId, user: context.identity.user, code, message }, "a client was refused");
       refuseLink(carrier, clock, code, message);
       return;
     }
-    const onOpen = (request: OpenRequest) => this.#options.onOpen(request, context);
-    const link = Link.server(carrier, { clock, counters, log, instance, onOpen });
-    this.#links.set(link, context);
-    void link.closed.then(() => this.#links.delete(link));
-    this.#options.onLink?.(link, context);
+    const { onOpen, onLink, counters, instance } = this.#options;
+    let served: Link | undefined;
+    this.#acceptor.accept({
+      carrier,
+      owner: ownerOf(secure, sessionId),
+      refusal: () => (this.#draining ? SHUTTING_DOWN : this.#links.size >= MAX_LINKS ? NO_ROOM : undefined),
+      options: {
+        ...{ clock, log, counters, instance },
+        ...(this.#options.linkSettings?.() ?? DEFAULT_SETTINGS),
+        // Of the link's latest carrier: a renewed certificate may carry other roles.
+        onOpen: (request) => onOpen(request, (served && this.#links.get(served)) ?? context),
+      },
+      onLink: (link) => {
+        served = link;
+        this.#links.set(link, context);
+        void link.closed.then(() => this.#links.delete(link));
+        onLink?.(link, context, "begins");
+      },
+      onAttached: (link) => {
+        this.#links.set(link, context);
+        onLink?.(link, context, "goes-on");
+      },
+    });
   }
+}
+
+const SHUTTING_DOWN = { code: "shutdown", message: "the agent is shutting down" } as const;
+const NO_ROOM = { code: "shutdown", message: `the agent has ${MAX_LINKS} links and takes no more` } as const;
+
+/** Only the same session with the same key comes back to a link. */
+function ownerOf(secure: TLSSocket, sessionId: string): string {
+  const key = secure.getPeerX509Certificate()?.publicKey.export({ type: "spki", format: "der" });
+  assert(key, "a verified client has a certificate");
+  return `${sessionId} ${createHash("sha256").update(key).digest("hex")}`;
 }
 
 /** Waits for `work`, at most `boundMs`; its timer does not outlive it, and so the process does not either. */

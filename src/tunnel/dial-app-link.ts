@@ -1,11 +1,12 @@
 import type { TLSSocket } from "node:tls";
-import { isMalformed } from "../base/mod.ts";
-import { Link, LinkClosedError } from "../link/mod.ts";
+import { isMalformed, toHex } from "../base/mod.ts";
+import { type Carrier, Link, LinkClosedError, linkLimits, Redialer } from "../link/mod.ts";
 import { type HostIdentity, hostChecker, identityOf } from "../pki/mod.ts";
 import { NoAgentError, ProxyUnreachableError, SessionUnknownError, UntrustedAgentError } from "./errors.ts";
-import { CONNECT_TIMEOUT_MS, TOKEN_RETRIES } from "./limits.ts";
+import { CONNECT_TIMEOUT_MS, NEXT_PROXY_MS, TOKEN_RETRIES } from "./limits.ts";
 import type { RouteCounters } from "./route-counters.ts";
 import { ANY_INSTANCE, encodeRouteToken, LINK_ALPN } from "./route-token.ts";
+import { staggered } from "./staggered.ts";
 import { tlsCarrier } from "./tls-carrier.ts";
 import { connectTls } from "./tls-ends.ts";
 import type { Tools } from "./types.ts";
@@ -25,13 +26,17 @@ export interface AppSession {
 
 export interface DialAppLinkOptions extends Tools {
   session: AppSession;
-  /** `host:port`, tried in this order. */
+  /** `host:port`, tried in this order; one that does not answer at once is not waited for. */
   proxies: readonly string[];
   routes: RouteCounters;
   /** 8 octets of this process. */
   instance: Uint8Array;
   /** Asked once when an agent is not among `hostIds`: `app_session.agents`. */
   refreshAgents?(signal: AbortSignal): Promise<AgentList>;
+  /** Asked before each new carrier of the link: certificate and proxies as they are then. */
+  present?(signal: AbortSignal): Promise<{ session: AppSession; proxies: readonly string[] }>;
+  /** The link goes on over other connections when it loses one, while the agent allows it. False: it ends. */
+  resume?: boolean;
   signal?: AbortSignal;
   /** From OPEN to its answer, on the resulting link. */
   openTimeoutMs?: number;
@@ -46,8 +51,10 @@ export interface AppLink {
   readonly link: Link;
   /** The agent that answered. */
   readonly agent: HostIdentity;
-  /** The proxy that relays, `host:port`. */
+  /** The proxy that relayed its first carrier, `host:port`. */
   readonly proxy: string;
+  /** The addresses or routes of this machine have changed: its carriers show soon whether they live. */
+  networkChanged(): void;
 }
 
 /**
@@ -57,18 +64,22 @@ export interface AppLink {
  */
 export async function dialAppLink(options: DialAppLinkOptions): Promise<AppLink> {
   const signal = options.signal ?? new AbortController().signal;
-  const dialer = new Dialer(options, signal);
-  let failure: unknown = new ProxyUnreachableError("(none)", new Error("the cluster has announced no proxy"));
-  for (const proxy of options.proxies) {
-    try {
-      return await dialer.through(proxy);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (isFinal(error)) throw error;
-      failure = error;
-    }
-  }
-  throw failure;
+  const dialer = new Dialer(options);
+  const { link, agent, proxy } = await dialer.anyProxy(
+    signal,
+    (address, attempt) => dialer.link(address, attempt),
+    (late) => late.link.close("done"),
+  );
+  const { instance, resumeMs } = await link.ready;
+  if (resumeMs === 0) return { link, agent, proxy, networkChanged: () => link.probe() };
+  const redialer = new Redialer({
+    link,
+    clock: options.clock,
+    log: options.log,
+    isAgentMissing: (error) => error instanceof NoAgentError || error instanceof SessionUnknownError,
+    dial: (attempt) => dialer.carrierTo(agent, instance, AbortSignal.any([attempt, signal])),
+  });
+  return { link, agent, proxy, networkChanged: () => redialer.networkChanged() };
 }
 
 /** The agent itself has spoken: another way to it gives the same answer. */
@@ -76,47 +87,84 @@ function isFinal(error: unknown): boolean {
   return error instanceof LinkClosedError && !error.retryable;
 }
 
+interface Connected {
+  readonly socket: TLSSocket;
+  readonly agent: HostIdentity;
+}
+
 class Dialer {
   readonly #options: DialAppLinkOptions;
-  readonly #signal: AbortSignal;
+  #session: AppSession;
+  #proxies: readonly string[];
   #agents: AgentList;
   #refreshed = false;
 
-  constructor(options: DialAppLinkOptions, signal: AbortSignal) {
+  constructor(options: DialAppLinkOptions) {
     this.#options = options;
-    this.#signal = signal;
+    this.#session = options.session;
+    this.#proxies = options.proxies;
     this.#agents = options.session;
   }
 
-  async through(proxy: string): Promise<AppLink> {
-    const { socket, agent } = await this.#connect(proxy);
-    const { clock, counters, log, instance, openTimeoutMs } = this.#options;
+  /** The first that succeeds, by whichever proxy; `drop` ends those that come after it. */
+  anyProxy<T>(
+    signal: AbortSignal,
+    attempt: (proxy: string, signal: AbortSignal) => Promise<T>,
+    drop: (late: T) => void,
+  ): Promise<T> {
+    const none = new ProxyUnreachableError("(none)", new Error("the cluster has announced no proxy"));
+    if (this.#proxies.length === 0) return Promise.reject(none);
+    const { clock } = this.#options;
+    return staggered(this.#proxies, { attempt, drop, isFinal, worse, signal, clock, staggerMs: NEXT_PROXY_MS });
+  }
+
+  async link(proxy: string, signal: AbortSignal): Promise<{ link: Link; agent: HostIdentity; proxy: string }> {
+    const { socket, agent } = await this.#connect(proxy, ANY_INSTANCE, signal);
+    const { clock, counters, log, instance, openTimeoutMs, resume = false } = this.#options;
     const link = Link.client(tlsCarrier(socket), {
       clock,
       counters,
       log,
       instance,
+      // The agent says how long and how many; we agree to anything.
+      ...(resume && { resumeMs: 2 ** 32 - 1, transports: linkLimits.MAX_TRANSPORTS }),
       ...(openTimeoutMs !== undefined && { openTimeoutMs }),
     });
     const onAbort = () => link.close("shutdown");
     const timer = clock.after(CONNECT_TIMEOUT_MS, onAbort);
-    this.#signal.addEventListener("abort", onAbort);
+    signal.addEventListener("abort", onAbort);
     try {
       await link.ready; // Only now has the agent accepted our certificate.
     } finally {
       timer.cancel();
-      this.#signal.removeEventListener("abort", onAbort);
+      signal.removeEventListener("abort", onAbort);
     }
     return { link, agent, proxy };
   }
 
+  /** One more carrier to the very process that a link is with. */
+  async carrierTo(agent: HostIdentity, instance: Uint8Array, signal: AbortSignal): Promise<Carrier> {
+    const present = await this.#options.present?.(signal);
+    if (present !== undefined) {
+      this.#session = present.session;
+      this.#proxies = present.proxies;
+    }
+    const attempt = async (proxy: string, bound: AbortSignal) => {
+      const connected = await this.#connect(proxy, toHex(instance), bound);
+      if (connected.agent.hostId === agent.hostId) return connected.socket;
+      connected.socket.destroy();
+      throw new UntrustedAgentError(proxy, new Error(`it is ${connected.agent.hostId}, and not ${agent.hostId}`));
+    };
+    return tlsCarrier(await this.anyProxy(signal, attempt, (late) => late.destroy()));
+  }
+
   /** Handshakes until a token is accepted. */
-  async #connect(proxy: string): Promise<{ socket: TLSSocket; agent: HostIdentity }> {
+  async #connect(proxy: string, instance: string, signal: AbortSignal): Promise<Connected> {
     for (let attempt = 0; attempt <= TOKEN_RETRIES; attempt++) {
-      const outcome = await this.#handshake(proxy);
+      const outcome = await this.#handshake(proxy, instance, signal);
       if (typeof outcome !== "string") return outcome;
       if (outcome === "unknown-agent") {
-        await this.#refreshAgents(proxy);
+        await this.#refreshAgents(proxy, signal);
         attempt--; // The token was good. Once only: the refreshed list is final.
       }
     }
@@ -125,8 +173,10 @@ class Dialer {
 
   async #handshake(
     proxy: string,
-  ): Promise<{ socket: TLSSocket; agent: HostIdentity } | "next-counter" | "unknown-agent"> {
-    const { session } = this.#options;
+    instance: string,
+    signal: AbortSignal,
+  ): Promise<Connected | "next-counter" | "unknown-agent"> {
+    const session = this.#session;
     let unknownAgent = false;
     let untrusted: Error | undefined;
     const checker = hostChecker({
@@ -140,7 +190,7 @@ class Dialer {
     try {
       const socket = await connectTls({
         address: proxy,
-        alpn: [LINK_ALPN, this.#token(proxy)],
+        alpn: [LINK_ALPN, this.#token(proxy, instance)],
         certPem: session.certPem,
         keyPem: session.keyPem,
         serverCas: this.#agents.hostCas,
@@ -149,11 +199,11 @@ class Dialer {
           return untrusted;
         },
         timeoutMs: CONNECT_TIMEOUT_MS,
-        signal: this.#signal,
+        signal,
       });
       return { socket, agent: agentOf(socket) };
     } catch (error) {
-      this.#signal.throwIfAborted();
+      signal.throwIfAborted();
       if (unknownAgent && !this.#refreshed && this.#options.refreshAgents) return "unknown-agent";
       if (untrusted || isVerifyError(error)) throw new UntrustedAgentError(proxy, error);
       if (isAlert(error, "UNRECOGNIZED_NAME")) return "next-counter";
@@ -162,12 +212,12 @@ class Dialer {
     }
   }
 
-  async #refreshAgents(proxy: string): Promise<void> {
+  async #refreshAgents(proxy: string, signal: AbortSignal): Promise<void> {
     this.#refreshed = true;
     try {
-      this.#agents = await this.#options.refreshAgents!(this.#signal);
+      this.#agents = await this.#options.refreshAgents!(signal);
     } catch (error) {
-      this.#signal.throwIfAborted();
+      signal.throwIfAborted();
       throw new UntrustedAgentError(proxy, error);
     }
     this.#options.log.info(
@@ -176,12 +226,16 @@ class Dialer {
     );
   }
 
-  #token(proxy: string): string {
-    const { session, routes } = this.#options;
-    const { sessionId, cluster, routeKey } = session;
-    const counter = routes.next(sessionId, proxy);
-    return encodeRouteToken({ sessionId, instance: ANY_INSTANCE, counter }, cluster, routeKey);
+  #token(proxy: string, instance: string): string {
+    const { sessionId, cluster, routeKey } = this.#session;
+    const counter = this.#options.routes.next(sessionId, proxy);
+    return encodeRouteToken({ sessionId, instance, counter }, cluster, routeKey);
   }
+}
+
+/** Of two failures the one that tells less: a proxy that answered knows more than one that is not there. */
+function worse(a: unknown, b: unknown): unknown {
+  return b instanceof ProxyUnreachableError ? b : a;
 }
 
 /** The checker has accepted it already. */

@@ -68,6 +68,8 @@ export const LINK_HANDSHAKE_TIMEOUT_MS = 10_000;
 export const MAX_HANDSHAKES = 1_024;
 /** Links of one agent process. */
 export const MAX_LINKS = 8_192;
+/** A proxy that has not answered within this does not keep a client from trying the next one too. */
+export const NEXT_PROXY_MS = 1_000;
 /** Times that a client tries again with its next counter. */
 export const TOKEN_RETRIES = 3;
 

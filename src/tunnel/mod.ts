@@ -14,6 +14,7 @@ export {
   type AppLinkServerOptions,
   type LinkContext,
   type LinkRefusal,
+  type LinkSettings,
 } from "./app-link-server.ts";
 export { type ClientHello, parseClientHello } from "./client-hello.ts";
 export * as controlWire from "./control-wire.ts";

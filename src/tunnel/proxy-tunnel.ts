@@ -213,8 +213,9 @@ export class ProxyTunnel {
   }
 
   #agents(session: AppRouteSession, instance: string): AgentControl[] {
-    const all = preferred(this.#options.agents(session), this.#controls.agents(), this.#options.clock.now());
-    return instance === ANY_INSTANCE ? all : all.filter((control) => control.instance === instance);
+    // A link goes on with the process that it is with, as long as that lives and whatever it announces.
+    if (instance !== ANY_INSTANCE) return this.#controls.process(instance);
+    return preferred(this.#options.agents(session), this.#controls.agents(), this.#options.clock.now());
   }
 
   #leafProxies(cluster: string): AgentControl[] {

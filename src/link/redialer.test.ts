@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Clock, silentLogger } from "../base/mod.ts";
+import type { Carrier } from "./carrier.ts";
+import { AGENT_GONE_MS } from "./limits.ts";
+import { Talker, turns } from "./link-harness.ts";
+import { Redialer } from "./redialer.ts";
+import { ResumablePair } from "./resume-harness.ts";
+
+const KIB = 1024;
+class NoAgent extends Error {}
+
+/** A pair whose client looks for new carriers by itself; `dial` is asked for each. */
+async function redialled(o: { transports?: number } = {}) {
+  const pair = new ResumablePair({ onOpen: (request) => void request.accept(), ...o });
+  await pair.client.ready;
+  const state = { dials: [] as number[], dial: async (_: AbortSignal): Promise<Carrier> => pair.connect() };
+  const clock: Clock = pair.clock;
+  const redialer = new Redialer({
+    link: pair.client,
+    clock,
+    log: silentLogger,
+    dial: (signal) => {
+      state.dials.push(clock.now());
+      return state.dial(signal);
+    },
+    isAgentMissing: (error) => error instanceof NoAgent,
+    chance: () => 1,
+  });
+  return { pair, redialer, state };
+}
+
+test("a lost carrier is replaced by itself", async () => {
+  const { pair, state } = await redialled();
+  const talker = new Talker(await pair.client.open(1), { total: 100 * KIB });
+  await turns();
+  pair.cut();
+  await pair.clock.advance(200, 10);
+  assert.equal(pair.client.attached, true);
+  assert.equal(state.dials.length, 1);
+  pair.client.close("done");
+  await talker.done;
+});
+
+test("without a network it is tried with growing pauses, and at once when the network changes", async () => {
+  const { pair, state, redialer } = await redialled();
+  const talker = new Talker(await pair.client.open(1), { total: 1 });
+  state.dial = async () => {
+    throw new Error("network unreachable");
+  };
+  await turns();
+  pair.cut();
+  await pair.clock.advance(30_000, 100);
+  const pauses = state.dials.slice(1).map((at, i) => at - state.dials[i]!);
+  assert.deepEqual(pauses.slice(0, 6), [200, 400, 800, 1600, 2000, 2000]);
+  assert.equal(pair.client.ended, false);
+  state.dial = async () => pair.connect();
+  redialer.networkChanged();
+  await turns();
+  assert.equal(pair.client.attached, true);
+  pair.client.close("done");
+  await talker.done;
+});
+
+test("an attempt under way is begun anew when the network changes", async () => {
+  const { pair, state, redialer } = await redialled();
+  const talker = new Talker(await pair.client.open(1), { total: 1 });
+  state.dial = (signal) =>
+    new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  await turns();
+  pair.cut();
+  await pair.clock.advance(1_000, 100);
+  assert.equal(state.dials.length, 1);
+  state.dial = async () => pair.connect();
+  redialer.networkChanged();
+  await pair.clock.advance(300, 100);
+  assert.equal(pair.client.attached, true);
+  pair.client.close("done");
+  await talker.done;
+});
+
+test("an agent that is missing for 10 s is gone, one that comes back before is not", async () => {
+  const { pair, state } = await redialled();
+  const talker = new Talker(await pair.client.open(1), { total: 1 });
+  let failure: Error = new NoAgent();
+  state.dial = async () => {
+    throw failure;
+  };
+  await turns();
+  pair.cut();
+  await pair.clock.advance(AGENT_GONE_MS - 1_000, 100);
+  failure = new Error("network unreachable"); // Now nothing is known.
+  await pair.clock.advance(20_000, 100);
+  assert.equal(pair.client.ended, false);
+  failure = new NoAgent();
+  await pair.clock.advance(AGENT_GONE_MS + 4_000, 100);
+  assert.deepEqual(await talker.done, { reset: "unreachable" });
+  assert.equal((await pair.client.closed).closeCode, "gone");
+});
+
+test("the end of the link ends the search", async () => {
+  const { pair, state } = await redialled();
+  const talker = new Talker(await pair.client.open(1), { total: 1 });
+  state.dial = async () => {
+    throw new Error("network unreachable");
+  };
+  await turns();
+  pair.cut();
+  await pair.clock.advance(1_000, 100);
+  pair.client.close("done");
+  await talker.done;
+  const { length } = state.dials;
+  await pair.clock.advance(10_000, 100);
+  assert.equal(state.dials.length, length);
+});
+
+test("as many transports are made as both ends want", async () => {
+  const { pair } = await redialled({ transports: 3 });
+  await pair.clock.advance(2_000, 50);
+  assert.deepEqual(
+    [1, 2, 3].map((id) => pair.client.stateOf(id)),
+    ["attached", "attached", "none"],
+  );
+  pair.client.close("done");
+});

@@ -1,0 +1,119 @@
+import { type Clock, type Logger, messageOf } from "../base/mod.ts";
+import type { Carrier } from "./carrier.ts";
+import { AGENT_GONE_MS, REDIAL_MAX_MS, REDIAL_MIN_MS } from "./limits.ts";
+import type { Link } from "./link.ts";
+
+export interface RedialerOptions {
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Another carrier to the same agent process. */
+  dial(signal: AbortSignal): Promise<Carrier>;
+  /** Whether a failed `dial` has found that the agent is not there, and not merely nothing. */
+  isAgentMissing(error: unknown): boolean;
+  /** Between 0 and 1. */
+  readonly chance?: () => number;
+}
+
+/** Finds new carriers for a client's link: in place of lost ones, of worn ones, and for further transports. */
+export class Redialer {
+  readonly #options: RedialerOptions;
+  /** Transports that somebody is looking for a carrier for. */
+  readonly #busy = new Set<number>();
+  /** Of each attempt, or of the pause before it: a changed network begins them anew. */
+  readonly #waits = new Set<AbortController>();
+
+  /** `link` is ready. */
+  constructor(options: RedialerOptions) {
+    this.#options = options;
+    const { link } = options;
+    link.onCarriers({
+      detached: (transport) => this.#bring(transport),
+      worn: (transport) => this.#bring(transport),
+    });
+    void link.closed.then(() => this.#interrupt("the link has ended"));
+    if (link.maxTransports > 1) this.#bring(1);
+  }
+
+  /** Carriers show soon whether they live; attempts begin anew, without a pause. */
+  networkChanged(): void {
+    this.#options.link.probe();
+    this.#interrupt("the network has changed");
+  }
+
+  #interrupt(why: string): void {
+    for (const wait of [...this.#waits]) wait.abort(new Error(why));
+  }
+
+  #bring(transport: number): void {
+    if (this.#busy.has(transport)) return;
+    this.#busy.add(transport);
+    void this.#try(transport).finally(() => {
+      this.#busy.delete(transport);
+      this.#next(transport);
+    });
+  }
+
+  /** What the end of a search leaves to be done. */
+  #next(transport: number): void {
+    const { link } = this.#options;
+    if (link.ended) return;
+    const state = link.stateOf(transport);
+    if (state === "detached") this.#bring(transport); // Lost again in the same turn.
+    const more = transport + 1;
+    if (state === "attached" && more < link.maxTransports && link.stateOf(more) === "none") this.#bring(more);
+  }
+
+  async #try(transport: number): Promise<void> {
+    const { link, clock, log, isAgentMissing, chance = Math.random } = this.#options;
+    let missingSince: number | undefined;
+    for (let delayMs = REDIAL_MIN_MS; !link.ended; delayMs = Math.min(REDIAL_MAX_MS, delayMs * 2)) {
+      const interrupted = await this.#pause(delayMs * (0.5 + chance() / 2));
+      if (link.ended) return;
+      if (interrupted) delayMs = REDIAL_MIN_MS;
+      try {
+        await this.#attempt(transport);
+        return;
+      } catch (error) {
+        if (link.ended) return;
+        log.debug({ link: link.id, transport, error: messageOf(error) }, "no new connection for a link yet");
+        missingSince = isAgentMissing(error) ? (missingSince ?? clock.now()) : undefined;
+        if (missingSince === undefined || clock.now() - missingSince < AGENT_GONE_MS) continue;
+        if (link.stateOf(transport) !== "none")
+          link.giveUp(`the app's agent is not there any more: ${messageOf(error)}`);
+        return;
+      }
+    }
+  }
+
+  async #attempt(transport: number): Promise<void> {
+    const { link, dial } = this.#options;
+    const carrier = await this.#interruptible((signal) => dial(signal));
+    if (link.ended) carrier.destroy();
+    else await link.attach(transport, carrier);
+  }
+
+  /** True where something has ended it early. */
+  #pause(ms: number): Promise<boolean> {
+    return this.#interruptible(
+      (signal) =>
+        new Promise((resolve) => {
+          const timer = this.#options.clock.after(ms, () => resolve(false));
+          signal.addEventListener("abort", () => {
+            timer.cancel();
+            resolve(true);
+          });
+        }),
+    );
+  }
+
+  async #interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const wait = new AbortController();
+    this.#waits.add(wait);
+    try {
+      return await work(wait.signal);
+    } finally {
+      this.#waits.delete(wait);
+    }
+  }
+}
