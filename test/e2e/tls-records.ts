@@ -36,6 +36,8 @@ export class TlsTap implements AsyncDisposable {
   tamper: Tamper | undefined;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Clients' ends of links that live. */
+  readonly #clients = new Map<Captured, Socket>();
 
   private constructor(proxyPort: number) {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#relay(client, proxyPort));
@@ -52,6 +54,17 @@ export class TlsTap implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** Ends the links' connections as if all were well; their clients have noticed when this returns. */
+  async endLinks(): Promise<void> {
+    const clients = this.links.flatMap((captured) => this.#clients.get(captured) ?? []);
+    await Promise.all(
+      clients.map((client) => {
+        client.end();
+        return new Promise((resolve) => client.once("close", resolve));
+      }),
+    );
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
@@ -60,6 +73,8 @@ export class TlsTap implements AsyncDisposable {
   #relay(client: Socket, proxyPort: number): void {
     const proxy = connect({ host: "127.0.0.1", port: proxyPort, allowHalfOpen: true, noDelay: true });
     const captured: Captured = { toAgent: [], toClient: [] };
+    this.#clients.set(captured, client);
+    client.once("close", () => this.#clients.delete(captured));
     this.#pump(client, proxy, captured, "toAgent");
     this.#pump(proxy, client, captured, "toClient");
   }
