@@ -47,3 +47,5 @@ export const SESSION_SWEEP_MS = 1_000;
 export const MAX_PROXY_CONNECTIONS = 50_000;
 /** At a graceful end, Auth's answer to the withdrawn announcement is waited for so long. */
 export const WITHDRAW_MS = 2_000;
+/** From the end of a trust to the end of the connections to its root: the agents tell their clients meanwhile. */
+export const TRUST_FAREWELL_MS = 500;

@@ -3,7 +3,7 @@ import type { TrustedCluster } from "../api/mod.ts";
 import { type Clock, type Counters, type Logger, systemRandom } from "../base/mod.ts";
 import { authorityCerts } from "../rpc/mod.ts";
 import { AgentTunnel, type HostCredentials, ProxyConnections, type ProxyTunnel, type Route } from "../tunnel/mod.ts";
-import { UNKNOWN_SESSION_WAIT_MS } from "./limits.ts";
+import { TRUST_FAREWELL_MS, UNKNOWN_SESSION_WAIT_MS } from "./limits.ts";
 import type { AuthRelay } from "./relay-to-auth.ts";
 import type { ProxyView, Routes } from "./routes.ts";
 
@@ -30,6 +30,8 @@ export class RootTunnels {
   readonly #instance = systemRandom(8);
   /** By the root's name. */
   readonly #roots = new Map<string, ProxyConnections>();
+  /** Of trusts that have just ended, until their links' agents have said so. */
+  readonly #leaving = new Set<ProxyConnections>();
   readonly #unsubscribe: () => void;
 
   constructor(options: RootTunnelsOptions) {
@@ -51,7 +53,7 @@ export class RootTunnels {
 
   async close(): Promise<void> {
     this.#unsubscribe();
-    await Promise.all([...this.#roots.values()].map((connections) => connections.close()));
+    await Promise.all([...this.#roots.values(), ...this.#leaving].map((connections) => connections.close()));
   }
 
   #follow(): void {
@@ -59,9 +61,19 @@ export class RootTunnels {
     for (const [root, connections] of this.#roots) {
       if (trusts.some(({ metadata }) => metadata.name === root)) continue;
       this.#roots.delete(root);
-      void connections.close();
+      this.#leave(connections);
     }
     for (const trust of trusts) this.#connectionsTo(trust.metadata.name).set(addressesOf(trust));
+  }
+
+  /** A carrier that is merely cut is looked for; one whose agent has said why is not. */
+  #leave(connections: ProxyConnections): void {
+    this.#leaving.add(connections);
+    connections.drain();
+    this.#options.clock.after(TRUST_FAREWELL_MS, () => {
+      this.#leaving.delete(connections);
+      void connections.close();
+    });
   }
 
   /** Its authority is taken away with the trust. */

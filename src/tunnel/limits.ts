@@ -23,6 +23,8 @@ export const CARRIERS_PER_SECOND = 10;
 export const CARRIER_BURST = 20;
 /** Relays of one session at a time. */
 export const MAX_LIVE_CARRIERS = 16;
+/** From a session's end to the end of its relays: its agents tell the clients why meanwhile. */
+export const SESSION_FAREWELL_MS = 500;
 /** Sessions with a counter window at one proxy. */
 export const MAX_TRACKED_SESSIONS = 65_536;
 

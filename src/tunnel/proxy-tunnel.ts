@@ -7,7 +7,7 @@ import { AgentControls, type AgentControlsOptions } from "./agent-controls.ts";
 import { ALERT, refuseHello } from "./alert.ts";
 import type { ApiRoute, Route } from "./data-wire.ts";
 import type { HelloConnection } from "./dispatcher.ts";
-import { MAX_LEAF_API_RELAYS, MAX_ROUTE_ATTEMPTS, SESSION_WAIT_MS } from "./limits.ts";
+import { MAX_LEAF_API_RELAYS, MAX_ROUTE_ATTEMPTS, SESSION_FAREWELL_MS, SESSION_WAIT_MS } from "./limits.ts";
 import { type Relay, relay } from "./relay.ts";
 import { ANY_INSTANCE, routeTokenOf } from "./route-token.ts";
 import { RouteVerifier } from "./route-verifier.ts";
@@ -114,11 +114,13 @@ export class ProxyTunnel {
     if (!joined) this.#refuse(socket, "route.no-agent");
   }
 
-  /** The session ended or was locked. */
+  /** The session ended or was locked: after a moment for the agent's last words, its relays do too. */
   cutSession(sessionId: string): void {
-    for (const { route, relay } of this.#relays) {
-      if (!("api" in route) && route.sessionId === sessionId) relay.cut();
-    }
+    this.#options.clock.after(SESSION_FAREWELL_MS, () => {
+      for (const { route, relay } of this.#relays) {
+        if (!("api" in route) && route.sessionId === sessionId) relay.cut();
+      }
+    });
   }
 
   /** The host was locked. */
