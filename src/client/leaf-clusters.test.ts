@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import type { ClusterView, TrustedCluster, VnetConfig } from "../api/mod.ts";
-import { encodeUtf8, silentLogger } from "../base/mod.ts";
+import { Counters, encodeUtf8, silentLogger, sleep, systemClock, systemRandom } from "../base/mod.ts";
 import { StreamUser, startTestCluster, type TestCluster } from "../testkit/mod.ts";
+import { AgentTunnel } from "../tunnel/mod.ts";
 import { ClusterDirectory } from "./directory.ts";
 import { type Profile, ProfileStore } from "./profile.ts";
 
@@ -167,6 +168,50 @@ test("a leaf that is offline refuses at once, hides nothing else, and comes back
         () => false,
       ),
   );
+});
+
+test("a leaf's proxy that takes the uuid of the root's agent is not offered the root's clients", async (t) => {
+  const [agentId] = root.proxy.connectedAgents();
+  const rogue = await leaf.auth.localIdentity("Proxy", agentId!);
+  const { hostCas } = await root.auth.localIdentity("Proxy", agentId!);
+  const taken: string[] = [];
+  const tunnel = new AgentTunnel({
+    clock: systemClock,
+    counters: new Counters(),
+    log: silentLogger,
+    proxyAddress: root.proxyAddress,
+    instance: systemRandom(8),
+    credentials: () => ({ ...rogue, cluster: ROOT, hostCas }),
+    onRoute: (socket, route) => {
+      taken.push(route.app);
+      socket.destroy();
+    },
+  });
+  t.after(() => tunnel.close());
+  await tunnel.ready;
+  assert.deepEqual(root.proxy.connectedAgents(), [agentId], "it counts as no agent");
+  const login = await root.login("alice", PASSWORD);
+  await using _ = login.client;
+  for (let i = 0; i < 8; i++) {
+    const { session } = await root.appSession(login, "echo");
+    const { link } = await root.dialLink(session);
+    link.close("done");
+  }
+  assert.deepEqual(taken, []);
+  // Nor may another host of the leaf connect there: only its proxies have business with the root's.
+  const agent = await leaf.auth.localIdentity("App", agentId!);
+  const refused = new AgentTunnel({
+    clock: systemClock,
+    counters: new Counters(),
+    log: silentLogger,
+    proxyAddress: root.proxyAddress,
+    instance: systemRandom(8),
+    credentials: () => ({ ...agent, cluster: ROOT, hostCas }),
+    onRoute: (socket) => socket.destroy(),
+  });
+  await sleep(500);
+  assert.equal(refused.connected, false);
+  await refused.close();
 });
 
 test("without the trust, links are cut and the leaf is gone", async (t) => {

@@ -56,6 +56,17 @@ export class RootTunnels {
     await Promise.all([...this.#roots.values(), ...this.#leaving].map((connections) => connections.close()));
   }
 
+  /** A client that `root` has sent here: it goes on if the session is one that this very root has issued. */
+  async route(root: string, socket: Socket, route: Route): Promise<void> {
+    const { routes, tunnel, counters, credentials } = this.#options;
+    const { cluster } = credentials();
+    const signal = AbortSignal.timeout(UNKNOWN_SESSION_WAIT_MS);
+    const allowed = await routes.isOfRoot(route.sessionId, root, signal).catch(() => false);
+    if (allowed) return tunnel.forward(socket, route, cluster);
+    counters.count("root.unknown-session");
+    socket.destroy();
+  }
+
   #follow(): void {
     const trusts = this.#options.view.list("trusted_cluster").filter((trust) => this.#isReady(trust));
     for (const [root, connections] of this.#roots) {
@@ -98,23 +109,13 @@ export class RootTunnels {
           proxyAddress,
           instance: this.#instance,
           credentials: () => ({ ...credentials(), cluster: root, hostCas: this.#authority(root) }),
-          onRoute: (socket, route) => void this.#forward(root, socket, route),
+          onRoute: (socket, route) => void this.route(root, socket, route),
           onApi: (socket) => api.handle(socket),
           onState: (state, detail) => log.info({ root, proxyAddress, detail }, `${state}: a root cluster's proxy`),
         }),
     );
     this.#roots.set(root, connections);
     return connections;
-  }
-
-  async #forward(root: string, socket: Socket, route: Route): Promise<void> {
-    const { routes, tunnel, counters, credentials } = this.#options;
-    const { cluster } = credentials();
-    const signal = AbortSignal.timeout(UNKNOWN_SESSION_WAIT_MS);
-    const allowed = await routes.isOfRoot(route.sessionId, root, signal).catch(() => false);
-    if (allowed) return tunnel.forward(socket, route, cluster);
-    counters.count("root.unknown-session");
-    socket.destroy();
   }
 }
 

@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
-import { AccessDeniedError, type Resource, type TrustedCluster, UnauthenticatedError } from "../../api/mod.ts";
+import {
+  AccessDeniedError,
+  BadInputError,
+  type Resource,
+  type TrustedCluster,
+  UnauthenticatedError,
+} from "../../api/mod.ts";
 import { silentLogger, systemClock } from "../../base/mod.ts";
-import { type ClientIdentity, type RpcClient, type RpcHandlers, RpcServer } from "../../rpc/mod.ts";
+import { createCa } from "../../pki/mod.ts";
+import { type ClientIdentity, callUnverified, type RpcClient, type RpcHandlers, RpcServer } from "../../rpc/mod.ts";
 import { announce, appServer, newCsr, role, TestAuth } from "../test-auth.ts";
+import { leafProof, rootProof } from "./trust-proof.ts";
 
 const ROOT = "root.test";
 const LEAF = "leaf.test";
@@ -53,6 +61,16 @@ async function writeTrust(resource: TrustedCluster): Promise<Resource> {
 /** The leaf's API as a user of the root calls it. */
 async function atLeaf(user: string): Promise<RpcClient> {
   return leaf.client((await root.as(user)).identity);
+}
+
+/** Who answers like a root that is asked for a trust. */
+async function rogueRoot(answer: RpcHandlers["trust.establish"]) {
+  const { certPem, keyPem } = await root.service.localIdentity("Proxy", randomUUID());
+  const handlers = { "trust.establish": answer } as Partial<RpcHandlers> as RpcHandlers;
+  const o = { certPem, keyPem, cluster: ROOT, authorities: () => [], clock: systemClock, log: silentLogger };
+  const server = new RpcServer({ ...o, handlers });
+  const { port } = await server.listen("127.0.0.1", 0);
+  return { address: `127.0.0.1:${port}`, [Symbol.asyncDispose]: () => server.close() };
 }
 
 async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
@@ -251,19 +269,51 @@ test("a cluster cannot take the name of a leaf, or of the root", async () => {
 });
 
 test("who answers in the root's place without its token is not believed", async () => {
-  const { certPem, keyPem, hostCas, userCas } = await root.service.localIdentity("Proxy", randomUUID());
+  const { hostCas, userCas } = await root.service.localIdentity("Proxy", randomUUID());
   let heard = "";
-  const answer = (request: { mac: string }) => {
+  await using rogue = await rogueRoot((request) => {
     heard = JSON.stringify(request);
     return { cluster_name: ROOT, host_cas: [...hostCas], user_cas: [...userCas], tunnel_addrs: [], mac: request.mac };
-  };
-  const handlers = { "trust.establish": answer } as Partial<RpcHandlers> as RpcHandlers;
-  const o = { certPem, keyPem, cluster: ROOT, authorities: () => [], clock: systemClock, log: silentLogger };
-  await using rogue = new RpcServer({ ...o, handlers });
-  const { port } = await rogue.listen("127.0.0.1", 0);
-  const web_proxy_addr = `127.0.0.1:${port}`;
+  });
+  const web_proxy_addr = rogue.address;
   await assert.rejects(writeTrust(trustedCluster({ web_proxy_addr })), /does not know the token: it is not the root/);
   assert.ok(heard !== "" && !heard.includes(TOKEN), "the token does not cross");
+});
+
+test("neither side may bring an authority that speaks for anybody but itself", async () => {
+  const now = Date.now();
+  const ca = async (cluster: string, type: "host" | "user") => (await createCa({ cluster, type, now })).certPem;
+  const nonce = "00".repeat(32);
+  const hostile = [
+    { cluster_name: "new.test", host_cas: [await ca(ROOT, "host")] },
+    { cluster_name: "new.test", host_cas: [await ca("new.test", "user")] },
+    { cluster_name: "new.test", host_cas: [await ca("new.test", "host"), await ca(LEAF, "host")] },
+    { cluster_name: "new.test", host_cas: ["no certificate"] },
+    { cluster_name: "new.test", host_cas: [] },
+  ];
+  for (const facts of hostile) {
+    const request = { ...facts, nonce, mac: leafProof(TOKEN, { ...facts, nonce }) };
+    await assert.rejects(callUnverified({ dial: root.dial }, "trust.establish", request), BadInputError);
+  }
+  const remote = await (await root.admin()).call("resource.list", { kind: "remote_cluster" });
+  assert.deepEqual(
+    remote.resources.map(({ metadata }) => metadata.name),
+    [LEAF],
+  );
+
+  const facts = { cluster_name: "evil.test", tunnel_addrs: [] };
+  const own = { host_cas: [await ca("evil.test", "host")], user_cas: [await ca("evil.test", "user")] };
+  for (const cas of [
+    { ...own, user_cas: [await ca(LEAF, "user")] },
+    { ...own, user_cas: own.host_cas },
+    { ...own, host_cas: [await ca(LEAF, "host")] },
+  ]) {
+    const said = { ...facts, ...cas };
+    const answer = ({ mac }: { mac: string }) => ({ ...said, mac: rootProof(TOKEN, mac, said) });
+    await using evil = await rogueRoot(answer);
+    const resource = trustedCluster({ web_proxy_addr: evil.address }, "evil.test");
+    await assert.rejects(writeTrust(resource), /is not a (user|host) authority of cluster "evil.test"/);
+  }
 });
 
 test("a new role map counts at once, and without another token", async () => {
