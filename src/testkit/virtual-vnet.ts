@@ -39,7 +39,7 @@ export interface VirtualVnetOptions {
  * VNet in this process, without root: its device is one end of a pair in memory,
  * a `VirtualHost` sits at the other. Ends with the test.
  */
-export function startVirtualVnet(t: TestContext, options: VirtualVnetOptions = {}): VirtualVnet {
+export function startVirtualVnet(t: Pick<TestContext, "after">, options: VirtualVnetOptions = {}): VirtualVnet {
   const [tun, hostTun] = memoryTunPair({ loss: options.loss ?? 0, seed: 3 });
   let lastFrame = new Uint8Array();
   const write = hostTun.write.bind(hostTun);
