@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { AppSession } from "../api/mod.ts";
-import { sleep, systemClock } from "../base/mod.ts";
-import { FakeView } from "../testkit/mod.ts";
+import { FakeView, virtualClock } from "../testkit/mod.ts";
 import { type AGENT_KINDS, Sessions } from "./sessions.ts";
 
 const ID = "0123456789abcdef0123456789abcdef";
 
+const clock = virtualClock();
+
 function session(livesMs = 60_000): AppSession {
-  const expires = new Date(Date.now() + livesMs).toISOString();
+  const expires = new Date(clock.wallMs() + livesMs).toISOString();
   const spec = { user: "alice", app: "db", public_addr: "db.test", cluster: "c", expires };
   return { kind: "app_session", version: "v1", metadata: { name: ID }, spec };
 }
@@ -16,7 +17,7 @@ function session(livesMs = 60_000): AppSession {
 function setup(t: TestContext) {
   const view = new FakeView<(typeof AGENT_KINDS)[number]>();
   const cut: string[] = [];
-  const sessions = new Sessions(view, systemClock, (id, message) => cut.push(`${id}: ${message}`));
+  const sessions = new Sessions(view, clock, (id, message) => cut.push(`${id}: ${message}`));
   t.after(() => sessions.close());
   return { view, cut, sessions };
 }
@@ -39,12 +40,32 @@ test("the end of a session ends its links at once, and those of no other", async
   assert.equal(cut.length, 1, "a session without links needs no cut");
 });
 
-test("a session's expiry is seen without news of it", async (t) => {
+test("a session's expiry is seen without news of it, within a second", (t) => {
   const { view, cut, sessions } = setup(t);
   view.put(session(300));
   sessions.addLink(ID, new Promise(() => {}));
-  await sleep(1_300);
-  assert.equal(cut[0], `${ID}: the app session has expired`);
+  clock.advance(299);
+  assert.deepEqual(cut, []);
+  clock.advance(1_000);
+  assert.equal(cut[0], `${ID}: the app session has expired with its login`);
+});
+
+test("a session that Auth removes because it has expired is told apart from one that was ended", (t) => {
+  const { view, cut, sessions } = setup(t);
+  view.put(session(300));
+  sessions.addLink(ID, new Promise(() => {}));
+  clock.advance(300);
+  view.delete("app_session", ID);
+  assert.deepEqual(cut, [`${ID}: the app session has expired with its login`]);
+});
+
+test("a session that was prolonged by a renewal lives on", (t) => {
+  const { view, cut, sessions } = setup(t);
+  view.put(session(300));
+  sessions.addLink(ID, new Promise(() => {}));
+  view.put(session(90_000));
+  clock.advance(60_000);
+  assert.deepEqual(cut, []);
 });
 
 test("a link whose session ended while it was made is cut", (t) => {

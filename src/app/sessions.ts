@@ -18,6 +18,12 @@ export const AGENT_KINDS = [
 export type AgentView = CachedView<(typeof AGENT_KINDS)[number]>;
 type ReadView = Pick<AgentView, "get" | "onChange">;
 
+/** Of one session: how many, and its end as last heard of (milliseconds since 1970). */
+interface SessionLinks {
+  count: number;
+  expires?: number;
+}
+
 /**
  * Which app sessions live, and an end to the links of those that do not. While
  * Auth is away the last view counts (`best_effort`); a session's own expiry is
@@ -27,8 +33,7 @@ export class Sessions {
   readonly #view: ReadView;
   readonly #clock: Clock;
   readonly #cut: (sessionId: string, message: string) => void;
-  /** Links per session. */
-  readonly #links = new Map<string, number>();
+  readonly #links = new Map<string, SessionLinks>();
   readonly #unsubscribe: () => void;
   #sweep: Timer;
 
@@ -54,11 +59,11 @@ export class Sessions {
 
   /** A link of this session lives until `closed`. */
   addLink(id: string, closed: Promise<unknown>): void {
-    this.#links.set(id, (this.#links.get(id) ?? 0) + 1);
+    const links = this.#links.get(id) ?? { count: 0 };
+    this.#links.set(id, links);
+    links.count++;
     void closed.then(() => {
-      const left = (this.#links.get(id) ?? 1) - 1;
-      if (left === 0) this.#links.delete(id);
-      else this.#links.set(id, left);
+      if (--links.count === 0) this.#links.delete(id);
     });
     this.#check(id); // It may have ended while the link was made.
   }
@@ -69,10 +74,16 @@ export class Sessions {
   }
 
   #check(id: string): void {
-    if (!this.#links.has(id)) return;
+    const links = this.#links.get(id);
+    if (links === undefined) return;
     const session = this.get(id);
-    if (session === undefined) this.#cut(id, "the app session was ended");
-    else if (Date.parse(session.spec.expires) <= this.#clock.wallMs()) this.#cut(id, "the app session has expired");
+    if (session !== undefined) links.expires = Date.parse(session.spec.expires);
+    // Auth removes what has expired: its news may be here before the clock is looked at.
+    if (links.expires !== undefined && links.expires <= this.#clock.wallMs()) {
+      this.#cut(id, "the app session has expired with its login");
+    } else if (session === undefined) {
+      this.#cut(id, "the app session was ended");
+    }
   }
 
   #schedule(): Timer {
