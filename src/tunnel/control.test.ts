@@ -49,7 +49,9 @@ test("only agents of this cluster get a control connection", async () => {
   assert.equal(await sayHello(proxy, await other.host("agent-1", ["App"]), hello), "");
   const session = await proxy.session();
   assert.equal(await sayHello(proxy, { ...(await proxy.authority.host("x", ["App"])), ...session }, hello), "");
-  assert.equal(proxy.counters.get("control.refused"), 3);
+  const over = await proxy.authority.host("agent-1", ["App"], Date.now() - 60_000);
+  assert.equal(await sayHello(proxy, over, hello), "", "its certificate has expired");
+  assert.equal(proxy.counters.get("control.refused"), 4);
   assert.equal(proxy.tunnel.connectedAgents().length, 0);
 });
 

@@ -35,7 +35,8 @@ export class TestAuthority {
     );
   }
 
-  async host(hostId: string, roles: HostRole[]): Promise<HostCredentials> {
+  /** `expires`: milliseconds since 1970; in the past, for what TLS itself must refuse. */
+  async host(hostId: string, roles: HostRole[], expires?: number): Promise<HostCredentials> {
     const { keyPem, publicKeyPem } = await generateKeyPair();
     const certPem = await issueHostCert({
       ca: this.hostCa,
@@ -44,12 +45,13 @@ export class TestAuthority {
       cluster: CLUSTER,
       hostId,
       roles,
+      ...(expires !== undefined && { expires }),
     });
     return { certPem, keyPem, cluster: CLUSTER, hostCas: [this.hostCa.certPem] };
   }
 
   /** An app session with its certificate; `certSessionId` makes them differ. */
-  async session(hostIds: string[], o: { certSessionId?: string } = {}): Promise<AppSession> {
+  async session(hostIds: string[], o: { certSessionId?: string; expires?: number } = {}): Promise<AppSession> {
     const sessionId = randomBytes(16).toString("hex");
     const { keyPem, publicKeyPem } = await generateKeyPair();
     const now = Date.now();
@@ -61,7 +63,7 @@ export class TestAuthority {
       user: "alice",
       roles: ["access"],
       traits: {},
-      expires: now + 3_600_000,
+      expires: o.expires ?? now + 3_600_000,
       route: {
         app: "tcp-app",
         publicAddr: "tcp-app.example.test",

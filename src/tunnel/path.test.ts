@@ -261,6 +261,15 @@ test("a certificate of a foreign user authority is refused by the agent", async 
   assert.equal(agent.counters.get("link.handshake"), 1);
 });
 
+test("an app certificate whose time is over opens nothing, whatever the session says", async () => {
+  await using proxy = await TestProxy.start();
+  const agent = await proxy.addAgent("agent-1");
+  const session = await proxy.authority.session(["agent-1"], { expires: Date.now() - 60_000 });
+  proxy.know(session);
+  await assert.rejects(dialAppLink({ ...clientTools(), session, proxies: [proxy.address] }), LinkClosedError);
+  assert.equal(agent.counters.get("link.handshake"), 1);
+});
+
 test("a route token counts once; its copy is answered with alert 112", async () => {
   await using proxy = await TestProxy.start();
   await proxy.addAgent("agent-1");
