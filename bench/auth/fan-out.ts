@@ -15,7 +15,11 @@ export async function fanOut(
   const counts = new Array<number>(o.watchers).fill(0);
   let wake = () => {};
   const stop = new AbortController();
-  const ready = clients.map((client, i) => follow(client, () => (counts[i]!++, wake()), stop.signal));
+  const seen = (watcher: number) => {
+    counts[watcher]!++;
+    wake();
+  };
+  const ready = clients.map((client, i) => follow(client, () => seen(i), stop.signal));
   await Promise.all(ready);
   const reached = async (count: number) => {
     while (counts.some((each) => each < count)) await new Promise<void>((resolve) => (wake = resolve));
