@@ -41,7 +41,7 @@ export class AppServers {
   /** Announced, or announced again. */
   async put(server: AppServer): Promise<AppServer> {
     await this.#index(server); // First: what is not in it would not be found.
-    return this.#store.upsert(server);
+    return this.#store.announce(server);
   }
 
   /** All that announce an app of this name. */

@@ -27,7 +27,7 @@ export async function announce(
       return core.servers.put(lapsing(core, resource));
     case "proxy":
       demandOwn(host, "Proxy", resource.metadata.name);
-      return core.store.upsert(lapsing(core, resource));
+      return core.store.announce(lapsing(core, resource));
     default:
       throw new AccessDeniedError(`a host may not write ${resource.kind}`);
   }

@@ -95,6 +95,21 @@ export class ResourceStore {
     return withRevision(resource, await this.#backend.put(key, encode(resource), this.#expiry(resource)));
   }
 
+  /**
+   * What lapses unless it is announced again: where nothing but its end is
+   * new, it lives on and nobody is told; else it is written.
+   */
+  async announce<R extends Resource>(resource: R): Promise<R> {
+    const { kind, metadata } = resource;
+    const known = await this.find(kind, metadata.name);
+    const { expires } = this.#expiry(resource);
+    if (known === undefined || expires === undefined || !sameButEnd(known, resource)) return this.upsert(resource);
+    const lives = await this.#backend.prolong(keyOf(kind, metadata.name), expires);
+    return lives
+      ? ({ ...known, metadata: { ...known.metadata, expires: metadata.expires } } as R)
+      : this.upsert(resource);
+  }
+
   /** Conditional on `metadata.revision`. Throws `RevisionMismatchError`, `NotFoundError`. */
   async update<R extends Resource>(resource: R): Promise<R> {
     const { kind, metadata } = resource;
@@ -160,10 +175,22 @@ function encode(resource: Resource): Uint8Array {
 function decode(item: Item): Resource | undefined {
   try {
     const stored = JSON.parse(decodeUtf8(item.value) ?? "") as { v: number; resource: Resource };
-    return stored.v === FORMAT_VERSION ? withRevision(stored.resource, item.revision) : undefined;
+    return stored.v === FORMAT_VERSION ? withEnd(withRevision(stored.resource, item.revision), item) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** An announcement's end moves in storage only. */
+function withEnd(resource: Resource, { expires }: Item): Resource {
+  if (expires === undefined || resource.metadata.expires === undefined) return resource;
+  return { ...resource, metadata: { ...resource.metadata, expires: new Date(expires).toISOString() } } as Resource;
+}
+
+function sameButEnd(a: Resource, b: Resource): boolean {
+  const content = ({ metadata: { expires: _, revision: __, ...metadata }, ...rest }: Resource) =>
+    JSON.stringify({ ...rest, metadata });
+  return content(a) === content(b);
 }
 
 function withRevision<R extends Resource>(resource: R, revision: string): R {

@@ -52,6 +52,22 @@ contract("create, get, and create again", async ({ backend }) => {
   assert.equal(await backend.get("/b"), undefined);
 });
 
+contract("prolong moves an item's end, and nobody is told", async ({ backend, clock }) => {
+  const now = clock.wallMs();
+  const revision = await backend.put("/a", ONE, { expires: now + 1_000 });
+  const stop = new AbortController();
+  const changes = backend.watch("/", { signal: stop.signal })[Symbol.asyncIterator]();
+  assert.equal(await backend.prolong("/a", now + 5_000), true);
+  assert.equal(await backend.prolong("/b", now + 5_000), false);
+  clock.advance(4_999);
+  assert.deepEqual(await backend.get("/a"), { key: "/a", value: ONE, revision, expires: now + 5_000 });
+  clock.advance(1);
+  assert.equal(await backend.get("/a"), undefined);
+  assert.equal(await backend.prolong("/a", now + 50_000), false, "what has lapsed is not woken");
+  assert.deepEqual((await changes.next()).value, { type: "delete", key: "/a" }, "the first that is told");
+  stop.abort();
+});
+
 contract("put creates and replaces; every write has its own revision", async ({ backend }) => {
   const first = await backend.put("/a", ONE);
   const second = await backend.put("/a", ONE);

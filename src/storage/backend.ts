@@ -28,6 +28,12 @@ export interface Backend extends AsyncDisposable {
   put(key: string, value: Uint8Array, options?: WriteOptions): Promise<string>;
   /** Replaces exactly what was read. Throws `StaleRevisionError`, `KeyNotFoundError`. */
   update(key: string, value: Uint8Array, revision: string, options?: WriteOptions): Promise<string>;
+  /**
+   * Another end of the life of what is there; value and revision stay, and
+   * watchers are told nothing: a thousand signs of life are no news. Whether
+   * there was such an item.
+   */
+  prolong(key: string, expires: number): Promise<boolean>;
   get(key: string): Promise<Item | undefined>;
   /** Items whose key begins with `prefix` and sorts behind `after`, in order of their keys. */
   range(prefix: string, options?: { after?: string; limit?: number }): Promise<Item[]>;

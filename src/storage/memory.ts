@@ -67,6 +67,15 @@ class MemoryBackend implements Backend {
     return true;
   }
 
+  async prolong(key: string, expires: number): Promise<boolean> {
+    this.#assertOpen();
+    const item = this.#live(key);
+    if (item === undefined) return false;
+    this.#items.set(key, { ...item, expires });
+    this.#expiry.expect(expires);
+    return true;
+  }
+
   watch(prefix: string, options: { signal: AbortSignal }): AsyncIterable<Change> {
     this.#assertOpen();
     return this.#watchers.add(prefix, options.signal);

@@ -133,6 +133,16 @@ class SqliteBackend implements Backend {
     });
   }
 
+  async prolong(key: string, expires: number): Promise<boolean> {
+    const there = await this.#enqueue(key, undefined, () => {
+      if (this.#live(key) === undefined) return { result: false };
+      this.#sql.prolong.run(expires, key);
+      return { result: true };
+    });
+    if (there) this.#expiry.expect(expires);
+    return there;
+  }
+
   watch(prefix: string, options: { signal: AbortSignal }): AsyncIterable<Change> {
     this.#assertOpen();
     return this.#watchers.add(prefix, options.signal);
@@ -251,11 +261,12 @@ class SqliteBackend implements Backend {
 
 function statements(
   db: DatabaseSync,
-): Record<"get" | "put" | "delete" | "range" | "expired" | "nextExpiry", StatementSync> {
+): Record<"get" | "put" | "prolong" | "delete" | "range" | "expired" | "nextExpiry", StatementSync> {
   const live = "(expires IS NULL OR expires > ?)";
   return {
     get: db.prepare(`SELECT * FROM items WHERE key = ? AND ${live}`),
     put: db.prepare("INSERT OR REPLACE INTO items (key, value, revision, expires) VALUES (?, ?, ?, ?)"),
+    prolong: db.prepare("UPDATE items SET expires = ? WHERE key = ?"),
     delete: db.prepare("DELETE FROM items WHERE key = ?"),
     range: db.prepare(`SELECT * FROM items WHERE key >= ? AND key < ? AND key > ? AND ${live} ORDER BY key LIMIT ?`),
     expired: db.prepare("SELECT key FROM items WHERE expires <= ? ORDER BY expires LIMIT ?"),
