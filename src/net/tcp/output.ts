@@ -1,5 +1,6 @@
 import { ACK, FIN, PSH, SYN } from "../wire/mod.ts";
 import { onIdle, onTimeout } from "./congestion.ts";
+import { rememberState } from "./eifel.ts";
 import { SCOREBOARD_RUNS, SYN_TIMEOUT_MS } from "./limits.ts";
 import { armProbe, giveUpWaiting, inPipe, probeTail, resendLost } from "./recovery.ts";
 import { backOff, currentRtoMs, rtoFrom, startTiming } from "./rto.ts";
@@ -188,6 +189,7 @@ function retransmit(tcb: Tcb, now: number, sink: SegmentSink): void {
   const { snd, rtt, timer } = tcb;
   const again = rtt.backoff > 0;
   backOff(rtt);
+  if (!again && snd.board !== undefined) rememberState(tcb, snd.board, now, true);
   if (snd.una === snd.iss) tcb.synLost = true;
   else onTimeout(tcb.cc, snd.max, snd.mss, flight(snd), again);
   timer.tailAtMs = 0;

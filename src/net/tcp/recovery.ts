@@ -1,5 +1,6 @@
 import { ACK, FIN, TIMESTAMPS_LEN } from "../wire/mod.ts";
 import { enterRecovery, grow } from "./congestion.ts";
+import { rememberState, takeSpurious, undoRecovery } from "./eifel.ts";
 import { MIN_PROBE_MS, PROBE_ACK_DELAY_MS } from "./limits.ts";
 import { detectLosses, onDelivered, onDuplicate } from "./rack.ts";
 import { rtoFrom } from "./rto.ts";
@@ -31,6 +32,7 @@ export function takeSack(
   const echoMs = echoAgeMs < 0 ? -1 : Math.floor(now) - echoAgeMs;
   const acked = Math.max(0, seq.diff(ack, snd.una));
   const una = seq.max(ack, snd.una);
+  const undo = acked > 0 ? takeSpurious(board, echoMs) : undefined;
   let delivered = acked > 0 ? acknowledgeRuns(board, ack, now, echoMs, onDelivered) : 0;
   let duplicate = false;
   if (sack !== undefined) {
@@ -43,6 +45,7 @@ export function takeSack(
   }
   const repaired = endProbe(board, una, duplicate, echoMs);
   if (acked === 0 && delivered === 0) return false;
+  if (undo !== undefined) undoRecovery(tcb, board, undo, una, acked);
   const before = board.lostOctets;
   // While losses are repaired anyway, every sign of life makes room for the next probe.
   const repairing = cc.inRecovery || seq.lt(snd.una, cc.recover);
@@ -52,7 +55,7 @@ export function takeSack(
     if (seq.ge(una, cc.recover)) leaveRecovery(tcb, board);
     else proportion(tcb, board, delivered, una);
   } else if (board.lostOctets > before && seq.ge(una, cc.recover)) {
-    beginRecovery(tcb, board, delivered, una);
+    beginRecovery(tcb, board, delivered, una, now);
   } else if (acked > 0) {
     grow(cc, acked, ack, snd.mss);
     // What the probe repaired was a loss all the same (RFC 8985 §7.4.2).
@@ -70,8 +73,9 @@ function lookForLosses(tcb: Tcb, board: Scoreboard, now: number): void {
   if (waitMs > 0) tcb.timer.reorderAtMs = Math.ceil(now + waitMs);
 }
 
-function beginRecovery(tcb: Tcb, board: Scoreboard, delivered: number, una: number): void {
+function beginRecovery(tcb: Tcb, board: Scoreboard, delivered: number, una: number, now: number): void {
   const { snd, cc } = tcb;
+  rememberState(tcb, board, now, false);
   enterRecovery(cc, snd.max, snd.mss, flight(snd));
   board.recoverFlight = flight(snd);
   board.prrDelivered = 0;
@@ -109,7 +113,7 @@ function proportion(tcb: Tcb, board: Scoreboard, delivered: number, una: number)
 export function giveUpWaiting(tcb: Tcb, board: Scoreboard, now: number): void {
   const { snd, cc } = tcb;
   lookForLosses(tcb, board, now);
-  if (board.lostOctets > 0 && !cc.inRecovery && seq.ge(snd.una, cc.recover)) beginRecovery(tcb, board, 0, snd.una);
+  if (board.lostOctets > 0 && !cc.inRecovery && seq.ge(snd.una, cc.recover)) beginRecovery(tcb, board, 0, snd.una, now);
 }
 
 /** Sends what is lost again, as the congestion window allows (RFC 6675 §5, NextSeg rule 1). */

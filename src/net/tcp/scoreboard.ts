@@ -47,6 +47,17 @@ export interface Scoreboard {
   /** Behind the tail-loss probe in flight (RFC 8985 §7.1). */
   probeEnd: number | undefined;
   probedAtMs: number;
+  /** While it is not known whether the recovery was needed. */
+  undo: Undo | undefined;
+}
+
+/** What a recovery took from the connection, until it is known to have had a reason. */
+export interface Undo {
+  /** When it began; its retransmissions carry this timestamp or a later one. Whole milliseconds. */
+  readonly atMs: number;
+  readonly ssthresh: number;
+  /** Everything was taken for lost, not what acknowledgements had shown. */
+  readonly timeout: boolean;
 }
 
 export function newScoreboard(iss: number): Scoreboard {
@@ -69,6 +80,7 @@ export function newScoreboard(iss: number): Scoreboard {
     prrOut: 0,
     probeEnd: undefined,
     probedAtMs: 0,
+    undo: undefined,
   };
 }
 
