@@ -4,6 +4,7 @@
  * the loss is at most 1 % and `OCTETS-HIGH` above; one line of JSON for each.
  */
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -31,7 +32,31 @@ export interface ImpairedResult {
   /** And those that it does not. */
   unexplained: string[];
   totals: Record<string, number>;
+  /** Of the stack's. */
   counters: Record<string, number>;
+  /** What the kernel's TCP has dropped, whatever arrived. */
+  kernel: Record<string, number>;
+}
+
+/** Counters of `/proc/net/netstat` for segments that arrived whole and were not taken. */
+const KERNEL_DROPS = [
+  "PruneCalled",
+  "RcvPruned",
+  "OfoPruned",
+  "TCPOFODrop",
+  "TCPRcvQDrop",
+  "TCPBacklogDrop",
+  "TCPZeroWindowDrop",
+  "PAWSEstab",
+];
+
+/** This namespace's `KERNEL_DROPS`. */
+function kernelDrops(): Record<string, number> {
+  const [names, values] = readFileSync("/proc/net/netstat", "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("TcpExt:"))
+    .map((line) => line.split(" "));
+  return Object.fromEntries(KERNEL_DROPS.map((name) => [name, Number(values![names!.indexOf(name)] ?? 0)]));
 }
 
 async function run(combination: Combination, subnet: number, seed: number, octets: number): Promise<ImpairedResult> {
@@ -49,6 +74,7 @@ async function run(combination: Combination, subnet: number, seed: number, octet
     },
   });
   loop.enable();
+  const before = kernelDrops();
   const started = performance.now();
   const address = combination.version === 4 ? rig.far4 : rig.far6;
   const flags = ["--disable-warning=ExperimentalWarning"];
@@ -78,6 +104,11 @@ async function run(combination: Combination, subnet: number, seed: number, octet
     unexplained,
     totals: log.totals(),
     counters: rig.counters.snapshot(),
+    kernel: Object.fromEntries(
+      Object.entries(kernelDrops()).flatMap(([name, count]) =>
+        count > before[name]! ? [[name, count - before[name]!]] : [],
+      ),
+    ),
   };
 }
 

@@ -55,6 +55,34 @@ test("one copy arrived, though others were lost: not explained", () => {
   );
 });
 
+test("a copy that came behind a later one's timestamp was refused, as the receiver's echo shows (PAWS)", () => {
+  const stamped = (tsVal: number) => rig.frame({ flags: "A", seq: 5001, ack: 1, text: "abc", tsVal });
+  const echoing = (tsEcr: number) => rig.frame({ flags: "A", seq: 900, ack: 5001, tsVal: 9, tsEcr });
+  const withEcho = (tsEcr: number) => {
+    let now = -10;
+    const log = new DecisionLog(() => now);
+    log.add("in", frames.before, 0);
+    log.add("out", echoing(100), 0);
+    for (const [atMs, direction, frame] of [
+      [1, "in", stamped(101)],
+      [5, "out", echoing(tsEcr)],
+      [215, "in", stamped(300)],
+      [225, "out", echoing(tsEcr + 200)],
+      [620, "in", stamped(700)],
+      [625, "out", echoing(tsEcr + 700)],
+      [1_415, "in", stamped(1_500)],
+    ] as const) {
+      now = atMs;
+      log.add(direction, frame, 0);
+    }
+    return explain(log, { direction: "in", startMs: 0, endMs: 1_420 });
+  };
+  const got = withEcho(105);
+  assert.equal(got.explained, true, got.text);
+  assert.match(got.text, /3 times too old/);
+  assertDoubt(withEcho(100), /octet 5001 had arrived at 0.00 s/);
+});
+
 test("a sender that waits longer than its timer is not explained by one loss", () => {
   assertDoubt(told(1_420, [1, "text", LOST], [1_415, "text"]), /too long for its timer/);
   assertDoubt(told(3_420, [1, "text", LOST], [210, "text", LOST], [3_415, "text"]), /too long for its timer/);

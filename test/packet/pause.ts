@@ -29,6 +29,8 @@ const WAIT_MS = 150;
 const RTO_MS = 300;
 const FIRST_RTO_MS = 1_100;
 const LATE_MS = 150;
+/** A frame that is overtaken arrives up to so much later than it is logged, on a busy machine. */
+const OVERTAKEN_MS = 50;
 /** What happened so long before a pause may be its reason. */
 const LEAD_MS = 130_000;
 
@@ -103,9 +105,13 @@ function waits(sent: LoggedSegment[], answers: LoggedSegment[]): Wait[] {
 /** What was lost of that which could have ended the wait. */
 function whyWaiting(wait: Wait, sent: LoggedSegment[], answers: LoggedSegment[]): { reason: string; lost: boolean } {
   const copies = sent.filter((one) => one.atMs <= wait.fromMs && covers(one, wait.una));
-  const arrived = copies.find((one) => !one.gone);
+  const arrived = copies.find((one) => !one.gone && !isTooOld(one, wait.una, answers));
   if (copies.length === 0) return { reason: `octet ${wait.una} was not sent yet`, lost: false };
-  if (arrived === undefined) return { reason: `octet ${wait.una} was lost ${copies.length} times`, lost: true };
+  if (arrived === undefined) {
+    const old = copies.filter((one) => !one.gone).length;
+    const refused = old > 0 ? `, and ${old} times too old when it came` : "";
+    return { reason: `octet ${wait.una} was lost ${copies.length - old} times${refused}`, lost: true };
+  }
   const news = answers.filter((one) => one.atMs >= arrived.atMs && one.atMs < wait.toMs && seq.gt(one.ack, wait.una));
   const lost = news.filter((one) => one.gone).length;
   return { reason: `octet ${wait.una} had arrived, ${lost} ACKs of it were lost`, lost: lost > 0 };
@@ -123,13 +129,25 @@ function whyMissing(
   if (asked.length === 0) return [];
   const missing = asked.map((one) => one.ack).reduce(seq.max);
   const copies = sent.filter((one) => covers(one, missing));
-  const arrived = copies.find((one) => !one.gone);
+  const arrived = copies.find((one) => !one.gone && !isTooOld(one, missing, answers));
   if (arrived !== undefined && pause.endMs - arrived.atMs > TELLING_MS) {
     return [(clock) => `octet ${missing} had arrived at ${clock(arrived.atMs)}`];
   }
   const lostCopies = copies.filter((one) => one.gone && one.atMs > pause.startMs - CLOCK_MS).length;
   if (busyMs < 1_000 || lostCopies > 0) return [];
   return [() => `the sender was busy for ${(busyMs / 1000).toFixed(2)} s, but not with octet ${missing}`];
+}
+
+/**
+ * Overtaken by something that was sent again: its timestamp is older than what
+ * the receiver echoes, which drops it (PAWS, RFC 7323 §5.3) and still asks for
+ * the octet.
+ */
+function isTooOld(one: LoggedSegment, octet: number, answers: LoggedSegment[]): boolean {
+  return answers.some(
+    ({ atMs, ack, tsEcr }) =>
+      atMs >= one.atMs && atMs <= one.atMs + OVERTAKEN_MS && seq.gt(tsEcr, one.tsVal) && seq.le(ack, octet),
+  );
 }
 
 function covers(one: LoggedSegment, number: number): boolean {

@@ -37,9 +37,9 @@ const failed = numbers.filter((number) => !isGood(results.get(number))).length;
 console.log("# Transfers through bad networks\n");
 console.log(circumstances(values.seed));
 console.log(
-  "| # | combination | each way | time | frames lost, damaged, doubled, reordered | retransmissions of ours | result |",
+  "| # | combination | each way | time | frames lost, damaged, doubled, reordered | dropped by the kernel | retransmissions of ours | result |",
 );
-console.log("| --- | --- | --- | --- | --- | --- | --- |");
+console.log("| --- | --- | --- | --- | --- | --- | --- | --- |");
 for (const number of numbers) console.log(row(number, results.get(number)));
 console.log(`\n${numbers.length} run, ${values.processes} at a time, ${failed} failed.\n`);
 console.log(notes.length === 0 ? "No pause was longer than 1 s." : `Pauses over 1 s:\n\n${notes.join("\n")}`);
@@ -68,12 +68,13 @@ function notesOf(number: number, result: ImpairedResult | undefined): string[] {
 
 function row(number: number, result: ImpairedResult | undefined): string {
   if (result === undefined) return `| ${number} | **no result** |`;
-  const { name, octets: each, seconds, totals: t, counters, faults, pauses, unexplained } = result;
+  const { name, octets: each, seconds, totals: t, counters, kernel, faults, pauses, unexplained } = result;
   const damaged = (t.corrupted ?? 0) + (t.truncated ?? 0);
   const fates = `${t.lost ?? 0}, ${damaged}, ${t.duplicated ?? 0}, ${t.reordered ?? 0} of ${t.frames}`;
+  const drops = Object.entries(kernel).map(([name, count]) => `${name} ${count}`);
   const count = (what: string) => counters[`tcp.${what}`] ?? 0;
   const again = `${count("fast-retransmit")} fast, ${count("tail-probe")} probes, ${count("retransmission-timeout")} by timeout`;
   const told = `equal; ${pauses.length} pauses explained, ${unexplained.length} not`;
   const verdict = faults.length > 0 ? "**failed**" : pauses.length + unexplained.length > 0 ? told : "equal";
-  return `| ${number} | ${name} | ${each / MIB} MiB | ${seconds.toFixed(1)} s | ${fates} | ${again} | ${verdict} |`;
+  return `| ${number} | ${name} | ${each / MIB} MiB | ${seconds.toFixed(1)} s | ${fates} | ${drops.join(", ") || 0} | ${again} | ${verdict} |`;
 }
