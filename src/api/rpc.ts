@@ -112,7 +112,14 @@ export const RPC = {
       version: text,
       ca_pins: texts,
       authorities: z.array(
-        z.object({ type: text, fingerprint: text, not_after: timestamp, rotation: caRotationSchema.optional() }),
+        z.object({
+          type: text,
+          fingerprint: text,
+          not_after: timestamp,
+          rotation: caRotationSchema.optional(),
+          /** Connected hosts whose certificates are not yet by the key that signs. */
+          behind: texts.optional(),
+        }),
       ),
     }),
   },

@@ -1,3 +1,4 @@
+import type { RotationPhase } from "../api/mod.ts";
 import type { Notary } from "../audit/mod.ts";
 import { VERSION } from "../base/mod.ts";
 import { spkiPin, validityOf } from "../pki/mod.ts";
@@ -35,8 +36,16 @@ export interface Parts {
   readonly federation: Federation;
 }
 
-/** The API's methods, each led to the part that carries it out. */
-export function handlersOf(parts: Parts): RpcHandlers {
+/** The phases in which hosts leave the other key's certificates. */
+function serversRenew(phase: RotationPhase | undefined): boolean {
+  return phase === "update_servers" || phase === "rollback";
+}
+
+/**
+ * The API's methods, each led to the part that carries it out. `hostsBehind`:
+ * connected ones with certificates that are not by the key that signs.
+ */
+export function handlersOf(parts: Parts, hostsBehind: () => string[]): RpcHandlers {
   const { core, logins, links, sessions, resources, rotations, staticTokens, proxies, notary, federation } = parts;
   const { authorities, clock } = core;
   return guarded(core, {
@@ -63,6 +72,7 @@ export function handlersOf(parts: Parts): RpcHandlers {
           fingerprint: spkiPin(authorities[type].certPem),
           not_after: iso(validityOf(authorities[type].certPem).to),
           ...(rotation !== undefined && { rotation }),
+          ...(type === "host" && serversRenew(rotation?.phase) && { behind: hostsBehind() }),
         };
       }),
     }),

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { afterEach, test } from "node:test";
 import { AccessDeniedError, BadInputError, type RotationPhase, UnauthenticatedError } from "../api/mod.ts";
 import { isMalformed } from "../base/mod.ts";
-import { createCsr, generateKeyPair, spkiPin, verifyChain } from "../pki/mod.ts";
+import { createCsr, generateKeyPair, identityOf, spkiPin, verifyChain } from "../pki/mod.ts";
 import { fetchTrust, joinCluster, RpcClient, type RpcClientOptions } from "../rpc/mod.ts";
 import { type VirtualClock, virtualClock } from "../testkit/mod.ts";
 import { CLUSTER, PASSWORD, TestAuth } from "./test-auth.ts";
@@ -89,6 +89,34 @@ test("a host rotation: both pins meanwhile, joins by either, former certificates
   await assert.rejects(join(first!), /does not have the CA pin/);
   await asEarly.close();
 });
+
+test("the status names the hosts that have not renewed yet", async () => {
+  await startAuth();
+  const [pin] = await pins();
+  const identity = await join(pin!);
+  const host = clientThen({ trust: identity, identity });
+  const watch = host.watch(["proxy"]);
+  await watch.next();
+  const behind = async () => (await (await adminNow()).call("cluster.status", {})).authorities[0]?.behind;
+  await step("host", "init", "update_clients");
+  assert.equal(await behind(), undefined, "it is not their turn yet");
+  await step("host", "update_servers");
+  assert.deepEqual(await behind(), [hostIdOf(identity.certPem)]);
+  const keys = await generateKeyPair();
+  const { cert: certPem } = await host.call("host.renew", { csr: await createCsr(keys) });
+  host.useTrust(await fetchTrust({ dial: auth.dial }));
+  host.useIdentity({ certPem, keyPem: keys.keyPem });
+  await assert.rejects(watch.next(), "the watch does not stay behind on the old connection");
+  await host.call("resource.list", { kind: "proxy" });
+  assert.deepEqual(await behind(), []);
+  await host.close();
+});
+
+function hostIdOf(certPem: string): string {
+  const identity = identityOf(certPem);
+  assert.ok("kind" in identity && identity.kind === "host");
+  return identity.hostId;
+}
 
 test("who knows only the former authority is led to the present one by what that one vouched for", async () => {
   await startAuth();

@@ -89,7 +89,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       ...core.authorities.trusted("host"),
       ...federation.callerAuthorities(),
     ],
-    handlers: handlersOf(parts),
+    handlers: handlersOf(parts, () => server.hostsNotBy([core.authorities.host.certPem])),
     clock: core.clock,
     log: core.log,
     counters,

@@ -39,6 +39,7 @@ export class RpcClient implements AsyncDisposable {
   readonly #log: Logger;
   readonly #abort = new AbortController();
   readonly #backoff = new Backoff();
+  readonly #watches = new Set<ClientHttp2Stream>();
   #identity: ClientIdentity | undefined;
   #trust: ClusterTrust;
   #session: ClientHttp2Session | undefined;
@@ -78,19 +79,22 @@ export class RpcClient implements AsyncDisposable {
   async *watch<K extends Kind>(kinds: readonly K[], signal?: AbortSignal): AsyncGenerator<WatchEventOf<K>> {
     const bound = this.#bounded(signal);
     const stream = await this.#post("resource.watch", { kinds }, bound);
+    this.#watches.add(stream);
     try {
       for await (const line of watchLines(stream, bound)) {
         if ("error" in line) throw failureOf(line);
         if (line.type !== "alive") yield line as WatchEventOf<K>;
       }
     } finally {
+      this.#watches.delete(stream);
       stream.close(constants.NGHTTP2_CANCEL);
     }
   }
 
-  /** Shows another certificate from now on; requests under way finish on the old connection. */
+  /** Shows another certificate from now on; calls under way finish on the old connection, watches end there. */
   useIdentity(identity: ClientIdentity | undefined): void {
     this.#identity = identity;
+    for (const stream of this.#watches) stream.close(constants.NGHTTP2_CANCEL);
     this.#session?.close();
     this.#session = undefined;
   }

@@ -128,6 +128,18 @@ export class RpcServer implements AsyncDisposable {
     }
   }
 
+  /** Hosts of this cluster that are connected with a certificate which none of these authorities issued. */
+  hostsNotBy(authorities: readonly string[]): string[] {
+    const now = this.#o.clock.wallMs();
+    const by = { these: new Set<string>(), others: new Set<string>() };
+    for (const { certificate, verdict } of this.#sessions) {
+      if (certificate === undefined || !("caller" in verdict) || verdict.caller.kind !== "host") continue;
+      const known = isMalformed(verifyChain(certificate, authorities, now)) ? by.others : by.these;
+      known.add(verdict.caller.hostId);
+    }
+    return [...by.others.difference(by.these)].sort();
+  }
+
   async listen(host: string, port: number): Promise<{ address: string; port: number }> {
     const server: NetServer & EventEmitter = this.#tls;
     await new Promise<void>((resolve, reject) => {

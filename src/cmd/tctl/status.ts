@@ -22,9 +22,9 @@ async function status(rpc: RpcClient, format: Format): Promise<void> {
       ["Version", answer.version],
       // One row for each key that is trusted now: two while the host CA rotates.
       ...answer.ca_pins.map((pin) => ["CA pin", pin]),
-      ...answer.authorities.map(({ type, not_after, rotation }) => [
-        `${type} CA`,
-        `${rotationText(rotation)}, valid until ${not_after}`,
+      ...answer.authorities.flatMap(({ type, not_after, rotation, behind = [] }) => [
+        [`${type} CA`, `${rotationText(rotation)}, valid until ${not_after}`],
+        ...behind.map((hostId) => ["not renewed", hostId]),
       ]),
     ]),
   );
