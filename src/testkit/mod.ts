@@ -28,6 +28,7 @@ export { startPglite } from "./pglite.ts";
 export { BackgroundProcess, type RunOptions, type RunResult, run, runOk } from "./process.ts";
 export { namedLimits, protocolSays, protocolTable, quotedLimits } from "./protocol-doc.ts";
 export { ResolvedHost, type ResolvedOptions } from "./resolved.ts";
+export { type SampleNames, sampleResources } from "./sample-resources.ts";
 export {
   freePort,
   type Server,
