@@ -1,3 +1,5 @@
+import { MAX_SHOWN_LEN } from "./limits.ts";
+
 /**
  * The known word closest to `word`, if it is close enough to be a slip:
  * at most a third of its letters wrong. Case does not count.
@@ -29,7 +31,8 @@ function editDistance(a: string, b: string): number {
 
 /** `unknown key "sufix"; did you mean "suffix"?` */
 export function unknownWord(what: string, word: string, known: Iterable<string>): string {
-  const shown = JSON.stringify(word.length > 80 ? `${word.slice(0, 80)}…` : word);
-  const guess = word.length > 80 ? undefined : nearest(word, known);
+  const long = word.length > MAX_SHOWN_LEN;
+  const shown = JSON.stringify(long ? `${word.slice(0, MAX_SHOWN_LEN)}…` : word);
+  const guess = long ? undefined : nearest(word, known);
   return `unknown ${what} ${shown}${guess === undefined ? "" : `; did you mean ${JSON.stringify(guess)}?`}`;
 }

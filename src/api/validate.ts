@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { BadInputError, type Problem } from "./errors.ts";
-import { MAX_PROBLEMS } from "./limits.ts";
+import { MAX_PROBLEMS, MAX_SHOWN_LEN } from "./limits.ts";
 import { unknownWord } from "./nearest.ts";
 import { isKind, parseKind, RESOURCE_SCHEMAS, type Resource } from "./resource.ts";
 
@@ -65,10 +65,15 @@ export function formatPath(path: Path): string {
   let out = "";
   for (const step of path) {
     if (typeof step === "number") out += `[${step}]`;
-    else if (/^[A-Za-z_][A-Za-z0-9_-]*$/.test(String(step))) out += out === "" ? String(step) : `.${String(step)}`;
-    else out += `[${JSON.stringify(String(step))}]`;
+    else if (/^[A-Za-z_][A-Za-z0-9_-]{0,79}$/.test(String(step))) out += out === "" ? String(step) : `.${String(step)}`;
+    else out += `[${shortened(String(step))}]`;
   }
   return out;
+}
+
+/** In quotes; a key may be as long as a request. */
+function shortened(key: string): string {
+  return JSON.stringify(key.length > MAX_SHOWN_LEN ? `${key.slice(0, MAX_SHOWN_LEN)}…` : key);
 }
 
 const KEY_SEPARATOR = "\n";

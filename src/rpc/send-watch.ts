@@ -16,17 +16,19 @@ export async function sendWatch(
   events: AsyncIterable<WatchEventOf<Kind>>,
   signal: AbortSignal,
 ): Promise<void> {
-  stream.respond({ [constants.HTTP2_HEADER_STATUS]: 200, "content-type": "application/x-ndjson" });
-  const heartbeat = setInterval(() => {
-    if (!stream.writableNeedDrain && !stream.writableEnded) writeLine(stream, { type: "alive" });
-  }, HEARTBEAT_MS);
-  heartbeat.unref();
   const source = events[Symbol.asyncIterator]();
+  let heartbeat: NodeJS.Timeout | undefined;
   try {
-    for (;;) {
-      const next = await raced(source.next(), signal);
-      if (next.done) break;
+    // A watch that is refused at once is refused by its status, as any call is.
+    let next = await raced(source.next(), signal);
+    stream.respond({ [constants.HTTP2_HEADER_STATUS]: 200, "content-type": "application/x-ndjson" });
+    heartbeat = setInterval(() => {
+      if (!stream.writableNeedDrain && !stream.writableEnded) writeLine(stream, { type: "alive" });
+    }, HEARTBEAT_MS);
+    heartbeat.unref();
+    while (!next.done) {
       if (!writeLine(stream, next.value)) await drained(stream, signal);
+      next = await raced(source.next(), signal);
     }
     stream.end();
   } finally {

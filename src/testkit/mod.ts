@@ -23,6 +23,7 @@ export { FakeView } from "./fake-view.ts";
 export { asUser, type HostName, type Hosts, type Machine, PUBLIC_NAMES, startHosts, thisMachine } from "./hosts.ts";
 export { type LaptopOptions, onLaptop } from "./laptop.ts";
 export { installLayer, type Layer } from "./layers.ts";
+export { Mutator } from "./mutator.ts";
 export { lacking, type Need, needs, postgresBinDir, programPath } from "./needs.ts";
 export { startPglite } from "./pglite.ts";
 export { BackgroundProcess, type RunOptions, type RunResult, run, runOk } from "./process.ts";

@@ -9,7 +9,6 @@ import {
   type SecondFactorPolicy,
   secondFactorPolicy,
   UnauthenticatedError,
-  UnavailableError,
 } from "../../api/mod.ts";
 import { messageOf } from "../../base/mod.ts";
 import type { CallContext, RequestOf, ResponseOf } from "../../rpc/mod.ts";
@@ -164,11 +163,11 @@ export class Mfa {
     });
   }
 
-  /** Throws `UnavailableError` while no proxy is known, whose pages could make or use a passkey. */
+  /** Throws `BadInputError` while no proxy is known, whose pages could make or use a passkey. */
   async demandParty(): Promise<RelyingParty> {
     const party = await relyingParty(this.#parts.core);
     if (party !== undefined) return party;
-    throw new UnavailableError(
+    throw new BadInputError(
       "no proxy is connected, whose pages could use a passkey: set webauthn.rp_id, start a proxy",
     );
   }
