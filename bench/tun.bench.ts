@@ -4,8 +4,9 @@
  * pasta where they are installed. Everything runs in network namespaces of its
  * own, each part a process of its own; the rounds are interleaved.
  *
- * `--rounds=N --mib=N`; `--markdown` prints the table of docs/performance.md. On
- * a busy machine trust the ratios, which compare the same round, and CPU seconds.
+ * `--rounds=N --mib=N`; `--markdown` prints the table of docs/performance.md;
+ * `--only='relay down 1$|node down 1$'` measures the keys that match. On a busy
+ * machine trust the ratios, which compare the same round, and CPU seconds.
  */
 import { spawn } from "node:child_process";
 import { lacking, programPath } from "../src/testkit/mod.ts";
@@ -16,8 +17,9 @@ import { startReferences } from "./tun/references.ts";
 import { median, print, Samples } from "./tun/samples.ts";
 import { comparisons } from "./tun/wanted.ts";
 
-const ROUNDS = option("rounds", 5);
-const OCTETS = option("mib", 1024) * 1024 * 1024;
+const ROUNDS = Number(option("rounds", "5"));
+const OCTETS = Number(option("mib", "1024")) * 1024 * 1024;
+const ONLY = new RegExp(option("only", ""));
 /** A segment of 1,460 octets at a time is slow; the figure is a rate. */
 const OCTETS_SEGMENTS = OCTETS / 4;
 const CONNECTIONS = 500;
@@ -49,9 +51,10 @@ async function main(): Promise<void> {
     for (const direction of DIRECTIONS) {
       const go = (name: string, target: Target, flows: number, part?: Part, octets = OCTETS) =>
         bench.bulk(`${name} ${direction} ${flows}${suffix}`, target, { mode: direction, octets, hash }, flows, part);
+      const iperfKey = `iperf3 ${direction} 1`;
       await go("loopback", loopback, 1, server);
       await go("own", { host: "10.90.0.2", port: 80 }, 1, stack);
-      if (iperf !== undefined && !hash) samples.add(`iperf3 ${direction} 1`, await iperf3(here, direction));
+      if (iperf !== undefined && !hash && ONLY.test(iperfKey)) samples.add(iperfKey, await iperf3(here, direction));
       await go("node", { host: "127.0.0.1", port: relayPort }, 1, relay);
       await go("relay", { host: "10.90.0.2", port: 81 }, 1, stack);
       await go("large", { host: "10.90.2.2", port: 81 }, 1, large);
@@ -85,16 +88,19 @@ async function main(): Promise<void> {
     }
   }
   await bulk(true);
-  const { rss } = await stack.ask<NodeJS.MemoryUsage>("memory");
-  samples.add("rss", rss / 2 ** 20);
-  const before = await stack.ask<NodeJS.MemoryUsage>("memory");
-  await client.run({ job: "hold", host: "10.90.0.2", port: 80, count: IDLE });
-  const after = await stack.ask<NodeJS.MemoryUsage>("memory");
-  samples.add("idle heap", (after.heapUsed + after.external - before.heapUsed - before.external) / IDLE);
+  if (ONLY.test("idle heap")) await idleMemory(stack, client);
   print(samples, comparisons());
   iperf?.kill();
   for (const reference of references) reference.stop();
   for (const part of [client, stack, segments, large, relay, server]) part.stop();
+}
+
+async function idleMemory(stack: Part, client: Part): Promise<void> {
+  const before = await stack.ask<NodeJS.MemoryUsage>("memory");
+  samples.add("rss", before.rss / 2 ** 20);
+  await client.run({ job: "hold", host: "10.90.0.2", port: 80, count: IDLE });
+  const after = await stack.ask<NodeJS.MemoryUsage>("memory");
+  samples.add("idle heap", (after.heapUsed + after.external - before.heapUsed - before.external) / IDLE);
 }
 
 /** The client's jobs, and what they come to. */
@@ -106,6 +112,7 @@ class Bench {
   }
 
   async bulk(key: string, target: Target, request: Request, flows: number, cpu?: { cpu(): number }): Promise<void> {
+    if (!ONLY.test(key)) return;
     const before = cpu?.cpu() ?? 0;
     const octets = Math.floor(request.octets / flows);
     const { seconds } = await this.#client.run({ job: "bulk", ...target, ...request, octets, flows });
@@ -115,6 +122,7 @@ class Bench {
 
   async connections(name: string, target: Target): Promise<void> {
     for (const atOnce of [1, 16]) {
+      if (!ONLY.test(`${name} connect ${atOnce}`)) continue;
       const { seconds, timesMs } = await this.#client.run({ job: "connect", ...target, count: CONNECTIONS, atOnce });
       samples.add(`${name} connect ${atOnce}`, median(timesMs) * 1_000);
       samples.add(`${name} rate ${atOnce}`, CONNECTIONS / seconds);
@@ -122,13 +130,14 @@ class Bench {
   }
 
   async roundTrips(name: string, target: Target): Promise<void> {
+    if (!ONLY.test(`${name} tcp`)) return;
     const { timesMs } = await this.#client.run({ job: "round-trips", ...target, count: ROUND_TRIPS });
     samples.add(`${name} tcp`, median(timesMs) * 1_000);
   }
 }
 
 async function ping(here: string[], name: string, host: string): Promise<void> {
-  if (programPath("ping") === undefined) return;
+  if (programPath("ping") === undefined || !ONLY.test(`${name} ping`)) return;
   const text = await output([...here, "ping", "-n", "-c", String(PINGS), "-i", "0.002", host]);
   const times = [...text.matchAll(/time=([\d.]+) ms/g)].map((match) => Number(match[1]) * 1_000);
   samples.add(`${name} ping`, median(times));
@@ -142,9 +151,9 @@ async function iperf3(here: string[], direction: Mode): Promise<number> {
   return report.end.sum_received.bits_per_second / 1e9;
 }
 
-function option(name: string, fallback: number): number {
+function option(name: string, fallback: string): string {
   const given = process.argv.find((arg) => arg.startsWith(`--${name}=`));
-  return given === undefined ? fallback : Number(given.slice(name.length + 3));
+  return given === undefined ? fallback : given.slice(name.length + 3);
 }
 
 const missing = lacking("tun") ?? lacking("userns") ?? lacking("ip");

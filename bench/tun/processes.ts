@@ -1,11 +1,9 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Done, Job } from "./client.ts";
-
-const CLOCK_TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux
 
 /** One process of the bench. */
 export class Part {
@@ -31,11 +29,8 @@ export class Part {
     return [part, first];
   }
 
-  /** User and system seconds so far (proc_pid_stat(5), fields 14 and 15). */
   cpu(): number {
-    const stat = readFileSync(`/proc/${this.child.pid}/stat`, "latin1");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+    return cpuSeconds(this.child);
   }
 
   async ask<T>(message: object | string): Promise<T> {
@@ -53,6 +48,15 @@ export class Part {
   stop(): void {
     if (this.child.connected) this.child.disconnect();
   }
+}
+
+/** On a CPU so far, all threads together. By the scheduler's own nanoseconds: /proc/PID/stat counts in ticks of 10 ms. */
+export function cpuSeconds({ pid }: ChildProcess): number {
+  let ns = 0;
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    ns += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "latin1").split(" ", 1)[0]);
+  }
+  return ns / 1e9;
 }
 
 /** The network namespace in which everything happens: held by the far endpoint. */

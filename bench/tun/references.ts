@@ -1,8 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
 import { setTimeout as wait } from "node:timers/promises";
 import { programPath } from "../../src/testkit/mod.ts";
-import { Part } from "./processes.ts";
+import { cpuSeconds, Part } from "./processes.ts";
 
 /** Somebody else's userspace network: a client in a namespace of its own, whose only way out it is. */
 export interface Reference {
@@ -38,7 +37,7 @@ export async function startReferences(here: string[], port: number): Promise<Ref
       child.kill();
       near.stop();
     };
-    const reference: Reference = { name, host, near, cpu: { cpu: () => cpuOf(child) }, stop };
+    const reference: Reference = { name, host, near, cpu: { cpu: () => cpuSeconds(child) }, stop };
     if (child.exitCode === null && (await works(reference, port))) started.push(reference);
     else {
       console.error(`${name} does not work here: left out`);
@@ -54,10 +53,4 @@ async function works({ near, host }: Reference, port: number): Promise<boolean> 
     () => false,
   );
   return Promise.race([trial, wait(3_000, false)]);
-}
-
-function cpuOf(child: ChildProcess): number {
-  const stat = readFileSync(`/proc/${child.pid}/stat`, "latin1");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
