@@ -116,9 +116,9 @@ test("the host is configured, unprivileged code runs on it, and all is undone", 
       .split("\n")
       .map((line) => line.trim()),
     [
-      "100.64.0.0/24 dev tsh-vnet proto 176 scope link",
+      "100.64.0.0/24 dev tsh-vnet proto 176 scope link congctl reno",
       "unreachable 100.64.0.0/24 proto 176 metric 4294967295",
-      "fd12:3456:789a:1::/64 dev tsh-vnet proto 176 metric 1024 pref medium",
+      "fd12:3456:789a:1::/64 dev tsh-vnet proto 176 metric 1024 congctl reno pref medium",
       "unreachable fd12:3456:789a:1::/64 dev lo proto 176 metric 4294967295 pref medium",
     ],
   );
@@ -181,6 +181,19 @@ test("what remains when the guard is killed too, the next start removes", asRoot
   next.launcher.kill("SIGTERM");
   await exitCode(next.launcher);
   assert.equal(snapshot(), before);
+});
+
+test("kill -9 of the guard alone: another takes its place, and nothing is disturbed", asRoot, async () => {
+  const before = snapshot();
+  const { launcher, pid } = await start();
+  const running = snapshot();
+  const guardOf = () => childrenOf(launcher.pid!).find((child) => child !== pid && child !== 0);
+  const first = guardOf()!;
+  process.kill(first, "SIGKILL");
+  for (let waited = 0; [undefined, first].includes(guardOf()) && waited < 1_000; waited += 5) await wait(5);
+  assert.equal(snapshot(), running);
+  launcher.kill("SIGKILL");
+  await backTo(before);
 });
 
 test("a second VNet on the host is refused and disturbs nothing", asRoot, async () => {

@@ -24,3 +24,9 @@ export const MAX_PENDING_STATES = 16;
 
 /** How often the launcher looks at what other programs may have changed; a changed name server counts at once after. */
 export const WATCH_MS = 1_000;
+
+/** When a launcher that was killed can no longer have a program of its own running, each of which takes milliseconds. */
+export const GUARD_SECOND_LOOK_S = 0.2;
+
+/** Guards of one run: whoever kills more of them wants VNet's traces to stay. */
+export const MAX_GUARDS = 64;
