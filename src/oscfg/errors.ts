@@ -21,13 +21,20 @@ export class ResolvConfError extends OperationError {
   override readonly code = "oscfg.resolv-conf";
 }
 
+/** What the bus itself says of a service that is not there: it may be about to start, or to start again. */
+const GONE = ["ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected"].map(
+  (name) => `org.freedesktop.DBus.Error.${name}`,
+);
+
 /** A D-Bus call failed; `errorName` is the service's, absent where nobody answered. */
 export class DBusError extends OperationError {
   override readonly code = "oscfg.dbus";
+  override readonly retryable: boolean;
   readonly errorName: string | undefined;
 
   constructor(message: string, errorName?: string) {
     super(message);
     this.errorName = errorName;
+    this.retryable = errorName === undefined || GONE.includes(errorName);
   }
 }

@@ -3,11 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { virtualClock } from "../testkit/mod.ts";
 import { DBusError, OsCommandError } from "./errors.ts";
 import { FileResolver, NoResolver } from "./file-resolver.ts";
 import { HostConfig } from "./host-config.ts";
-import { MAX_MENDS, MENDS_WINDOW_MS } from "./limits.ts";
+import { MAX_MENDS, MENDS_WINDOW_MS, RESOLVER_RESTART_MS, RESOLVER_RETRY_MS } from "./limits.ts";
 import type { Os } from "./os.ts";
 import { resolvConfPaths } from "./resolv-conf.ts";
 import type { HostResolver, WantedDns } from "./resolver.ts";
@@ -86,7 +87,8 @@ class FakeResolver implements HostResolver {
   fail: "never" | "apply" | "always" = "never";
 
   async apply(wanted: WantedDns): Promise<void> {
-    if (this.fail !== "never") throw new DBusError("it does not answer");
+    if (this.fail === "apply") throw new DBusError("it may not be told", "org.freedesktop.DBus.Error.AccessDenied");
+    if (this.fail === "always") throw new DBusError("it does not answer");
     this.applied++;
     this.wanted = wanted;
   }
@@ -219,14 +221,17 @@ test("the resolver learns servers, zones and ranges, and is told nothing twice",
 });
 
 test("a resolver that fails gives way to the next, and the report says why", async () => {
-  for (const fail of ["apply", "always"] as const) {
+  for (const [fail, why] of [
+    ["apply", "it may not be told"],
+    ["always", "it does not answer"],
+  ] as const) {
     const resolved = new FakeResolver();
     resolved.fail = fail;
     const host = config(new FakeOs(), 0, [resolved]);
     await host.apply(STATE);
     assert.match(text(), /^nameserver 100\.64\.0\.2$/m);
     const { dns } = await host.report();
-    assert.deepEqual(dns, { manager: "file", note: "systemd-resolved cannot be used: it does not answer" });
+    assert.deepEqual(dns, { manager: "file", note: `systemd-resolved cannot be used: ${why}` });
     writeFileSync(join(dir, "resolv.conf"), "nameserver 192.168.1.1\n");
   }
 });
@@ -244,16 +249,37 @@ test("where not even the file can be written the person is told what to do", asy
   );
 });
 
+test("one that has answered and restarts while it is told is waited for, but not for ever", async () => {
+  for (const [ms, manager] of [
+    [RESOLVER_RESTART_MS / 2, "systemd-resolved"],
+    [RESOLVER_RESTART_MS + RESOLVER_RETRY_MS, "file"],
+  ] as const) {
+    const resolved = new FakeResolver();
+    const host = config(new FakeOs(), 0, [resolved]);
+    await host.report();
+    resolved.fail = "always";
+    const applying = host.apply(STATE);
+    for (const since = clock.now(); clock.now() - since < ms; clock.advance(RESOLVER_RETRY_MS)) await setImmediate();
+    resolved.fail = "never";
+    while (clock.step()) await setImmediate();
+    await applying;
+    assert.equal((await host.report()).dns.manager, manager);
+    writeFileSync(join(dir, "resolv.conf"), "nameserver 192.168.1.1\n");
+  }
+});
+
 test("a resolver that has worked and fails later is waited for", async () => {
   const resolved = new FakeResolver();
   const host = config(new FakeOs(), 0, [resolved]);
   await host.apply(STATE);
   resolved.fail = "always"; // it restarts
   await assert.rejects(host.mend(), { code: "oscfg.dbus" });
-  await assert.rejects(host.report(), { code: "oscfg.dbus" });
+  assert.deepEqual((await host.report()).upstreams, ["192.0.2.53"]);
+  await host.apply({ ...STATE, zones: ["new.test"] });
   resolved.fail = "never";
   resolved.wanted = undefined; // and has forgotten
   await host.mend();
+  assert.deepEqual((resolved.wanted as WantedDns | undefined)?.zones, ["new.test"]);
   await host.mend();
   assert.equal(resolved.applied, 2);
 });

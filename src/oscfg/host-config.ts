@@ -1,9 +1,9 @@
-import { type Clock, isMalformed, messageOf } from "../base/mod.ts";
+import { type Clock, isMalformed, messageOf, OperationError } from "../base/mod.ts";
 import type { DnsManager } from "./dns-manager.ts";
 import { StateRefusedError } from "./errors.ts";
 import { hostFacts } from "./facts.ts";
 import { byHand } from "./file-resolver.ts";
-import { MAX_MENDS, MENDS_WINDOW_MS } from "./limits.ts";
+import { MAX_MENDS, MENDS_WINDOW_MS, RESOLVER_RESTART_MS, RESOLVER_RETRY_MS } from "./limits.ts";
 import { type NetworkItem, type NetworkOptions, networkActions, networkItems } from "./network.ts";
 import type { Os } from "./os.ts";
 import { type HostFacts, refusal, type TakenRange } from "./policy.ts";
@@ -44,10 +44,14 @@ export class HostConfig {
   #resolvers: readonly HostResolver[];
   #applied: NetworkItem[] = [];
   #dns: WantedDns | undefined;
+  /** The resolver in use has been heard of in this run. */
+  #answered = false;
   /** One resolver has done what it was told: from now on a failure of it passes. */
   #settled = false;
-  #note: string | undefined;
+  /** Why the last better one is not used. */
+  #failure: string | undefined;
   #contested = false;
+  #lastUpstreams: readonly string[] = [];
   #taken: readonly TakenRange[] | undefined;
   /** When what others had changed was mended, of the last `MENDS_WINDOW_MS`. */
   #mends: number[] = [];
@@ -89,14 +93,14 @@ export class HostConfig {
     });
   }
 
-  /** @throws {OperationError} while the host's resolver does not answer */
+  /** @throws {OperationError} when the host's resolver has never answered */
   report(): Promise<HostReport> {
     return this.#inTurn(async () => {
       const upstreams = await this.#upstreams();
       this.#taken ??= (await this.#facts(upstreams)).taken;
       const { manager } = this.#resolver;
-      const note = this.#contested ? CONTESTED : this.#note;
-      const dns = note === undefined ? { manager } : { manager, note };
+      const note = this.#note();
+      const dns = note === "" ? { manager } : { manager, note };
       return { dns, upstreams, taken: this.#taken, ipv6: this.#os.hasIpv6() };
     });
   }
@@ -132,35 +136,69 @@ export class HostConfig {
   }
 
   async #applyDns(wanted: WantedDns | undefined): Promise<void> {
+    const before = this.#dns;
+    this.#dns = wanted;
     if (wanted === undefined) {
-      if (this.#dns !== undefined) await this.#resolver.revert(this.#options.device);
-      this.#note = undefined;
-    } else {
+      if (before !== undefined) await this.#resolver.revert(this.#options.device);
+      return;
+    }
+    try {
       await this.#withResolver(async (resolver) => {
         if (!(await resolver.isApplied(wanted).catch(() => false))) await resolver.apply(wanted);
       });
-      this.#settled = true;
-      if (this.#resolver.manager === "none") this.#note = [this.#note, byHand(wanted)].filter(Boolean).join("; ");
+    } catch (error) {
+      // A resolver that restarts just now: `mend` tells it as soon as it is back.
+      if (!this.#settled || !isRetryable(error)) throw error;
     }
-    this.#dns = wanted;
+    this.#settled = true;
   }
 
   /** By the best resolver that does not fail; why the better ones did is told. */
   async #withResolver<T>(work: (resolver: HostResolver) => Promise<T>): Promise<T> {
     for (;;) {
       try {
-        return await work(this.#resolver);
+        const result = await this.#patiently(() => work(this.#resolver));
+        this.#answered = true;
+        return result;
       } catch (error) {
         if (this.#settled || this.#resolvers.length === 1) throw error;
-        this.#note = `${this.#resolver.manager} cannot be used: ${messageOf(error)}`;
+        this.#failure = `${this.#resolver.manager} cannot be used: ${messageOf(error)}`;
         this.#resolvers = this.#resolvers.slice(1);
+        this.#answered = false;
         this.#checkOpen();
       }
     }
   }
 
-  #upstreams(): Promise<string[]> {
-    return this.#withResolver((resolver) => resolver.upstreams());
+  /** Whoever has answered before and does not now is restarting, most likely: no reason to do without it. */
+  async #patiently<T>(work: () => Promise<T>): Promise<T> {
+    const { clock } = this.#options;
+    const until = clock.now() + RESOLVER_RESTART_MS;
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        const passing = isRetryable(error) && this.#answered;
+        if (!passing || this.#settled || this.#closed || clock.now() >= until) throw error;
+        await new Promise<void>((resolve) => clock.after(RESOLVER_RETRY_MS, resolve));
+      }
+    }
+  }
+
+  #note(): string {
+    if (this.#contested) return CONTESTED;
+    const advice = this.#resolver.manager === "none" && this.#dns !== undefined ? byHand(this.#dns) : undefined;
+    return [this.#failure, advice].filter((part) => part !== undefined).join("; ");
+  }
+
+  /** While the resolver restarts, those that it named last. */
+  async #upstreams(): Promise<readonly string[]> {
+    try {
+      this.#lastUpstreams = await this.#withResolver((resolver) => resolver.upstreams());
+    } catch (error) {
+      if (!this.#settled || !isRetryable(error)) throw error;
+    }
+    return this.#lastUpstreams;
   }
 
   async #check(state: WantedState): Promise<void> {
@@ -200,4 +238,8 @@ export class HostConfig {
   #checkOpen(): void {
     if (this.#closed) throw new StateRefusedError("VNet is ending");
   }
+}
+
+function isRetryable(error: unknown): boolean {
+  return error instanceof OperationError && error.retryable;
 }

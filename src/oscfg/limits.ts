@@ -43,3 +43,7 @@ export const MAX_TAKEN = 4_096;
 /** How often, in a time, we take the host's name servers back from another program that changes them. */
 export const MAX_MENDS = 10;
 export const MENDS_WINDOW_MS = 60_000;
+
+/** How long the host's resolver may be away at VNet's start before another way is taken; systemd restarts it in 0.1 s. */
+export const RESOLVER_RESTART_MS = 5_000;
+export const RESOLVER_RETRY_MS = 50;
