@@ -12,6 +12,18 @@ export const clusterNetworkingConfigSchema = z.strictObject({
       .union([durationText, z.literal("never"), z.literal(0)], { error: "expected a duration such as 30m, or never" })
       .optional()
       .describe("A connection without an octet for so long ends; roles may say less. Absent, 0 and never: no bound."),
+    link_resume_window: z
+      .union([durationText, z.literal(0)], { error: "expected a duration such as 5m, or 0" })
+      .optional()
+      .describe(
+        "How long connections to apps survive without a network; 5m by default, 0: they end with it, 24h at most.",
+      ),
+    link_transports: z
+      .int({ error: "expected 1 to 4" })
+      .min(1, "expected 1 to 4")
+      .max(4, "expected 1 to 4")
+      .optional()
+      .describe("Connections that a client spreads its streams to an app over; 1 by default."),
     proxy_listener_mode: z
       .union([z.literal("multiplex"), z.literal(1)], { error: 'only "multiplex" is supported: the proxy has one port' })
       .optional()

@@ -18,6 +18,7 @@ import { authorize, type Client, clientOf, type Denial, type Knowledge, standing
 import { Connections } from "./connection.ts";
 import { Enforcement } from "./enforcement.ts";
 import { DRAIN_MS, SPOOL_FLUSH_MS } from "./limits.ts";
+import { linkSettings } from "./link-settings.ts";
 import { tunnelAddresses } from "./proxies.ts";
 import type { AgentDescription } from "./registration.ts";
 import { Registrations } from "./registrations.ts";
@@ -131,6 +132,7 @@ class Agent implements AppService {
       userCas: () => this.#userCas(),
       authorize: (context) => this.#admit(context),
       onOpen: (request, context) => void this.#open(request, context),
+      linkSettings: () => linkSettings(this.#networking()),
       onLink: (link, context, how) => {
         if (how === "begins") this.#sessions.addLink(context.identity.route.sessionId, link.closed);
         this.#enforcement.addLink(link, context);
@@ -268,13 +270,13 @@ class Agent implements AppService {
     };
   }
 
+  #networking() {
+    return this.#view.get("cluster_networking_config", NETWORKING_CONFIG_NAME);
+  }
+
   #controls(client: Client) {
     const roles = client.roles.map((name) => this.#view.get("role", name)).filter((role) => role !== undefined);
-    return sessionControls(
-      roles,
-      this.#view.get("cluster_auth_preference", AUTH_PREFERENCE_NAME),
-      this.#view.get("cluster_networking_config", NETWORKING_CONFIG_NAME),
-    );
+    return sessionControls(roles, this.#view.get("cluster_auth_preference", AUTH_PREFERENCE_NAME), this.#networking());
   }
 
   #endSession(sessionId: string, message: string): void {

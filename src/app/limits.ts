@@ -46,3 +46,5 @@ export const MAX_LABEL_COMMANDS = 8;
 export const MAX_LABEL_OUTPUT_LEN = 1024;
 /** Apps that one agent takes from the cluster's `app` resources, by name; the others are left to other agents. */
 export const MAX_DYNAMIC_APPS = 10_000;
+/** Longest window within which a link may be resumed: a login does not live longer. */
+export const MAX_RESUME_MS = 24 * 3_600_000;
