@@ -1,7 +1,9 @@
 import { INITIAL_WINDOW, LINK_BUDGET, MAX_STREAMS, MAX_WINDOW, MIN_WINDOW } from "./limits.ts";
 
-/** A new stream takes at most this part of what is free, so that many idle ones leave room for a busy one. */
-const INITIAL_SHARE = 32;
+/** New streams together take at most this part of the pool: what they hold while idle cannot be taken back. */
+const IDLE_SHARE = 2;
+/** A new stream takes at most this part of what is left of that. */
+const INITIAL_SHARE = 16;
 /** A busy stream takes at most this part more at each step. */
 const GROWTH_SHARE = 4;
 /** With less than this part of the pool free, busy streams give back. */
@@ -22,7 +24,8 @@ export class CreditPool {
 
   /** The window of a new stream. */
   open(): number {
-    return MIN_WINDOW + this.#take(Math.min(INITIAL_WINDOW - MIN_WINDOW, this.#free / INITIAL_SHARE));
+    const left = this.#free - this.#size / IDLE_SHARE;
+    return MIN_WINDOW + this.#take(Math.min(INITIAL_WINDOW - MIN_WINDOW, left / INITIAL_SHARE));
   }
 
   /** The next window of a stream that has used half of `window`: grown, or halved while the pool is scarce. */
