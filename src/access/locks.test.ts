@@ -10,7 +10,7 @@ function lock(target: Lock["spec"]["target"], spec: Partial<Lock["spec"]> = {}):
 }
 
 test("a lock stops what it targets and nothing else", () => {
-  const alice: LockSubject = { user: "alice", roles: ["access", "dev"], app: "db", serverId: "h1" };
+  const alice: LockSubject = { user: "alice", roles: ["access", "dev"], app: "db", serverId: "h1", mfaDevice: "d1" };
   for (const [target, hit] of [
     [{ user: "alice" }, true],
     [{ user: "bob" }, false],
@@ -21,6 +21,8 @@ test("a lock stops what it targets and nothing else", () => {
     [{ app: "other" }, false],
     [{ server_id: "h1" }, true],
     [{ server_id: "h2" }, false],
+    [{ mfa_device: "d1" }, true],
+    [{ mfa_device: "d2" }, false],
     [{ user: "bob", role: "dev" }, true],
     [{ user: "bob", app: "other" }, false],
   ] as const) {
@@ -44,6 +46,6 @@ test("the message names what is locked and says why", () => {
 
 test("a lock needs a target, and one that is enforced", () => {
   assert.throws(() => parseValue(lockSchema, lock({})), /needs at least one of user, role, app, server_id/);
-  assert.throws(() => parseValue(lockSchema, lock({ mfa_device: "x" } as object)), /not enforced/);
+  assert.throws(() => parseValue(lockSchema, lock({ windows_desktop: "x" } as object)), /not enforced/);
   assert.equal(parseValue(lockSchema, lock({ user: "a" })).metadata.name, "l");
 });

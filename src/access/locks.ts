@@ -6,6 +6,8 @@ export interface LockSubject {
   readonly roles?: readonly string[];
   readonly app?: string;
   readonly serverId?: string;
+  /** The device that was shown for the certificate. */
+  readonly mfaDevice?: string | undefined;
 }
 
 /** The first lock in force on the subject. `now`: milliseconds since 1970. */
@@ -30,6 +32,7 @@ const TITLES: Readonly<Record<LockTarget, string>> = {
   role: "Role",
   app: "App",
   server_id: "ServerID",
+  mfa_device: "MFADevice",
 };
 
 function targetHit({ spec: { target } }: Lock, subject: LockSubject): LockTarget | undefined {
@@ -39,7 +42,10 @@ function targetHit({ spec: { target } }: Lock, subject: LockSubject): LockTarget
   });
 }
 
-function partsOf({ user, roles, app, serverId }: LockSubject, kind: LockTarget): readonly (string | undefined)[] {
+function partsOf(
+  { user, roles, app, serverId, mfaDevice }: LockSubject,
+  kind: LockTarget,
+): readonly (string | undefined)[] {
   switch (kind) {
     case "user":
       return [user];
@@ -49,5 +55,7 @@ function partsOf({ user, roles, app, serverId }: LockSubject, kind: LockTarget):
       return [app];
     case "server_id":
       return [serverId];
+    case "mfa_device":
+      return [mfaDevice];
   }
 }

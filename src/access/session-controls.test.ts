@@ -29,11 +29,19 @@ test("of several roles the strictest word counts; nothing said is no bound", () 
     [[{ client_idle_timeout: "never" }, { client_idle_timeout: "1h" }], { idleTimeoutMs: 3_600_000 }],
     [[{ max_connections: 0 }, { max_connections: 7 }, { max_connections: 3 }], { maxConnections: 3 }],
     [[{ lock: "best_effort" }, { lock: "strict" }], { strictLocks: true }],
+    [[{ require_session_mfa: false }, { require_session_mfa: "no" }, { require_session_mfa: "off" }], {}],
+    [[{}, { require_session_mfa: true }], { requireMfa: true }],
+    [[{ require_session_mfa: "yes" }, { require_session_mfa: false }], { requireMfa: true }],
     [[{ lock: "best_effort", disconnect_expired_cert: "yes" }], {}],
   ] as const) {
     const controls = sessionControls(options.map(role), undefined);
-    assert.deepEqual(controls, { strictLocks: false, ...expected }, JSON.stringify(options));
+    assert.deepEqual(controls, { strictLocks: false, requireMfa: false, ...expected }, JSON.stringify(options));
   }
+});
+
+test("what the cluster asks of each session holds for every role", () => {
+  const preference = { ...STRICT, spec: { require_session_mfa: true } };
+  assert.equal(sessionControls([role({ require_session_mfa: false })], preference).requireMfa, true);
 });
 
 test("strict for the cluster is strict for every role", () => {

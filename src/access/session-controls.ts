@@ -8,6 +8,8 @@ export interface SessionControls {
   readonly maxConnections?: number;
   /** With an old view of the locks nobody is let in, and who is in is cut off. */
   readonly strictLocks: boolean;
+  /** Each app session is opened with a second factor of its own. */
+  readonly requireMfa: boolean;
 }
 
 /** Of the cluster and several roles the strictest word counts. */
@@ -25,7 +27,12 @@ export function sessionControls(
     ...(idle !== undefined && { idleTimeoutMs: idle }),
     ...(most !== undefined && { maxConnections: most }),
     strictLocks: strict,
+    requireMfa: [...options, preference?.spec ?? {}].some((each) => isOn(each.require_session_mfa)),
   };
+}
+
+function isOn(value: boolean | string | undefined): boolean {
+  return value === true || value === "yes" || value === "on";
 }
 
 /** Absent and 0 mean no bound. */

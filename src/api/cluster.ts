@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { appPublicAddr } from "./app.ts";
-import { durationText, literal, metadata, text, texts, timestamp, unenforced, yesOrNo } from "./common.ts";
+import { durationText, literal, metadata, sessionMfa, text, texts, timestamp, yesOrNo } from "./common.ts";
 import { roleMapSchema } from "./trust.ts";
 
 export const AUTH_PREFERENCE_NAME = "cluster-auth-preference";
@@ -40,7 +40,7 @@ export const clusterAuthPreferenceSchema = z.strictObject({
       .strictObject({ rp_id: text.describe("Host name of the proxy, without a port.") })
       .optional()
       .describe("WebAuthn: rp_id is the host name of the proxy, and must never change."),
-    require_session_mfa: unenforced(false, "off", "no").describe("Whether each app session needs a second factor."),
+    require_session_mfa: sessionMfa.optional().describe("Whether each app session needs a second factor."),
     disconnect_expired_cert: yesOrNo
       .optional()
       .describe("Whether connections end with the login. They always do; this says so by name."),
@@ -142,6 +142,7 @@ export const appSessionSchema = z.strictObject({
     cluster: text.describe("The cluster that serves the app."),
     root: text.optional().describe("The root cluster that issued it, where that is not the app's own."),
     expires: timestamp.describe("When it ends: with the login that made it."),
+    mfa_device: text.optional().describe("The MFA device that was shown for it, by its uuid."),
     route_key: base64Of32.optional().describe("Base64 of 32 octets; only in what the role Proxy is shown."),
   }),
 });

@@ -27,6 +27,11 @@ export const port = z
   .min(1, "expected a port number, 1 to 65535")
   .max(65_535, "expected a port number, 1 to 65535");
 
+/** `require_session_mfa`. Teleport's further values are about hardware keys, which this version does not see. */
+export const sessionMfa = z.union([z.boolean(), z.enum(["yes", "no", "on", "off"])], {
+  error: "expected yes or no: hardware keys are not told from other devices in this version",
+});
+
 /** A name that is one path segment: users' and roles' names become file names and URI segments. */
 export const resourceName = z
   .string()

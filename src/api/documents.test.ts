@@ -127,12 +127,12 @@ spec:
     - {resources: [app], verbs: [reed]}
   options:
     max_session_ttl: 8 hours
-    require_session_mfa: true
+    require_session_mfa: hardware_key
 `,
     `f.yaml:6:23: spec.allow.app_labels.env: expected a string or a list of strings
 f.yaml:8:34: spec.allow.rules[0].verbs[0]: expected one of list, create, read, readnosecrets, update, delete, use or *
 f.yaml:10:22: spec.options.max_session_ttl: expected a duration such as 12h or 30m
-f.yaml:11:26: spec.options.require_session_mfa: is not enforced by this version; accepting it would give more access than it says`,
+f.yaml:11:26: spec.options.require_session_mfa: expected yes or no: hardware keys are not told from other devices in this version`,
   ],
   [
     "role: a regular expression that is none; a template in one is fine",

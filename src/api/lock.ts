@@ -2,7 +2,7 @@ import { z } from "zod";
 import { literal, metadata, resourceName, text, timestamp, unenforced } from "./common.ts";
 
 /** What a lock may name; a lock with several of them holds for each. */
-export const LOCK_TARGETS = ["user", "role", "app", "server_id"] as const;
+export const LOCK_TARGETS = ["user", "role", "app", "server_id", "mfa_device"] as const;
 export type LockTarget = (typeof LOCK_TARGETS)[number];
 
 const target = z
@@ -11,8 +11,10 @@ const target = z
     role: resourceName.optional().describe("Everybody who has the role."),
     app: resourceName.optional().describe("The app, for everybody."),
     server_id: resourceName.optional().describe("The uuid of a host: an agent or a proxy."),
+    mfa_device: resourceName
+      .optional()
+      .describe("The uuid of an MFA device: every login and session that it was shown for (tsh mfa ls -v)."),
     login: unenforced("").describe("Not enforced by this version, hence refused."),
-    mfa_device: unenforced(""),
     windows_desktop: unenforced(""),
     access_request: unenforced(""),
     device: unenforced(""),

@@ -1,6 +1,17 @@
 import { z } from "zod";
 import { isMalformed } from "../base/mod.ts";
-import { durationText, ignored, literal, metadata, resourceName, text, texts, unenforced, yesOrNo } from "./common.ts";
+import {
+  durationText,
+  ignored,
+  literal,
+  metadata,
+  resourceName,
+  sessionMfa,
+  text,
+  texts,
+  unenforced,
+  yesOrNo,
+} from "./common.ts";
 import { MAX_ENTRIES } from "./limits.ts";
 import { LABEL_LANGUAGE, parseExpression, parseTraitPattern } from "./predicate/mod.ts";
 
@@ -138,7 +149,7 @@ const otherOptions = Object.fromEntries(
 
 const options = z.strictObject({
   max_session_ttl: durationText.optional().describe("The longest login; of several roles the shortest counts."),
-  require_session_mfa: unenforced(false, "off", "no").describe("Whether each app session needs a second factor."),
+  require_session_mfa: sessionMfa.optional().describe("Whether each app session needs a second factor."),
   client_idle_timeout: z
     .union([durationText, z.literal("never"), z.literal(0)], { error: "expected a duration such as 30m, or never" })
     .optional()

@@ -197,7 +197,11 @@ export const RPC = {
   /** For a change of the own devices, or for the session of an app. */
   "mfa.challenge": {
     callers: ["user"],
-    request: z.strictObject({ scope: z.enum(["manage_devices", "user_session"]), app: text.optional() }),
+    request: z.strictObject({
+      scope: z.enum(["manage_devices", "user_session"]),
+      app: text.optional(),
+      cluster: text.optional(),
+    }),
     response: mfaChallenge,
   },
   /** Begins a device; `mfa` by one that is there, where there is any. */

@@ -171,3 +171,13 @@ test("with an old view, strict lets nobody in and best_effort goes by what it kn
   assert.match(decide({ staleMs: 60_001, roles })?.message ?? "", /strict/);
   assert.equal(decide({ staleMs: 60_000, strict: true }), undefined, "a minute's grace");
 });
+
+test("where each session needs a second factor, a certificate without one is refused here too", () => {
+  const strict = { ...role("access", { "*": "*" }) };
+  strict.spec = { ...strict.spec, options: { require_session_mfa: true } };
+  assert.match(decide({ roles: [strict] })?.message ?? "", /needs a second factor for each session/);
+  assert.equal(decide({ roles: [strict], identity: { mfaDevice: "d1" } }), undefined);
+  const locks = [lock({ mfa_device: "d1" })];
+  assert.match(decide({ identity: { mfaDevice: "d1" }, locks })?.message ?? "", /MFADevice:"d1"/);
+  assert.equal(decide({ identity: { mfaDevice: "d2" }, locks }), undefined);
+});

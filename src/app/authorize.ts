@@ -63,7 +63,7 @@ export function authorize(identity: AppIdentity, known: Knowledge): Denial | und
   if (appProtocol(app) !== "tcp") {
     return denied(`${route.app} is a web app, and web apps are not served yet: give it a tcp:// URI`);
   }
-  return checkRoles(client, app, known);
+  return checkRoles(client, app, known, identity.mfaDevice !== undefined);
 }
 
 /** A client as this cluster knows it. */
@@ -86,7 +86,8 @@ export function standing(identity: AppIdentity, known: Omit<Knowledge, "app" | "
   const client = clientOf(identity, known);
   if (client === undefined) return distrusted(identity);
   const { user, roles } = client;
-  const subject = { user, roles, app: identity.route.app, serverId: known.hostId };
+  const { route, mfaDevice } = identity;
+  const subject = { user, roles, app: route.app, serverId: known.hostId, mfaDevice };
   const lock = lockInForce(known.locks, subject, known.now);
   if (lock !== undefined) return denied(lockMessage(lock, subject));
   if (known.staleMs <= STRICT_STALE_MS) return undefined;
@@ -96,12 +97,14 @@ export function standing(identity: AppIdentity, known: Omit<Knowledge, "app" | "
 }
 
 /** Only the roles inside the certificate count; one that was deleted since grants nothing. */
-function checkRoles(identity: Client, app: App, known: Knowledge): Denial | undefined {
+function checkRoles(identity: Client, app: App, known: Knowledge, withMfa: boolean): Denial | undefined {
   const roles = identity.roles.map((name) => known.role(name));
   // Roles also deny: to decide without one of them could allow too much.
   if (roles.includes(undefined)) return denied("a role of the certificate does not exist any more: log in again");
   const decision = mayAccessApp(roles as Role[], app, identity.traits);
-  return decision.allowed ? undefined : denied(`your roles do not allow the app ${app.metadata.name}`, decision.reason);
+  if (!decision.allowed) return denied(`your roles do not allow the app ${app.metadata.name}`, decision.reason);
+  if (withMfa || !sessionControls(roles as Role[], known.preference).requireMfa) return undefined;
+  return denied(`the app ${app.metadata.name} needs a second factor for each session: end this one and open another`);
 }
 
 function distrusted({ cluster }: AppIdentity): Denial {

@@ -47,6 +47,7 @@ export class StreamRecord {
       app_name: app.metadata.name,
       app_uri: app.spec.uri,
       app_target_port: targetPort,
+      ...(identity.mfaDevice !== undefined && { with_mfa: identity.mfaDevice }),
       ...(app.spec.public_addr && { app_public_addr: app.spec.public_addr }),
       ...(app.metadata.labels && { app_labels: app.metadata.labels }),
     };

@@ -1,14 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { lockInForce, mayAccessApp } from "../access/mod.ts";
+import { lockInForce, mayAccessApp, sessionControls } from "../access/mod.ts";
 import {
   AccessDeniedError,
   type AppServer,
   type AppSession,
   type AppSessionAnswer,
+  AUTH_PREFERENCE_NAME,
   appProtocol,
   BadInputError,
   LimitExceededError,
+  MfaRequiredError,
   NotFoundError,
+  type Role,
 } from "../api/mod.ts";
 import { issueUserCert, type UserIdentity } from "../pki/mod.ts";
 import type { CallContext, RequestOf, ResponseOf } from "../rpc/mod.ts";
@@ -21,6 +24,7 @@ import { proxyAddresses } from "./heartbeats.ts";
 import { APP_CERT_TTL_MS, MAX_APP_SESSIONS } from "./limits.ts";
 import { lockOn } from "./locks.ts";
 import { csrKey } from "./login.ts";
+import type { Mfa } from "./mfa/mfa.ts";
 
 const indexSchema = versioned({});
 const SESSION_ID_LEN = 16;
@@ -33,11 +37,13 @@ const ROUTE_KEY_LEN = 32;
  */
 export class AppSessions {
   readonly #core: Core;
+  readonly #mfa: Mfa;
   /** Sessions by user: storage has no other index. */
   readonly #index: Documents<typeof indexSchema>;
 
-  constructor(core: Core, backend: Backend) {
+  constructor(core: Core, backend: Backend, mfa: Mfa) {
     this.#core = core;
+    this.#mfa = mfa;
     this.#index = new Documents(backend, "session_of", indexSchema);
   }
 
@@ -53,7 +59,8 @@ export class AppSessions {
     const servers = await this.#reachable(grants, request.app, sessionId, context);
     await this.#demandRoom(caller.user);
     const app = { app: servers[0]!.spec.app.metadata.name, public_addr: addressOf(servers[0]!), cluster };
-    const session = sessionFor(caller, app, sessionId);
+    const device = await this.#secondFactor(request, grants, context);
+    const session = sessionFor(caller, { ...app, ...device }, sessionId);
     await this.#keep(session);
     await this.#recordStart(session, servers[0]!, grants, context);
     return this.#answer(session, { servers, grants, caller, publicKeyPem });
@@ -74,7 +81,8 @@ export class AppSessions {
     const grants = await grantsOf(this.#core, caller);
     await this.#demandRoom(caller.user);
     const sessionId = randomBytes(SESSION_ID_LEN).toString("hex");
-    const session = sessionFor(caller, { app, public_addr, cluster }, sessionId);
+    const device = await this.#secondFactor(request, grants, context);
+    const session = sessionFor(caller, { app, public_addr, cluster, ...device }, sessionId);
     await this.#keep(session);
     await record(this.#core, "app.session.start", {
       ...actorOf(context),
@@ -84,9 +92,34 @@ export class AppSessions {
       sid: sessionId,
       app_name: app,
       app_public_addr: public_addr,
+      ...(device.mfa_device !== undefined && { with_mfa: device.mfa_device }),
       success: true,
     });
     return this.#answer(session, { servers: [], grants, caller, publicKeyPem });
+  }
+
+  /** Shown for this very session where the roles or the cluster ask for it. Throws `MfaRequiredError`. */
+  async #secondFactor(
+    { app, cluster, mfa }: RequestOf<"app_session.create">,
+    grants: Grants,
+    context: CallContext,
+  ): Promise<{ mfa_device?: string }> {
+    if (mfa !== undefined) {
+      const bound = { app, ...(cluster !== undefined && { cluster }) };
+      const { device } = await this.#mfa.verify(
+        mfa,
+        { scopes: ["user_session"], user: grants.user, ...bound },
+        context,
+      );
+      return { mfa_device: device.id };
+    }
+    if (!(await this.#needsMfa(grants.roles))) return {};
+    throw new MfaRequiredError(`the app ${JSON.stringify(app)} needs a second factor for each session`);
+  }
+
+  async #needsMfa(roles: readonly Role[]): Promise<boolean> {
+    const preference = await this.#core.store.find("cluster_auth_preference", AUTH_PREFERENCE_NAME);
+    return sessionControls(roles, preference).requireMfa;
   }
 
   /** The index first: a session that is not in it could not be ended. */
@@ -170,9 +203,12 @@ export class AppSessions {
     if (known === undefined || (is_locked && lock_expires === undefined)) return this.endAll(user);
     const roles = await rolesNamed(this.#core, known.spec.roles);
     const grants = { user, roles, traits: known.spec.traits ?? {} };
+    const needsMfa = await this.#needsMfa(roles);
     for (const id of await this.#idsOf(user)) {
       const session = await this.#core.store.find("app_session", id);
-      if (session === undefined || this.#isOfLeaf(session)) continue;
+      if (session === undefined) continue;
+      if (needsMfa && session.spec.mfa_device === undefined) await this.#remove(user, id);
+      if (this.#isOfLeaf(session)) continue;
       const servers = await this.#announced(session.spec.app, session.spec.public_addr);
       // No agent at this moment says nothing about the user's rights.
       if (servers.length > 0 && !servers.some((server) => mayReach(grants, server))) await this.#remove(user, id);
@@ -183,6 +219,11 @@ export class AppSessions {
     for await (const user of this.#core.store.each("user")) {
       if (user.spec.roles.includes(role)) await this.recheck(user.metadata.name);
     }
+  }
+
+  /** After a change of the cluster's own preference. */
+  async recheckAll(): Promise<void> {
+    for await (const user of this.#core.store.each("user")) await this.recheck(user.metadata.name);
   }
 
   /** Where the app is announced and the user may go; all of one address. Refusals do not tell whether it exists. */
@@ -273,6 +314,7 @@ export class AppSessions {
       now,
       expires,
       route: { app, publicAddr: public_addr, cluster, sessionId: session.metadata.name },
+      ...(session.spec.mfa_device !== undefined && { mfaDevice: session.spec.mfa_device }),
     });
     return {
       session_id: session.metadata.name,
@@ -303,7 +345,8 @@ export class AppSessions {
   }
 
   #recordStart(session: AppSession, server: AppServer, grants: Grants, context: CallContext): Promise<void> {
-    const fields = this.#eventFields(session.metadata.name, server, grants, context);
+    const { metadata, spec } = session;
+    const fields = this.#eventFields(metadata.name, server, grants, context, spec.mfa_device);
     return record(this.#core, "app.session.start", { ...fields, success: true });
   }
 
@@ -313,7 +356,7 @@ export class AppSessions {
     await record(this.#core, "app.session.start", { ...fields, success: false, error: reason });
   }
 
-  #eventFields(sid: string, { spec }: AppServer, grants: Grants, context: CallContext) {
+  #eventFields(sid: string, { spec }: AppServer, grants: Grants, context: CallContext, device?: string) {
     const { metadata, spec: app } = spec.app;
     return {
       ...actorOf(context),
@@ -324,6 +367,7 @@ export class AppSessions {
       app_uri: app.uri,
       app_public_addr: addressOf({ spec }),
       ...(metadata.labels && { app_labels: metadata.labels }),
+      ...(device !== undefined && { with_mfa: device }),
     };
   }
 }
@@ -335,7 +379,7 @@ interface Trust {
 
 function sessionFor(
   caller: UserIdentity,
-  app: Pick<AppSession["spec"], "app" | "public_addr" | "cluster">,
+  app: Pick<AppSession["spec"], "app" | "public_addr" | "cluster" | "mfa_device">,
   sessionId: string,
 ): AppSession {
   const expires = iso(caller.expires);

@@ -64,6 +64,10 @@ export interface AuthenticationConfig {
   readonly defaultSessionTtlMs?: number | undefined;
   readonly messageOfTheDay?: string | undefined;
   readonly lockingMode?: LockingMode | undefined;
+  /** Whether passwords are a way to log in, and passkeys without one. */
+  readonly localAuth?: boolean | undefined;
+  readonly passwordless?: boolean | undefined;
+  readonly requireSessionMfa?: boolean | undefined;
   /** The configuration file sets it, so it counts at every start. */
   readonly fromFile?: boolean | undefined;
 }
@@ -89,6 +93,7 @@ export async function settleNetworking(store: ResourceStore): Promise<void> {
 
 function preferenceOf(config: AuthenticationConfig): ClusterAuthPreference {
   const { webauthnRpId, defaultSessionTtlMs, messageOfTheDay, lockingMode } = config;
+  const { localAuth, passwordless, requireSessionMfa } = config;
   return {
     kind: "cluster_auth_preference",
     version: "v2",
@@ -102,6 +107,9 @@ function preferenceOf(config: AuthenticationConfig): ClusterAuthPreference {
       ...(webauthnRpId !== undefined && { webauthn: { rp_id: webauthnRpId } }),
       ...(defaultSessionTtlMs !== undefined && { default_session_ttl: formatDuration(defaultSessionTtlMs) }),
       ...(lockingMode !== undefined && { locking_mode: lockingMode }),
+      ...(localAuth !== undefined && { allow_local_auth: localAuth }),
+      ...(passwordless !== undefined && { allow_passwordless: passwordless }),
+      ...(requireSessionMfa !== undefined && { require_session_mfa: requireSessionMfa }),
       ...(messageOfTheDay && { message_of_the_day: messageOfTheDay }),
     },
   };

@@ -129,8 +129,16 @@ function mfaHandlers({ mfa, registrations }: Parts) {
       approved: (await mfa.challenges.find(challenge_id)).approved_by !== undefined,
     }),
     "mfa.list": (_, context) => registrations.list(userOf(context)),
-    "mfa.challenge": ({ scope, app }, context) =>
-      mfa.ask({ scope, user: userOf(context).user, ...(app !== undefined && { app }) }, context),
+    "mfa.challenge": ({ scope, app, cluster }, context) =>
+      mfa.ask(
+        {
+          scope,
+          user: userOf(context).user,
+          ...(app !== undefined && { app }),
+          ...(cluster !== undefined && { cluster }),
+        },
+        context,
+      ),
     "mfa.register": (request, context) => registrations.register(request, userOf(context), context),
     "mfa.add": (request, context) => registrations.addOtp(request, userOf(context), context),
     "mfa.delete": (request, context) => registrations.remove(request, userOf(context), context),

@@ -26,7 +26,7 @@ export async function refuseLocked(core: Core, caller: RpcCaller): Promise<void>
 async function subjectOf(core: Core, caller: RpcCaller): Promise<LockSubject | undefined> {
   switch (caller.kind) {
     case "user":
-      return { user: caller.user, roles: caller.roles };
+      return { user: caller.user, roles: caller.roles, mfaDevice: caller.mfaDevice };
     case "remote_user": {
       const { user, roles } = await grantsOfRemote(core, caller);
       return { user, roles: roles.map((role) => role.metadata.name) };

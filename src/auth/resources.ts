@@ -24,6 +24,7 @@ import { checkDelete, checkWrite } from "./write-rules.ts";
 export interface Consequences {
   userChanged(name: string): Promise<void>;
   roleChanged(name: string): Promise<void>;
+  preferenceChanged(): Promise<void>;
   /** Before the user goes: nothing of it may be left for another of the same name. */
   userLeaving(name: string, context: CallContext): Promise<void>;
   userGone(name: string): Promise<void>;
@@ -137,6 +138,7 @@ export class Resources {
   async #follow({ kind, metadata }: Resource): Promise<void> {
     if (kind === "user") await this.#consequences.userChanged(metadata.name);
     if (kind === "role") await this.#consequences.roleChanged(metadata.name);
+    if (kind === "cluster_auth_preference") await this.#consequences.preferenceChanged();
   }
 
   async #refuseIfFromFile({ kind, metadata }: Resource): Promise<void> {

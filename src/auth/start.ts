@@ -133,7 +133,7 @@ async function openParts(
   const proxies = new ProxyAddresses();
   const addressOf = (remote: string) => proxies.whoIs(remote);
   const mfa = new Mfa({ core, backend, limits, addressOf });
-  const sessions = new AppSessions(core, backend);
+  const sessions = new AppSessions(core, backend, mfa);
   const federation = await Federation.open(core, backend, staticTokens);
   const links = new UserLinks({
     core,
@@ -155,6 +155,7 @@ async function openParts(
       return sessions.recheck(name);
     },
     roleChanged: (name) => sessions.recheckRole(name),
+    preferenceChanged: () => sessions.recheckAll(),
     async userLeaving(name, context) {
       await passwords.delete(name);
       await links.deleteOf(name);

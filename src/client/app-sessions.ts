@@ -1,5 +1,6 @@
 import type { AppSessionAnswer, AppView } from "../api/mod.ts";
 import type { RpcClient } from "../rpc/mod.ts";
+import type { MfaDesk } from "./mfa-desk.ts";
 
 export type AppRef = Pick<AppView, "name" | "publicAddr">;
 
@@ -16,9 +17,9 @@ export interface AppSessions {
 }
 
 /** Of the cluster that the user has logged in to. */
-export function ownSessions(rpc: RpcClient): AppSessions {
+export function ownSessions(rpc: RpcClient, desk: MfaDesk): AppSessions {
   return {
-    create: ({ name }, csr, signal) => rpc.call("app_session.create", { app: name, csr }, { signal }),
+    create: ({ name }, csr, signal) => desk.openSession(rpc, { app: name, csr }, signal),
     renew: ({ session_id }, csr, signal) => rpc.call("app_session.renew", { session_id, csr }, { signal }),
     agents: ({ session_id }, signal) => rpc.call("app_session.agents", { session_id }, { signal }),
     async end(session_id, timeoutMs) {
@@ -28,8 +29,8 @@ export function ownSessions(rpc: RpcClient): AppSessions {
 }
 
 /** Of a leaf: its root issues the session, the leaf's own Auth names the agents (PROTOCOL section 5). */
-export function leafSessions(root: RpcClient, leaf: RpcClient, cluster: string): AppSessions {
-  const own = ownSessions(root);
+export function leafSessions(root: RpcClient, leaf: RpcClient, cluster: string, desk: MfaDesk): AppSessions {
+  const own = ownSessions(root, desk);
   const agents = (session: Pick<AppSessionAnswer, "app" | "public_addr">, signal: AbortSignal) =>
     leaf.call("app.agents", { app: session.app, public_addr: session.public_addr }, { signal });
   const withAgents = async (session: AppSessionAnswer, signal: AbortSignal): Promise<AppSessionAnswer> => {
@@ -42,7 +43,7 @@ export function leafSessions(root: RpcClient, leaf: RpcClient, cluster: string):
       // First: an app that the user may not reach there is no reason for a session here.
       const { agents: hosts, host_cas } = await agents({ app: name, public_addr: publicAddr }, signal);
       const request = { app: name, cluster, public_addr: publicAddr, csr };
-      return { ...(await root.call("app_session.create", request, { signal })), agents: hosts, host_cas };
+      return { ...(await desk.openSession(root, request, signal)), agents: hosts, host_cas };
     },
     renew: async (session, csr, signal) => withAgents(await own.renew(session, csr, signal), signal),
     agents,

@@ -6,6 +6,8 @@ import { AppNotFoundError, LoginExpiredError } from "./errors.ts";
 import { loadLastView, saveLastView } from "./last-view.ts";
 import { FIRST_VIEW_MS, LOGIN_REMINDER_MS, LOGIN_WAIT_MS, MAX_FORMER_LOGINS, MAX_REMINDERS } from "./limits.ts";
 import { LoginAccess } from "./login-access.ts";
+import type { MfaPerson } from "./mfa.ts";
+import { MfaDesk } from "./mfa-desk.ts";
 import type { Profile, ProfileStore } from "./profile.ts";
 import { ProfileWatch } from "./profile-watch.ts";
 
@@ -14,6 +16,8 @@ export interface ClusterDirectoryOptions {
   readonly log: Logger;
   /** Tells the person at the terminal one line. */
   readonly tell: (line: string) => void;
+  /** Who can be asked for the second factor of an app session; by default nobody. */
+  readonly person?: () => MfaPerson;
   readonly loginWaitMs?: number;
   /** Clusters, or profiles for all of theirs, that are asked before the others, in this order. */
   readonly order?: readonly string[];
@@ -36,6 +40,7 @@ interface Login {
  */
 export class ClusterDirectory implements AsyncDisposable {
   readonly #options: ClusterDirectoryOptions;
+  readonly #desk: MfaDesk;
   readonly #listeners = new Set<() => void>();
   readonly #reminders = new Repeats(systemClock, LOGIN_REMINDER_MS, MAX_REMINDERS);
   /** Of logins that are over, while their connections go on. */
@@ -47,6 +52,8 @@ export class ClusterDirectory implements AsyncDisposable {
 
   private constructor(options: ClusterDirectoryOptions) {
     this.#options = options;
+    const { person = () => ({}), tell } = options;
+    this.#desk = new MfaDesk({ person, tell });
     this.#watch = new ProfileWatch(options.store.home, {
       changed: () => this.#queue(() => this.#reload()),
       tick: () => this.#tick(),
@@ -209,7 +216,7 @@ export class ClusterDirectory implements AsyncDisposable {
       this.#changed();
       this.#queue(() => saveLastView(store, profile, views, log));
     };
-    login.access = new LoginAccess(profile, log, { known, changed });
+    login.access = new LoginAccess(profile, log, { known, desk: this.#desk, changed });
     return login;
   }
 

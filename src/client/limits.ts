@@ -22,6 +22,13 @@ export const MAX_FORMER_LOGINS = 8;
 /** Logins of which reminders are remembered. */
 export const MAX_REMINDERS = 64;
 
+/** How long the question for the second factor of one app session stands; what connects meanwhile waits as long as VNet lets it. */
+export const MFA_PROMPT_MS = 120_000;
+/** App sessions that wait for a second factor at one time; one is asked for after the other. */
+export const MAX_MFA_QUESTIONS = 16;
+/** Wrong codes that a person may type for one session. */
+export const MFA_TRIES = 3;
+
 /** How often Auth is asked whether a passkey has confirmed what the terminal asked for. */
 export const APPROVAL_POLL_MS = 1_000;
 

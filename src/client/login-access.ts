@@ -5,6 +5,7 @@ import type { AppConnections } from "./app-connections.ts";
 import { leafSessions, ownSessions } from "./app-sessions.ts";
 import { connectCluster, connectLeaf } from "./cluster.ts";
 import { ClusterAccess } from "./cluster-access.ts";
+import type { MfaDesk } from "./mfa-desk.ts";
 import type { Profile } from "./profile.ts";
 
 interface Leaf {
@@ -18,6 +19,7 @@ export class LoginAccess {
   readonly seen: Promise<void>;
   readonly #profile: Profile;
   readonly #log: Logger;
+  readonly #desk: MfaDesk;
   readonly #changed: (views: readonly ClusterView[]) => void;
   readonly #rpc: RpcClient;
   readonly #root: ClusterAccess;
@@ -30,14 +32,15 @@ export class LoginAccess {
   constructor(
     profile: Profile,
     log: Logger,
-    o: { known: readonly ClusterView[]; changed: (views: readonly ClusterView[]) => void },
+    o: { known: readonly ClusterView[]; desk: MfaDesk; changed: (views: readonly ClusterView[]) => void },
   ) {
     this.#profile = profile;
     this.#log = log;
     this.#changed = o.changed;
+    this.#desk = o.desk;
     for (const view of o.known) this.#views.set(view.cluster, view);
     this.#rpc = connectCluster(profile, log);
-    const sessions = ownSessions(this.#rpc);
+    const sessions = ownSessions(this.#rpc, this.#desk);
     this.#root = new ClusterAccess({ profile, rpc: this.#rpc, sessions, log, changed: (view) => this.#tell(view) });
     this.seen = this.#root.seen;
     this.#trusts = new CachedView(this.#rpc, ["remote_cluster", "cert_authority"], { log });
@@ -104,7 +107,7 @@ export class LoginAccess {
       profile: this.#profile,
       rpc,
       leaf: cluster,
-      sessions: leafSessions(this.#rpc, rpc, cluster),
+      sessions: leafSessions(this.#rpc, rpc, cluster, this.#desk),
       log: this.#log,
       changed: (view) => this.#tell(view),
     });

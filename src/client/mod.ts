@@ -30,5 +30,6 @@ export {
 } from "./identity-file.ts";
 export { type LoginOptions, logIn } from "./login.ts";
 export { answerMfa, awaitRegistration, type MfaPerson } from "./mfa.ts";
+export { MfaDesk, type MfaDeskOptions } from "./mfa-desk.ts";
 export { type Profile, ProfileStore, splitPem } from "./profile.ts";
 export { fetchProxyTrust, findProxy, joinHostPort, type ProxyFind, splitHostPort, type WebTrust } from "./web.ts";

@@ -51,6 +51,9 @@ test("almost nothing is needed: Auth and Proxy on, the App Service off", () => {
         webauthnRpId: undefined,
         defaultSessionTtlMs: 43_200_000,
         lockingMode: undefined,
+        localAuth: undefined,
+        passwordless: undefined,
+        requireSessionMfa: undefined,
         fromFile: false,
       },
       staticTokens: [],
@@ -271,7 +274,7 @@ teleport:
   auth_server: a.test:443
 auth_service:
   session_recording: off
-  authentication: {require_session_mfa: yes}
+  authentication: {hardware_key: {pin_cache_ttl: 1h}}
 proxy_service:
   acme: {}
   kube_listen_addr: 0.0.0.0:3026
@@ -284,7 +287,7 @@ kubernetes_service: {enabled: no}
 `);
   assert.deepEqual(config.warnings, [
     "t.yaml:4:22: teleport.connection_limits: this version does not have it; it has no effect",
-    "t.yaml:8:41: auth_service.authentication.require_session_mfa: this version does not have it; it has no effect",
+    "t.yaml:8:34: auth_service.authentication.hardware_key: this version does not have it; it has no effect",
     "t.yaml:11:21: proxy_service.kube_listen_addr: this version does not have it; it has no effect",
     "t.yaml:13:14: app_service.debug_app: this version does not have it; it has no effect",
     "t.yaml:15:36: app_service.apps[0].mcp: this version does not have it; it has no effect",

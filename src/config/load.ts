@@ -87,6 +87,9 @@ function authConfig({ teleport, auth_service: auth = {} }: ConfigFile, document:
       webauthnRpId: authentication?.webauthn?.rp_id,
       defaultSessionTtlMs: authentication?.default_session_ttl || DEFAULT_SESSION_TTL_MS,
       lockingMode: authentication?.locking_mode,
+      localAuth: authentication?.local_auth,
+      passwordless: authentication?.passwordless,
+      requireSessionMfa: authentication?.require_session_mfa,
       fromFile: authentication !== undefined,
     },
     staticTokens: (auth.tokens ?? []).map(({ roles, token }, i) => ({

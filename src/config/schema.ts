@@ -109,6 +109,9 @@ const authentication = z
     webauthn: z.strictObject({ rp_id: z.string() }).optional(),
     default_session_ttl: durationMs.optional(),
     locking_mode: z.enum(LOCKING_MODES).optional(),
+    local_auth: flag.optional(),
+    passwordless: flag.optional(),
+    require_session_mfa: flag.optional(),
   })
   .superRefine((section, context) => {
     if (section.second_factor !== undefined && section.second_factors !== undefined) {

@@ -42,6 +42,9 @@ export interface AuthConfig {
     readonly webauthnRpId: string | undefined;
     readonly defaultSessionTtlMs: number;
     readonly lockingMode: LockingMode | undefined;
+    readonly localAuth: boolean | undefined;
+    readonly passwordless: boolean | undefined;
+    readonly requireSessionMfa: boolean | undefined;
     /** The file sets it, so `cluster_auth_preference` has the origin `config-file`. */
     readonly fromFile: boolean;
   };

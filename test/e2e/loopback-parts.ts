@@ -98,3 +98,17 @@ export function post(url: string, body: string, ca: Buffer): Promise<number | un
     sent.on("error", reject).end(body);
   });
 }
+
+/** The text of a page. */
+export function get(url: string, ca: Buffer): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { ca, agent: false }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (part: string) => {
+        text += part;
+      });
+      response.on("end", () => resolve(text));
+    });
+    sent.on("error", reject).end();
+  });
+}

@@ -18,8 +18,9 @@ const schema = versioned({
   remote: z.string(),
   /** Base64url: what a passkey must sign. */
   webauthn: z.string().optional(),
-  /** Of `user_session`: the app, to which the answer is bound. */
+  /** Of `user_session`: the app and its cluster, to which the answer is bound. */
   app: z.string().optional(),
+  cluster: z.string().optional(),
   /** Of a login: what the certificate will be for. */
   login: z.object({ public_key: z.string(), ttl_seconds: z.int().optional() }).optional(),
   /** The device that has confirmed it on the proxy's page. */

@@ -43,6 +43,7 @@ export interface Question {
   /** Absent: of whoever has a passkey that names its user. */
   readonly user?: string;
   readonly app?: string;
+  readonly cluster?: string;
   readonly login?: Challenge["login"];
 }
 
@@ -99,13 +100,13 @@ export class Mfa {
   /** Judges an answer, once. Wrong ones count as failed logins of the user. Throws `UnauthenticatedError`. */
   async verify(
     answer: MfaAnswer,
-    expected: { scopes: readonly Scope[]; user?: string; app?: string },
+    expected: { scopes: readonly Scope[]; user?: string; app?: string; cluster?: string },
     context: CallContext,
   ): Promise<Proof> {
     const asked = await this.challenges.find(answer.challenge_id);
     if (!expected.scopes.includes(asked.scope)) throw notMeant();
     if (expected.user !== undefined && asked.user !== expected.user) throw notMeant();
-    if (expected.app !== asked.app) throw notMeant();
+    if (expected.app !== asked.app || expected.cluster !== asked.cluster) throw notMeant();
     return this.#counted(await this.#nameOf(asked, answer.webauthn), asked, context, async (user) => {
       const waiting = answer.otp_token === undefined && answer.webauthn === undefined;
       if (waiting && asked.approved_by === undefined) throw new BadInputError("no second factor was given");

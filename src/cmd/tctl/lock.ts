@@ -10,6 +10,7 @@ interface LockOptions {
   role?: string;
   app?: string;
   serverId?: string;
+  mfaDevice?: string;
   message?: string;
   ttl?: number;
   expires?: string;
@@ -18,11 +19,12 @@ interface LockOptions {
 export function addLockCommand(program: Command, tctl: Tctl): void {
   program
     .command("lock")
-    .description("stop a user, a role, an app or a host now: open connections end, new ones are refused")
+    .description("stop a user, a role, an app, a host or an MFA device now: open connections end, new ones are refused")
     .option("--user <name>", "the user")
     .option("--role <name>", "everybody who has the role")
     .option("--app <name>", "the app")
     .option("--server-id <uuid>", "the agent or proxy")
+    .option("--mfa-device <uuid>", "every login and session that the MFA device was shown for")
     .option("--message <text>", "shown to whom it stops")
     .option("--ttl <duration>", "how long (by default until it is deleted)", parseDuration)
     .option("--expires <time>", "until when, as 2026-01-31T12:00:00Z")
@@ -36,9 +38,9 @@ export function addLockCommand(program: Command, tctl: Tctl): void {
 }
 
 export function lockOf(o: LockOptions, now: number): Lock {
-  const { user, role, app, serverId, message, ttl } = o;
-  if ([user, role, app, serverId].every((each) => each === undefined)) {
-    throw new UsageError("say what to lock: --user, --role, --app or --server-id");
+  const { user, role, app, serverId, mfaDevice, message, ttl } = o;
+  if ([user, role, app, serverId, mfaDevice].every((each) => each === undefined)) {
+    throw new UsageError("say what to lock: --user, --role, --app, --server-id or --mfa-device");
   }
   if (ttl !== undefined && o.expires !== undefined) throw new UsageError("--ttl and --expires exclude each other");
   const expires = ttl === undefined ? o.expires : new Date(now + ttl * 1000).toISOString();
@@ -52,6 +54,7 @@ export function lockOf(o: LockOptions, now: number): Lock {
         ...(role !== undefined && { role }),
         ...(app !== undefined && { app }),
         ...(serverId !== undefined && { server_id: serverId }),
+        ...(mfaDevice !== undefined && { mfa_device: mfaDevice }),
       },
       ...(message !== undefined && { message }),
       ...(expires !== undefined && { expires }),

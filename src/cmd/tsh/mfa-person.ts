@@ -13,7 +13,7 @@ const MODES: Readonly<Record<string, { otp: boolean; passkey: boolean }>> = {
 };
 
 /** `browser`: whether the page is opened too, besides being printed. */
-export function personAt(prompt: Prompt, o: { mode: string; browser: boolean }): MfaPerson {
+export function personAt(prompt: Pick<Prompt, "visible">, o: { mode: string; browser: boolean }): MfaPerson {
   const mode = Object.hasOwn(MODES, o.mode) ? MODES[o.mode] : undefined;
   if (mode === undefined) {
     throw new UsageError(`--mfa-mode=${o.mode} is not known: say ${Object.keys(MODES).join(", ")}`);

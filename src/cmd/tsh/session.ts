@@ -9,6 +9,7 @@ import {
   isExpired,
   joinHostPort,
   leafSessions,
+  MfaDesk,
   type MfaPerson,
   NotLoggedInError,
   ownSessions,
@@ -20,9 +21,10 @@ import {
 import type { ClientEnvironment } from "../../config/mod.ts";
 import { authorityCerts, type RpcClient } from "../../rpc/mod.ts";
 import { listAll } from "../cli/list-all.ts";
-import { UsageError } from "../cli/program.ts";
+import { say, UsageError } from "../cli/program.ts";
 import { Prompt } from "../cli/prompt.ts";
 import { personAt } from "./mfa-person.ts";
+import { personAtTerminal } from "./tty-person.ts";
 
 /** Without a question to the proxy's web side, which an identity file makes needless. */
 const DEFAULT_PROXY_PORT = 443;
@@ -90,6 +92,11 @@ export class Tsh {
     return personAt(this.prompt, { mode: mfaMode ?? "auto", browser: browser !== "none" && this.env.hasDesktop });
   }
 
+  /** The same for programs that run beside others: asked at the terminal itself. */
+  personBeside(): MfaPerson {
+    return personAtTerminal({ mode: this.options.mfaMode ?? "auto", browser: this.env.hasDesktop });
+  }
+
   get log(): Logger {
     return createLogger({ level: this.options.debug ? "debug" : "warn", format: "text" });
   }
@@ -119,10 +126,12 @@ export class Tsh {
   /** The cluster of the current login, or a leaf of it; its connections are ended afterwards. */
   inCluster<T>(cluster: string | undefined, run: (use: ClusterInUse) => Promise<T>): Promise<T> {
     const name = cluster ?? this.env.cluster;
+    const desk = new MfaDesk({ person: () => this.person(), tell: (line) => say(`${line}\n`) });
     return this.withCluster(async (rpc, profile) => {
-      if (name === undefined || name === profile.cluster) return run({ rpc, profile, sessions: ownSessions(rpc) });
+      if (name === undefined || name === profile.cluster)
+        return run({ rpc, profile, sessions: ownSessions(rpc, desk) });
       await using leaf = connectLeaf(profile, name, await leafAuthority(rpc, name), this.log);
-      return await run({ rpc: leaf, profile, sessions: leafSessions(rpc, leaf, name) });
+      return await run({ rpc: leaf, profile, sessions: leafSessions(rpc, leaf, name, desk) });
     });
   }
 

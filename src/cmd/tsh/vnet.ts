@@ -23,7 +23,8 @@ import { offerStatus } from "./vnet-status.ts";
 export async function openClusters(tsh: Tsh): Promise<ClusterDirectory> {
   const { clusterOrder } = await loadTshConfig(tsh.env.home);
   const tell = (line: string) => say(`${line}\n`);
-  return ClusterDirectory.open({ store: tsh.store, log: tsh.log, tell, order: clusterOrder });
+  const person = () => tsh.personBeside();
+  return ClusterDirectory.open({ store: tsh.store, log: tsh.log, tell, order: clusterOrder, person });
 }
 
 /** The same, seen once; says which logins have expired, and which clusters cannot be reached. */
