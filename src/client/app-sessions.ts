@@ -1,6 +1,6 @@
 import type { AppSessionAnswer, AppView } from "../api/mod.ts";
 import type { RpcClient } from "../rpc/mod.ts";
-import type { MfaDesk } from "./mfa-desk.ts";
+import { MfaDesk } from "./mfa-desk.ts";
 
 export type AppRef = Pick<AppView, "name" | "publicAddr">;
 
@@ -17,7 +17,7 @@ export interface AppSessions {
 }
 
 /** Of the cluster that the user has logged in to. */
-export function ownSessions(rpc: RpcClient, desk: MfaDesk): AppSessions {
+export function ownSessions(rpc: RpcClient, desk = nobody()): AppSessions {
   return {
     create: ({ name }, csr, signal) => desk.openSession(rpc, { app: name, csr }, signal),
     renew: ({ session_id }, csr, signal) => rpc.call("app_session.renew", { session_id, csr }, { signal }),
@@ -48,4 +48,9 @@ export function leafSessions(root: RpcClient, leaf: RpcClient, cluster: string, 
     renew: async (session, csr, signal) => withAgents(await own.renew(session, csr, signal), signal),
     agents,
   };
+}
+
+/** For programs without a person: an app that asks for a second factor is out of their reach. */
+function nobody(): MfaDesk {
+  return new MfaDesk({ person: () => ({}), tell: () => {} });
 }
