@@ -36,7 +36,7 @@ report();
 async function growth(): Promise<void> {
   const [part, first] = await Part.start<AuthFigures>([], "../auth/auth-part.ts", join(dir, "data"));
   let population = new Population(first.adminFile);
-  await population.createUser();
+  await population.createUsers();
   for (const size of [0, SMALL, LARGE]) {
     await population.grow(size);
     await population.close();
@@ -78,7 +78,7 @@ async function throughput(population: Population): Promise<void> {
   await using user = await population.userClient();
   const csr = await createCsr(await generateKeyPair());
   for (let round = 0; round <= ROUNDS; round++) {
-    const logins = await perSecond(24, () => population.login(anonymous, csr));
+    const logins = await perSecond(24, (i) => population.login(anonymous, csr, i));
     const sessions = await perSecond(400, (i) => openSession(user, appName((i * 37) % LARGE), csr));
     await user.call("app_session.end", {});
     const { lastMs, perSecond: changes } = await fanOut(() => population.adminClient(), population.admin, {

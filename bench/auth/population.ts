@@ -5,7 +5,10 @@ import { createCsr, generateKeyPair } from "../../src/pki/mod.ts";
 import { joinCluster, RpcClient, tcpDial } from "../../src/rpc/mod.ts";
 
 export const PASSWORD = "correct horse battery staple";
-export const LOGIN_USER = "bench-user";
+/** Who log in; the attempts of one user wait for each other. */
+export const LOGIN_USERS = 8;
+/** On a busy machine many logins at once wait long for each other. */
+const LOGIN_PATIENCE_MS = 60_000;
 /** Requests under way at once while the cluster is filled. */
 const IN_FLIGHT = 64;
 
@@ -48,15 +51,18 @@ export class Population {
     await inParallel(numbers, (n) => this.admin.call("resource.create", { resource: userOf(n) }));
   }
 
-  /** One who can log in and reach every app. */
-  async createUser(): Promise<void> {
-    const { token } = await this.admin.call("user.invite", { name: LOGIN_USER, roles: ["access"] });
+  /** Those who can log in and reach every app. */
+  async createUsers(): Promise<void> {
     await using anonymous = this.client();
-    await anonymous.call("invite.accept", { token, password: PASSWORD });
+    for (let i = 0; i < LOGIN_USERS; i++) {
+      const { token } = await this.admin.call("user.invite", { name: `login-${i}`, roles: ["access"] });
+      await anonymous.call("invite.accept", { token, password: PASSWORD });
+    }
   }
 
-  async login(via: RpcClient, csr: string): Promise<string> {
-    const { login } = await via.call("login.password", { user: LOGIN_USER, password: PASSWORD, csr });
+  async login(via: RpcClient, csr: string, i = 0): Promise<string> {
+    const request = { user: `login-${i % LOGIN_USERS}`, password: PASSWORD, csr };
+    const { login } = await via.call("login.password", request, { timeoutMs: LOGIN_PATIENCE_MS });
     if (login === undefined) throw new Error("the bench logs in with a password alone");
     return login.cert;
   }

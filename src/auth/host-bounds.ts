@@ -48,8 +48,7 @@ export class HostBoundsStore {
   }
 
   async #isServing(hostId: string): Promise<boolean> {
-    // Their names begin with the host's uuid, so its first one comes next behind it.
-    for await (const server of this.#store.each("app_server", hostId)) return server.spec.host_id === hostId;
+    for await (const _ of this.#store.startingWith("app_server", `${hostId}.`)) return true;
     return false;
   }
 }

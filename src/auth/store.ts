@@ -36,6 +36,7 @@ const FORMAT_VERSION = 1;
 export class ResourceStore {
   readonly #backend: Backend;
   readonly #clock: Clock;
+  readonly #decoded = new WeakMap<Item, Resource>();
 
   constructor(backend: Backend, clock: Clock) {
     this.#backend = backend;
@@ -63,19 +64,13 @@ export class ResourceStore {
 
   /** Read page by page; `start` is the name to begin behind. */
   async *each<K extends Kind>(kind: K, start?: string): AsyncGenerator<ResourceOf<K>> {
-    let after = start === undefined ? undefined : keyOf(kind, start);
-    for (;;) {
-      const items: Item[] = await this.#backend.range(storagePrefix(FAMILY, kind), {
-        ...(after !== undefined && { after }),
-        limit: PAGE_LEN,
-      });
-      for (const item of items) {
-        const resource = decode(item);
-        if (resource !== undefined) yield resource as ResourceOf<K>;
-      }
-      if (items.length < PAGE_LEN) return;
-      after = items.at(-1)!.key;
-    }
+    const after = start === undefined ? undefined : keyOf(kind, start);
+    for await (const resource of this.#pages(storagePrefix(FAMILY, kind), after)) yield resource as ResourceOf<K>;
+  }
+
+  /** Those whose names begin so, in their order. */
+  async *startingWith<K extends Kind>(kind: K, prefix: string): AsyncGenerator<ResourceOf<K>> {
+    for await (const resource of this.#pages(keyOf(kind, prefix))) yield resource as ResourceOf<K>;
   }
 
   /** Throws `AlreadyExistsError`. */
@@ -134,7 +129,37 @@ export class ResourceStore {
 
   /** Changes of all kinds from the moment of the call. */
   watch(signal: AbortSignal): AsyncIterable<ResourceChange> {
-    return decodeChanges(this.#backend.watch(storagePrefix(FAMILY), { signal }));
+    return this.#decodeChanges(this.#backend.watch(storagePrefix(FAMILY), { signal }));
+  }
+
+  async *#pages(prefix: string, start?: string): AsyncGenerator<Resource> {
+    let after = start;
+    for (;;) {
+      const items: Item[] = await this.#backend.range(prefix, {
+        ...(after !== undefined && { after }),
+        limit: PAGE_LEN,
+      });
+      for (const item of items) {
+        const resource = decode(item);
+        if (resource !== undefined) yield resource;
+      }
+      if (items.length < PAGE_LEN) return;
+      after = items.at(-1)!.key;
+    }
+  }
+
+  async *#decodeChanges(changes: AsyncIterable<Change>): AsyncGenerator<ResourceChange> {
+    for await (const change of changes) {
+      if (change.type === "delete") {
+        yield { type: "delete", ...nameOf(change.key) };
+        continue;
+      }
+      // Every watcher gets the same item: it is read once for all of them.
+      const resource = this.#decoded.get(change.item) ?? decode(change.item);
+      if (resource === undefined) continue;
+      this.#decoded.set(change.item, resource);
+      yield { type: "put", resource };
+    }
   }
 
   #expiry(resource: Resource): { expires?: number } {
@@ -143,17 +168,6 @@ export class ResourceStore {
     const at = Date.parse(expires);
     if (at <= this.#clock.wallMs()) throw new BadInputError(`metadata.expires ${expires} is in the past`);
     return { expires: at };
-  }
-}
-
-async function* decodeChanges(changes: AsyncIterable<Change>): AsyncGenerator<ResourceChange> {
-  for await (const change of changes) {
-    if (change.type === "put") {
-      const resource = decode(change.item);
-      if (resource !== undefined) yield { type: "put", resource };
-    } else {
-      yield { type: "delete", ...nameOf(change.key) };
-    }
   }
 }
 

@@ -5,6 +5,9 @@ import type { WatchEventOf } from "./contract.ts";
 import { WatchOverflowError } from "./errors.ts";
 import { HEARTBEAT_MS, SILENCE_MS } from "./limits.ts";
 
+/** The text of each resource that is told, as long as somebody holds it: a change is the same for all watchers. */
+export type LineTexts = WeakMap<object, string>;
+
 /**
  * Writes a watch as JSON lines. The next event is pulled only when the last
  * one was taken, so what a slow watcher leaves unread waits in the source's
@@ -15,6 +18,7 @@ export async function sendWatch(
   stream: ServerHttp2Stream,
   events: AsyncIterable<WatchEventOf<Kind>>,
   signal: AbortSignal,
+  texts: LineTexts,
 ): Promise<void> {
   const source = events[Symbol.asyncIterator]();
   let heartbeat: NodeJS.Timeout | undefined;
@@ -23,11 +27,11 @@ export async function sendWatch(
     let next = await raced(source.next(), signal);
     stream.respond({ [constants.HTTP2_HEADER_STATUS]: 200, "content-type": "application/x-ndjson" });
     heartbeat = setInterval(() => {
-      if (!stream.writableNeedDrain && !stream.writableEnded) writeLine(stream, { type: "alive" });
+      if (!stream.writableNeedDrain && !stream.writableEnded) writeLine(stream, ALIVE);
     }, HEARTBEAT_MS);
     heartbeat.unref();
     while (!next.done) {
-      if (!writeLine(stream, next.value)) await drained(stream, signal);
+      if (!writeLine(stream, lineOf(next.value, texts))) await drained(stream, signal);
       next = await raced(source.next(), signal);
     }
     stream.end();
@@ -38,8 +42,17 @@ export async function sendWatch(
   }
 }
 
-function writeLine(stream: ServerHttp2Stream, value: object): boolean {
-  return stream.destroyed || stream.write(`${JSON.stringify(value)}\n`);
+const ALIVE = '{"type":"alive"}';
+
+function lineOf(event: WatchEventOf<Kind>, texts: LineTexts): string {
+  if (event.type !== "put") return JSON.stringify(event);
+  const text = texts.get(event.resource) ?? JSON.stringify(event.resource);
+  texts.set(event.resource, text);
+  return `{"type":"put","resource":${text}}`;
+}
+
+function writeLine(stream: ServerHttp2Stream, line: string): boolean {
+  return stream.destroyed || stream.write(`${line}\n`);
 }
 
 function drained(stream: ServerHttp2Stream, signal: AbortSignal): Promise<void> {

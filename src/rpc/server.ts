@@ -44,7 +44,7 @@ import {
   VERSION_HEADER,
   WINDOW_LEN,
 } from "./limits.ts";
-import { sendWatch } from "./send-watch.ts";
+import { type LineTexts, sendWatch } from "./send-watch.ts";
 
 export interface RpcServerOptions {
   /** Auth's own host certificate. */
@@ -85,6 +85,7 @@ export class RpcServer implements AsyncDisposable {
   readonly #sessions = new Set<Served>();
   /** Raw connections, those in their handshake included: `close` waits for none of them. */
   readonly #sockets = new Set<Duplex>();
+  readonly #texts: LineTexts = new WeakMap();
   readonly #abort = new AbortController();
 
   constructor(options: RpcServerOptions) {
@@ -241,7 +242,7 @@ export class RpcServer implements AsyncDisposable {
     const { handlers } = this.#o;
     if (method === "resource.watch") {
       const events = handlers[method](request as Parameters<(typeof handlers)["resource.watch"]>[0], context);
-      await sendWatch(stream, events, context.signal);
+      await sendWatch(stream, events, context.signal, this.#texts);
       return;
     }
     const handler = handlers[method] as (request: unknown, context: CallContext) => unknown;
