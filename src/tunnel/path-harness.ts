@@ -4,7 +4,7 @@ import { type ByteStream, Counters, silentLogger, splice, systemClock } from "..
 import type { OpenRequest } from "../link/mod.ts";
 import { createCa, generateKeyPair, type HostRole, issueHostCert, issueUserCert, type KeyedCert } from "../pki/mod.ts";
 import { AgentTunnel } from "./agent-tunnel.ts";
-import { AppLinkServer, type LinkContext, type LinkRefusal } from "./app-link-server.ts";
+import { AppLinkServer, type LinkContext, type LinkRefusal, type LinkSettings } from "./app-link-server.ts";
 import { CONTROL_ALPN } from "./control-wire.ts";
 import type { Route } from "./data-wire.ts";
 import type { AppSession } from "./dial-app-link.ts";
@@ -77,6 +77,8 @@ export class TestAuthority {
 }
 
 export interface TestAgent {
+  /** One more proxy for the same process. */
+  alsoTo(proxy: TestProxy): Promise<void>;
   readonly tunnel: AgentTunnel;
   readonly server: AppLinkServer;
   readonly counters: Counters;
@@ -157,6 +159,7 @@ export class TestProxy implements AsyncDisposable {
       proxyAddress?: string;
       /** As a proxy would that lies. */
       changeRoute?: (route: Route) => Route;
+      linkSettings?: () => LinkSettings;
     } = {},
   ): Promise<TestAgent> {
     const credentials = o.credentials ?? (await this.authority.host(hostId, ["App"]));
@@ -170,28 +173,43 @@ export class TestProxy implements AsyncDisposable {
       instance,
       authorize: o.authorize ?? (() => undefined),
       onOpen: o.onOpen ?? ((request) => echo(request.accept())),
+      ...(o.linkSettings && { linkSettings: o.linkSettings }),
     });
-    const tunnel = new AgentTunnel({
-      ...tools,
-      proxyAddress: o.proxyAddress ?? this.address,
-      credentials: () => credentials,
-      instance,
-      onRoute: (socket, route) =>
-        o.onRoute ? o.onRoute(socket) : server.accept(socket, o.changeRoute?.(route) ?? route),
-    });
+    const connectTo = (proxyAddress: string) =>
+      new AgentTunnel({
+        ...tools,
+        proxyAddress,
+        credentials: () => credentials,
+        instance,
+        onRoute: (socket, route) =>
+          o.onRoute ? o.onRoute(socket) : server.accept(socket, o.changeRoute?.(route) ?? route),
+      });
+    const tunnel = connectTo(o.proxyAddress ?? this.address);
+    const others: AgentTunnel[] = [];
     const agent = {
       tunnel,
       server,
       counters,
       close: async () => {
         await server.close();
-        await tunnel.close();
+        await Promise.all([tunnel, ...others].map((each) => each.close()));
+      },
+      async alsoTo(proxy: TestProxy) {
+        const other = connectTo(proxy.address);
+        others.push(other);
+        proxy.agentIds.push(hostId);
+        await other.ready;
       },
     };
     this.#agents.push(agent);
     this.agentIds.push(hostId);
     await tunnel.ready;
     return agent;
+  }
+
+  /** All connections are reset, those of agents too; new ones are taken. */
+  dropConnections(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
   }
 
   /** As when the proxy is killed. */
