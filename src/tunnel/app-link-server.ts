@@ -5,6 +5,7 @@ import { assert, isMalformed, type Malformed, malformed, messageOf, sleep } from
 import { type CloseCode, type Link, LinkAcceptor, linkLimits, type OpenRequest, refuseLink } from "../link/mod.ts";
 import { type AppIdentity, verifyChain } from "../pki/mod.ts";
 import type { Route } from "./data-wire.ts";
+import { DetachedBound } from "./detached-bound.ts";
 import { LINK_HANDSHAKE_TIMEOUT_MS, MAX_HANDSHAKES, MAX_LINKS } from "./limits.ts";
 import { LINK_ALPN, linkSessionOf } from "./route-token.ts";
 import { tlsCarrier } from "./tls-carrier.ts";
@@ -48,12 +49,16 @@ export class AppLinkServer {
   readonly #options: AppLinkServerOptions;
   readonly #acceptor = new LinkAcceptor();
   readonly #links = new Map<Link, LinkContext>();
+  readonly #detached: DetachedBound;
   readonly #handshakes = new Set<Socket>();
   #draining = false;
   #closing = false;
 
   constructor(options: AppLinkServerOptions) {
     this.#options = options;
+    this.#detached = new DetachedBound(options.clock, () =>
+      [...this.#links].map(([link, { identity }]) => ({ link, user: `${identity.user} ${identity.cluster}` })),
+    );
   }
 
   get links(): number {
@@ -161,6 +166,7 @@ export class AppLinkServer {
       onLink: (link) => {
         served = link;
         this.#links.set(link, context);
+        link.onCarriers({ detached: () => this.#detached.watch() });
         void link.closed.then(() => this.#links.delete(link));
         onLink?.(link, context, "begins");
       },

@@ -70,6 +70,10 @@ export const LINK_HANDSHAKE_TIMEOUT_MS = 10_000;
 export const MAX_HANDSHAKES = 1_024;
 /** Links of one agent process. */
 export const MAX_LINKS = 8_192;
+/** Octets held for one user's links while they have no connection; above it the longest waiting ones end. */
+export const MAX_DETACHED_OCTETS = 32 * 1024 * 1024;
+/** What is held for them is looked at so often. */
+export const DETACHED_SWEEP_MS = 1_000;
 /** A proxy that has not answered within this does not keep a client from trying the next one too. */
 export const NEXT_PROXY_MS = 1_000;
 /** Times that a client tries again with its next counter. */
