@@ -62,6 +62,11 @@ test("a locked host is refused, and the apps that it serves are not given to it"
   const ed = await auth.as("ed");
   await whileLocked(lock("l3", { server_id: first.hostId }), async () => {
     await assert.rejects(announce(first, appServer(first.hostId, "db")), AccessDeniedError);
+    await assert.rejects(
+      first.call("host.renew", { csr: await newCsr() }),
+      AccessDeniedError,
+      "nor gets another certificate",
+    );
     await announce(second, appServer(second.hostId, "db"));
     const { agents } = await ed.call("app_session.create", { app: "db", csr: await newCsr() });
     assert.deepEqual(agents, [{ host_id: second.hostId }]);
