@@ -178,6 +178,26 @@ test("a login that expires meanwhile is noticed, and told", async (t) => {
   assert.equal(lines.length, 1);
 });
 
+test("a login whose authority was replaced is over before its time, and told", async (t) => {
+  const cluster = await startTestCluster();
+  t.after(() => cluster[Symbol.asyncDispose]());
+  await cluster.createUser("alice", "correct horse battery");
+  const store = await newStore(t);
+  await store.save(await realProfile(cluster));
+  const { directory, lines } = await open(t, store);
+  await directory.ready();
+  await using admin = await cluster.adminClient();
+  for (const phase of ["init", "update_clients", "update_servers"] as const) {
+    await admin.call("authority.rotate", { type: "user", phase, mode: "manual" });
+  }
+  assert.equal(directory.clusters()[0]!.loginExpired, undefined, "both keys count");
+  await admin.call("authority.rotate", { type: "user", phase: "standby" });
+  await soon("Auth's word", () => directory.clusters()[0]!.loginExpired === true);
+  assert.match(lines.join(), /log in again with "tsh login/);
+  await store.save(await realProfile(cluster));
+  await soon("the next login", () => directory.clusters()[0]!.loginExpired === undefined);
+});
+
 test("a damaged login is told, and hides no other", async (t) => {
   const store = await newStore(t);
   await store.save(await fakeProfile(Date.now() - 1_000, { name: "a.test", cluster: "a" }));

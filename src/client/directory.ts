@@ -226,10 +226,10 @@ export class ClusterDirectory implements AsyncDisposable {
     if (this.#logins.some(({ access }) => !access)) this.#queue(() => this.#reload());
   }
 
-  /** Marks the logins that have expired since; their connections go on, new ones wait. */
+  /** Marks the logins that are over since, by their time or by Auth's word; their connections go on, new ones wait. */
   #expire(): void {
     const now = Date.now();
-    const over = this.#logins.filter(({ access, expires }) => access && expires <= now);
+    const over = this.#logins.filter(({ access, expires }) => access && (expires <= now || access.refused));
     for (const login of over) {
       this.#retire(login);
       login.views = asExpired(login.views);

@@ -1,4 +1,4 @@
-import type { ClusterView } from "../api/mod.ts";
+import { type ClusterView, UnauthenticatedError } from "../api/mod.ts";
 import type { Logger } from "../base/mod.ts";
 import { authorityCerts, CachedView, type RpcClient } from "../rpc/mod.ts";
 import type { AppConnections } from "./app-connections.ts";
@@ -56,6 +56,12 @@ export class LoginAccess {
   /** Of the root: since when nothing is heard of it. */
   get view(): ClusterAccess["view"] {
     return this.#root.view;
+  }
+
+  /** Auth takes the certificate no more, although its time is not over: a rotation of its authority, or a reset of the user. */
+  get refused(): boolean {
+    const { staleSince, lastError } = this.#root.view;
+    return staleSince !== undefined && lastError instanceof UnauthenticatedError;
   }
 
   /** `undefined`: not a leaf (any more). */
