@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
 import type { TunDevice } from "./device.ts";
-import { MAX_BURST, MAX_FRAME_LEN, VNET_HEADER_LEN } from "./limits.ts";
+import { MAX_BURST, MAX_FRAME_LEN, MAX_PIECES, VNET_HEADER_LEN } from "./limits.ts";
 
 /** A device under test, and what is at the far end of it. For tests only. */
 export interface DeviceRig {
@@ -47,6 +47,17 @@ export const DEVICE_CONTRACT: Readonly<Record<string, (rig: DeviceRig) => Promis
       rig.arrived.map(numberIn),
       Array.from({ length: 20 }, (_, i) => i),
     );
+  },
+
+  async "a frame written in pieces arrives as one"(rig) {
+    rig.device.start(ignore);
+    const frame = rig.frame(numbered(3, 1_200));
+    const cuts = Array.from({ length: MAX_PIECES - 1 }, (_, i) => 1 + i * 70);
+    const pieces = [0, ...cuts].map((from, i) => frame.slice(from, cuts[i] ?? frame.length));
+    assert.equal(rig.device.writeGathered(pieces), true);
+    await until(() => rig.arrived.length === 1);
+    assert.equal(numberIn(rig.arrived[0]!), 3);
+    assert.ok(Buffer.from(frame).includes(rig.arrived[0]!.subarray(-1_000)), "the octets of the payload");
   },
 
   async "a written frame is only borrowed"(rig) {

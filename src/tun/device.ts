@@ -26,6 +26,8 @@ export interface TunDevice {
    * sender's retransmission recovers.
    */
   write(frame: Uint8Array): boolean;
+  /** The same for a frame in at most `MAX_PIECES` pieces, all borrowed. */
+  writeGathered(pieces: readonly Uint8Array[]): boolean;
   /** No handler method is called afterwards. Idempotent. */
   close(): void;
 }

@@ -25,5 +25,8 @@ export const TUN_QUEUE_LEN = 5_000;
 /** Ethernet's, so that segments fit whatever a guest of the network may forward them to. */
 export const TUN_MTU = 1_500;
 
+/** Pieces of a gathered frame: its headers and what text comes in. */
+export const MAX_PIECES = 16;
+
 /** Data beside a passed descriptor. */
 export const MAX_DESCRIPTOR_DATA = 4_096;

@@ -8,6 +8,7 @@ import {
   COPY_BELOW,
   MAX_BURST,
   MAX_DESCRIPTOR_DATA,
+  MAX_PIECES,
   MAX_POOLED_BUFFERS,
   READ_BUFFER_LEN,
   VNET_HEADER_LEN,
@@ -54,6 +55,7 @@ function loadNative() {
     read: { arguments: ["i32", "pointer", "u64"], return: "i32" },
     recvmsg: { arguments: ["i32", "pointer", "i32"], return: "i32" },
     sendmsg: { arguments: ["i32", "pointer", "i32"], return: "i32" },
+    writev: { arguments: ["i32", "pointer", "i32"], return: "i32" },
     socketpair: { arguments: ["i32", "i32", "i32", "pointer"], return: "i32" },
     uv_close: { arguments: ["pointer", "pointer"], return: "void" },
     uv_handle_size: { arguments: ["i32"], return: "u64" },
@@ -173,6 +175,8 @@ class LinuxTun implements TunDevice {
   readonly mtu: number;
   readonly offload: Offload;
   readonly #buffers: Uint8Array[] = [];
+  /** `struct iovec` of each piece: address and length. */
+  readonly #iovecs = new BigUint64Array(2 * MAX_PIECES);
   #handler: TunHandler | undefined;
   #poll: Poll | undefined;
   #ended = false; // closed, or the device is lost
@@ -199,6 +203,19 @@ class LinuxTun implements TunDevice {
       // EAGAIN and ENOBUFS: full. EIO: the device is down. EBADFD: it is gone, which `Poll` reports.
       return false;
     }
+  }
+
+  writeGathered(pieces: readonly Uint8Array[]): boolean {
+    if (this.#ended) return false;
+    assert(pieces.length <= MAX_PIECES, "a gathered frame in too many pieces");
+    let length = 0;
+    for (let i = 0; i < pieces.length; i++) {
+      const piece = pieces[i]!;
+      this.#iovecs[2 * i] = ffi.getRawPointer(piece);
+      this.#iovecs[2 * i + 1] = BigInt(piece.length);
+      length += piece.length;
+    }
+    return native().writev(this.fd, this.#iovecs, pieces.length) === length;
   }
 
   close(): void {

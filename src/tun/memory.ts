@@ -1,4 +1,4 @@
-import { plainChunk, type Random, randomUint32, seededRandom } from "../base/mod.ts";
+import { concat, plainChunk, type Random, randomUint32, seededRandom } from "../base/mod.ts";
 import type { Offload, TunDevice, TunHandler } from "./device.ts";
 import { MAX_BURST, MEMORY_QUEUE_LEN, TUN_MTU } from "./limits.ts";
 
@@ -65,6 +65,10 @@ class MemoryTun implements TunDevice {
   write(frame: Uint8Array): boolean {
     if (this.#closed || this.#peer === undefined) return false;
     return this.#peer.#arrive(frame);
+  }
+
+  writeGathered(pieces: readonly Uint8Array[]): boolean {
+    return this.write(concat(...pieces));
   }
 
   close(): void {

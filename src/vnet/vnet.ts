@@ -135,6 +135,9 @@ export class VNet {
       emit: (frame) => {
         if (!tun.write(frame)) this.counters.count("vnet.frame-not-taken");
       },
+      emitGathered: (pieces) => {
+        if (!tun.writeGathered(pieces)) this.counters.count("vnet.frame-not-taken");
+      },
       isLocal: (address) => (options.outside !== undefined || this.#isOurs(address)) && !this.#own.isTun(address),
       mayTalk: (source) => this.#own.isTun(source),
       handlers: {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { Counters, isMalformed, parseIp, systemClock, systemRandom } from "../../src/base/mod.ts";
+import { Counters, concat, isMalformed, parseIp, systemClock, systemRandom } from "../../src/base/mod.ts";
 import { Stack, type StackOptions } from "../../src/net/stack/mod.ts";
 import { TUN_ROUTE } from "../../src/oscfg/mod.ts";
 import { openTun } from "../../src/tun/mod.ts";
@@ -69,6 +69,10 @@ export function kernelRig(o: KernelRigOptions): KernelRig {
     emit: (frame) => {
       if (impairment === undefined) tun.write(frame);
       else impairment.fromStack(frame);
+    },
+    emitGathered: (pieces) => {
+      if (impairment === undefined) tun.writeGathered(pieces);
+      else impairment.fromStack(concat(...pieces));
     },
     isLocal: (address) => far.some((known) => known.equals(address)),
     mayTalk: (address) => near.some((known) => known.equals(address)),

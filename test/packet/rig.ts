@@ -98,6 +98,8 @@ export interface RigOptions {
   v6?: boolean;
   keepAlive?: NonNullable<StackOptions["keepAlive"]>;
   userTimeoutMs?: number;
+  /** Beside `emit`; the pieces are joined for the script. */
+  emitGathered?: NonNullable<StackOptions["emitGathered"]>;
   turnEnd?: NonNullable<StackOptions["turnEnd"]>;
   handlers?: Partial<StackHandlers>;
   isLocal?: (address: IpAddress) => boolean;
@@ -133,6 +135,14 @@ export class Rig {
       mayTalk: o.mayTalk ?? (() => true),
       ...(o.keepAlive === undefined ? {} : { keepAlive: o.keepAlive }),
       ...(o.userTimeoutMs === undefined ? {} : { userTimeoutMs: o.userTimeoutMs }),
+      ...(o.emitGathered === undefined
+        ? {}
+        : {
+            emitGathered: (pieces) => {
+              o.emitGathered!(pieces);
+              this.frames.push(concat(...pieces));
+            },
+          }),
       ...(o.turnEnd === undefined ? {} : { turnEnd: o.turnEnd }),
       handlers: {
         tcp: (attempt) => void this.attempts.push(attempt),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { plainChunk } from "../../src/base/mod.ts";
 import { type Application, Rig, type RigOptions } from "./rig.ts";
 
 async function established(
@@ -55,6 +56,34 @@ test("small writes that wait are sent together", async () => {
   rig.expectNothing();
   rig.send({ flags: "A", seq: 5001, ack: 1, wnd: 5000 });
   rig.expect({ flags: "PA", text: "one two three" });
+});
+
+test("large text is emitted from where it lies, and sent again from there", async () => {
+  const emitted: (readonly Uint8Array[])[] = [];
+  const { rig, app } = await established(
+    { ...OFFLOAD, emitGathered: (pieces) => void emitted.push([...pieces]) },
+    { windowScale: 7, wnd: 1 << 13 },
+  );
+  app.write(new Uint8Array(14_600));
+  assert.equal(emitted.length, 0, "short text is copied");
+  rig.expect({ seq: 1, textLen: 14_600 });
+  rig.send({ flags: "A", seq: 5001, ack: 14_601, wnd: 1 << 13 });
+  const [first, second] = [new Uint8Array(20_000).fill(1), new Uint8Array(9_200).fill(2)];
+  rig.stack.input(plainChunk(rig.frame({ flags: "A", seq: 5001, ack: 14_601, wnd: 1 << 13 })));
+  app.write(first);
+  app.write(second);
+  rig.stack.drained();
+  const whole = Buffer.concat([first, second]);
+  rig.expect({ flags: "PA", seq: 14_601, text: new Uint8Array(whole), gsoSize: 1460, gsoType: 1 });
+  const [headers, ...text] = emitted.pop()!;
+  assert.equal(headers!.length, 10 + 40);
+  assert.deepEqual(
+    text.map(({ buffer }) => buffer),
+    [first.buffer, second.buffer],
+  );
+
+  rig.clock.advance(1_000);
+  rig.expect({ seq: 14_601, textLen: 1460 });
 });
 
 /** A connection whose congestion window has room for 24,600 octets; `turn` ends the turn of the event loop. */

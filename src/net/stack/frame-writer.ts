@@ -29,6 +29,8 @@ import {
   virtioFlag,
 } from "../wire/mod.ts";
 import type { Tuple } from "./flow-table.ts";
+import { GATHERED_FROM, GATHERED_PIECES } from "./limits.ts";
+import type { StackOptions } from "./types.ts";
 
 const IP_AT = VIRTIO_HEADER_LEN;
 const FRAME_MAX = VIRTIO_HEADER_LEN + 65_535;
@@ -47,6 +49,8 @@ export interface OutgoingSegment extends TcpOptions {
   readonly segmentLen: number;
 }
 
+type Emit = Pick<StackOptions, "emit" | "emitGathered">;
+
 /**
  * Builds frames in one buffer and emits them. Checksums are complete, or the
  * pseudo-header's only where the device does the rest.
@@ -54,11 +58,15 @@ export interface OutgoingSegment extends TcpOptions {
 export class FrameWriter {
   readonly #frame = new Uint8Array(FRAME_MAX);
   readonly #offloadChecksum: boolean;
-  readonly #emit: (frame: Uint8Array) => void;
+  readonly #emit: Emit["emit"];
+  readonly #emitGathered: Emit["emitGathered"];
+  /** Where the text of the present segment lies. */
+  readonly #text: Uint8Array[] = [];
 
-  constructor(offloadChecksum: boolean, emit: (frame: Uint8Array) => void) {
+  constructor(offloadChecksum: boolean, { emit, emitGathered }: Emit) {
     this.#offloadChecksum = offloadChecksum;
     this.#emit = emit;
+    this.#emitGathered = offloadChecksum ? emitGathered : undefined; // to sum the text is to read it anyway
   }
 
   tcp(tuple: Tuple, seg: OutgoingSegment): void {
@@ -82,7 +90,9 @@ export class FrameWriter {
       tcpLen,
     );
     if (optionsLen > 0) encodeTcpOptions(frame, tcpAt + TCP_HEADER_LEN, seg);
-    if (seg.textLen > 0) seg.text?.copy(seg.textAt, seg.textLen, frame, tcpAt + tcpLen);
+    if (seg.textLen > 0) seg.text?.pieces(seg.textAt, seg.textLen, this.#text);
+    const pays = seg.textLen >= GATHERED_FROM && this.#text.length < GATHERED_PIECES;
+    if (this.#emitGathered === undefined || !pays) this.#copyText(tcpAt + tcpLen);
     const gsoSize = seg.textLen > seg.segmentLen ? seg.segmentLen : 0;
     this.#finish(tuple, protocol.TCP, tcpLen + seg.textLen, TCP_CHECKSUM_OFFSET, ipLen + tcpLen, gsoSize);
   }
@@ -145,7 +155,22 @@ export class FrameWriter {
       put16(frame, at + checksumOffset, sum === 0 ? 0xffff : sum);
       encodeVirtio(frame, NO_OFFLOAD);
     }
-    this.#emit(frame.subarray(0, at + length));
+    if (this.#text.length === 0) {
+      this.#emit(frame.subarray(0, at + length));
+    } else {
+      this.#text.unshift(frame.subarray(0, IP_AT + headersLen));
+      this.#emitGathered?.(this.#text);
+      this.#text.length = 0;
+    }
+  }
+
+  /** Into the frame, behind the headers. */
+  #copyText(at: number): void {
+    for (const piece of this.#text) {
+      this.#frame.set(piece, at);
+      at += piece.length;
+    }
+    this.#text.length = 0;
   }
 
   #ip(tuple: Tuple, proto: number, length: number): void {

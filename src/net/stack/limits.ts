@@ -41,3 +41,9 @@ export const PATH_MTU_MIN = { 4: 552, 6: 1280 } as const;
 
 /** Datagrams in one frame: what the kernel puts there (UDP_MAX_SEGMENTS). */
 export const UDP_PIECES = 128;
+
+/** Text from which a frame is emitted in pieces, where the device can: less is copied sooner than pointed at. */
+export const GATHERED_FROM = 16 * 1024;
+
+/** Pieces of one such frame, headers included; scattered text is copied. */
+export const GATHERED_PIECES = 8;

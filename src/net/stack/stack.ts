@@ -69,7 +69,7 @@ export class Stack {
   constructor(options: StackOptions) {
     this.#o = options;
     this.#maxConnections = options.maxConnections ?? CONNECTIONS;
-    this.#writer = new FrameWriter(options.offload.checksum, options.emit);
+    this.#writer = new FrameWriter(options.offload.checksum, options);
     this.#deadlines = new Deadlines(options.clock);
     this.#flows = new FlowTable(options.random);
     this.#datagrams = new Datagrams(options, this.#writer, (problem) => this.#problem(problem));

@@ -26,6 +26,8 @@ export interface StackOptions {
   turnEnd?(run: () => void): void;
   /** Sends a frame; borrowed for the call, which must not call `Stack.input`. */
   emit(frame: Uint8Array): void;
+  /** The same for a frame in at most `GATHERED_PIECES` pieces: its text is not copied behind its headers then. */
+  emitGathered?(pieces: readonly Uint8Array[]): void;
   handlers: StackHandlers;
   /** Ask silent peers of idle connections whether they are there (RFC 9293 §3.8.4). Off without it. */
   keepAlive?: KeepAlive;

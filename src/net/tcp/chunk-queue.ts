@@ -30,7 +30,7 @@ export class ChunkQueue {
   #skip = 0;
   /** The last chunk, while small ones may still be gathered there. */
   #gathering: Gathered | undefined;
-  /** Where the last copy ended: reading is mostly sequential. */
+  /** Where the last `pieces` ended: reading is mostly sequential. */
   #cursorIndex = 0;
   #cursorAt = 0;
 
@@ -113,9 +113,9 @@ export class ChunkQueue {
     }
   }
 
-  /** Copies `length` octets from `offset` on to `target[at…]`. They stay in the queue. */
-  copy(offset: number, length: number, target: Uint8Array, at: number): void {
-    assert(offset + length <= this.octets, "copy beyond the queue");
+  /** Adds to `out` where `length` octets from `offset` on lie. They stay in the queue. */
+  pieces(offset: number, length: number, out: Uint8Array[]): void {
+    assert(offset + length <= this.octets, "pieces beyond the queue");
     // Positions count from the start of the first live chunk.
     const from = offset + this.#skip;
     let index = this.#cursorIndex;
@@ -126,7 +126,6 @@ export class ChunkQueue {
     }
     let left = length;
     let position = from;
-    let out = at;
     while (left > 0) {
       const { bytes } = this.#chunks[index]!;
       if (position >= start + bytes.length) {
@@ -136,8 +135,7 @@ export class ChunkQueue {
       }
       const inside = position - start;
       const n = Math.min(left, bytes.length - inside);
-      target.set(n === bytes.length ? bytes : bytes.subarray(inside, inside + n), out);
-      out += n;
+      out.push(n === bytes.length ? bytes : bytes.subarray(inside, inside + n));
       position += n;
       left -= n;
     }
