@@ -127,6 +127,20 @@ test("the end of the text does not wait for the turn's end", async () => {
   rig.expect({ flags: "FPA", textLen: 1000 });
 });
 
+test("a connection is allowed its share of what those that write may hold together", async () => {
+  const rig = new Rig();
+  const allowed: number[] = [];
+  for (let i = 0; i < 17; i++) {
+    rig.port = 1024 + i;
+    const app = await rig.establish().ready();
+    allowed.push(app.allowance);
+    app.write("x");
+    rig.expect({ seq: 1, text: "x" });
+  }
+  const MiB = 1024 * 1024;
+  assert.deepEqual([allowed[0], allowed[4], allowed[8], allowed[16]], [MiB, MiB, MiB / 2, MiB / 4]);
+});
+
 test("no more than the peer's window is sent", async () => {
   const { rig, app } = await established({}, { wnd: 4000 });
   app.write(new Uint8Array(10_000));

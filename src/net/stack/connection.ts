@@ -36,13 +36,14 @@ import type { Flow, Tuple } from "./flow-table.ts";
 import type { Flushable, Host } from "./host.ts";
 import type { PathProblem } from "./icmp-input.ts";
 import { PATH_MTU_MIN } from "./limits.ts";
+import type { Sender } from "./send-share.ts";
 import { TimeWait } from "./time-wait.ts";
 
 /** Told once how an active open ended; `undefined`: established. */
 export type Settled = (failure: ResetReason | undefined) => void;
 
 /** A TCP connection as a byte stream: feeds the TCB and does what it says. */
-export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink {
+export class Connection implements ByteStream, Flow, Due, Flushable, Sender, SegmentSink {
   readonly tuple: Tuple;
   readonly #host: Host;
   readonly #tcb: Tcb;
@@ -63,6 +64,7 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
 
   nextFlow: Flow | undefined;
   marked = false;
+  period = 0;
   dueMs = Number.POSITIVE_INFINITY;
   heap: Due["heap"];
 
@@ -105,8 +107,10 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
     const { queue } = this.#tcb.snd;
     if (length <= limits.GATHER_BREAK && queue.octets > 0) queue.gather(chunk);
     else queue.push(chunk);
+    const now = this.#host.now();
+    this.#host.sendShare.wrote(this, now);
     if (length < limits.BULK_WRITE || this.#host.inBurst || !this.#host.markForTurnEnd(this)) this.#touch();
-    else this.flush(this.#host.now(), "whole-frames");
+    else this.flush(now, "whole-frames");
   }
 
   end(): void {
@@ -264,7 +268,7 @@ export class Connection implements ByteStream, Flow, Due, Flushable, SegmentSink
   /** Tells the consumer of room in the send buffer. */
   #grant(): void {
     if (this.#handler === undefined || this.#writeEnded || this.#dead !== undefined) return;
-    const octets = limits.SEND_BUFFER - this.#tcb.snd.queue.octets - this.#allowance;
+    const octets = this.#host.sendShare.octets - this.#tcb.snd.queue.octets - this.#allowance;
     if (octets <= 0) return;
     this.#allowance += octets;
     this.#handler.writable(octets);

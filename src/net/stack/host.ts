@@ -2,11 +2,13 @@ import type { TcpSegment } from "../wire/mod.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Flow, Tuple } from "./flow-table.ts";
 import type { FrameWriter } from "./frame-writer.ts";
+import type { SendShare } from "./send-share.ts";
 
 /** What flows need of their stack. */
 export interface Host {
   readonly writer: FrameWriter;
   readonly deadlines: Deadlines;
+  readonly sendShare: SendShare;
   /** Between `input` and `drained`: what is to be sent waits for the end of the burst. */
   readonly inBurst: boolean;
   now(): number;

@@ -47,3 +47,6 @@ export const GATHERED_FROM = 16 * 1024;
 
 /** Pieces of one such frame, headers included; scattered text is copied. */
 export const GATHERED_PIECES = 8;
+
+/** Who has written within one to two of these shares the memory for what is not acknowledged. */
+export const SENDERS_MS = 50;

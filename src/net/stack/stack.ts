@@ -40,6 +40,7 @@ import type { PathProblem } from "./icmp-input.ts";
 import { type InitialNumbers, isnGenerator } from "./isn.ts";
 import { ATTEMPTS, CHALLENGE_ACKS_PER_SECOND, CONNECTIONS, HALF_OPEN, TIME_WAITS } from "./limits.ts";
 import { RateLimit } from "./rate-limit.ts";
+import { SendShare } from "./send-share.ts";
 import { TimeWait } from "./time-wait.ts";
 import type { Endpoint, StackOptions } from "./types.ts";
 
@@ -178,6 +179,7 @@ export class Stack {
     return {
       writer: this.#writer,
       deadlines: this.#deadlines,
+      sendShare: new SendShare(),
       get inBurst() {
         return inBurst();
       },

@@ -3,6 +3,12 @@
 /** Octets written but not yet acknowledged, per connection: the bandwidth-delay product of 8 Gbit/s × 1 ms. */
 export const SEND_BUFFER = 1024 * 1024;
 
+/** The same of all connections that send at once: more would leave the processor's caches. Each has its share … */
+export const SEND_BUFFERS = 4 * 1024 * 1024;
+
+/** … down to this: 8 Gbit/s × 128 µs. */
+export const SEND_BUFFER_MIN = 128 * 1024;
+
 /** Congestion windows grow no further: a multiple of what the send buffer could ever fill. */
 export const CONGESTION_WINDOW_MAX = 4 * SEND_BUFFER;
 
