@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
@@ -12,12 +13,14 @@ import {
   authorityOf,
   createCa,
   createCsr,
+  crossSign,
   generateKeyPair,
   hostChecker,
   identityOf,
   issueAdminCert,
   issueHostCert,
   issueUserCert,
+  pinsVouchingFor,
   publicKeyOfCsr,
   selfSignedWebCert,
   spkiPin,
@@ -262,4 +265,23 @@ test("the host check binds cluster, role and host id, before the client's certif
     // A later check would have shown user and roles to a false server.
     assert.equal(seen.peer, undefined, name);
   }
+});
+
+test("a pin counts for whom its authority certified as an authority, over several, and for nobody else", async () => {
+  const now = Date.now();
+  const make = () => createCa({ cluster: "root", type: "host", now });
+  const [first, second, third] = [await make(), await make(), await make()];
+  const bundle = [first.certPem, second.certPem, third.certPem];
+  const vouchers = [await crossSign(second.certPem, first, now), await crossSign(third.certPem, second, now)];
+  const pins = bundle.map(spkiPin);
+  assert.deepEqual(pinsVouchingFor(third.certPem, bundle, vouchers).sort(), [...pins].sort());
+  assert.deepEqual(pinsVouchingFor(first.certPem, bundle, vouchers), [pins[0]], "not the other way round");
+  assert.deepEqual(pinsVouchingFor(third.certPem, [third.certPem], vouchers), [pins[2]], "the issuer must be there");
+  assert.deepEqual(pinsVouchingFor(third.certPem, bundle, ["", "x".repeat(100_000)]), [pins[2]]);
+
+  // A host whose key also signs an authority of its own making.
+  const { publicKeyPem } = await generateKeyPair();
+  const hostId = randomUUID();
+  const host = await issueHostCert({ ca: first, cluster: "root", publicKeyPem, now, hostId, roles: ["App"] });
+  assert.ok(!pinsVouchingFor(host, [first.certPem], [host]).includes(pins[0]!), "a host is no authority");
 });

@@ -45,16 +45,17 @@ export function validityOf(certPem: string): { from: number; to: number } {
 export function pinsVouchingFor(authority: string, bundle: readonly string[], vouchers: readonly string[]): string[] {
   const pins = new Set([spkiPin(authority)]);
   for (let step = 0; step < MAX_VOUCHING_STEPS; step++) {
-    const certified = vouchers.filter((voucher) => isAuthorityKeyOf(voucher, pins));
+    const certified = vouchers.filter((voucher) => isAuthority(voucher) && pins.has(spkiPin(voucher)));
     const issuers = bundle.filter((ca) => certified.some((voucher) => isIssuer(ca, voucher)));
     for (const issuer of issuers) pins.add(spkiPin(issuer));
   }
   return [...pins];
 }
 
-function isAuthorityKeyOf(voucher: string, pins: ReadonlySet<string>): boolean {
-  const parsed = parse(voucher);
-  return !isMalformed(parsed) && pins.has(spkiPin(voucher));
+/** A host's own certificate vouches for nothing: its key may sign no certificate. */
+function isAuthority(pem: string): boolean {
+  const parsed = parse(pem);
+  return !isMalformed(parsed) && parsed.ca && !isMalformed(authorityOf(pem));
 }
 
 function isIssuer(authority: string, voucher: string): boolean {
