@@ -16,7 +16,33 @@ export interface BulkResult {
   /** "end", or how else it ended. */
   end: string;
   /** Times without anything received, milliseconds since 1970. */
-  pauses: [startMs: number, endMs: number][];
+  pauses: Span[];
+  /** Times in which this process did not run. */
+  standstills: Span[];
+}
+
+/** Milliseconds since 1970. */
+export type Span = [startMs: number, endMs: number];
+
+/** A timer that should come so often … */
+const TICK_MS = 20;
+/** … tells by coming so late that the process did not run. */
+const STANDSTILL_MS = 100;
+
+/** Notes the times in which this process does not run. */
+class Watch {
+  readonly standstills: Span[] = [];
+  #lastMs = wallMs();
+  readonly #timer = setInterval(() => {
+    const now = wallMs();
+    if (now - this.#lastMs > STANDSTILL_MS) this.standstills.push([this.#lastMs, now]);
+    this.#lastMs = now;
+  }, TICK_MS).unref();
+
+  stop(): Span[] {
+    clearInterval(this.#timer);
+    return this.standstills;
+  }
 }
 
 /** Pseudo-random octets that never repeat, and their hash. */
@@ -77,9 +103,10 @@ export class Sink {
 export function bulkStream(stream: ByteStream, octets: number, window: number): Promise<BulkResult> {
   const source = new Source(octets);
   const sink = new Sink();
+  const watch = new Watch();
   return new Promise((resolve) => {
     let open = 2;
-    const done = (end: string) => resolve(result(source, sink, end));
+    const done = (end: string) => resolve(result(source, sink, watch, end));
     const ended = () => {
       if (--open === 0) done("end");
     };
@@ -116,6 +143,7 @@ export function bulkStream(stream: ByteStream, octets: number, window: number): 
 export function bulkSocket(socket: Socket, octets: number): Promise<BulkResult> {
   const source = new Source(octets);
   const sink = new Sink();
+  const watch = new Watch();
   socket.on("data", (bytes: Buffer) => sink.take(bytes));
   socket.on("end", () => sink.progress());
   const pump = () => {
@@ -129,7 +157,7 @@ export function bulkSocket(socket: Socket, octets: number): Promise<BulkResult> 
     socket.on("error", (error: NodeJS.ErrnoException) => {
       end = error.code ?? error.message;
     });
-    socket.on("close", () => resolve(result(source, sink, end)));
+    socket.on("close", () => resolve(result(source, sink, watch, end)));
     if (socket.connecting) {
       socket.once("connect", () => {
         sink.progress();
@@ -139,7 +167,8 @@ export function bulkSocket(socket: Socket, octets: number): Promise<BulkResult> 
   });
 }
 
-function result(source: Source, sink: Sink, end: string): BulkResult {
+function result(source: Source, sink: Sink, watch: Watch, end: string): BulkResult {
   const { pauses, length } = sink;
-  return { sent: source.digest(), received: sink.digest(), receivedLen: length, end, pauses };
+  const hashes = { sent: source.digest(), received: sink.digest() };
+  return { ...hashes, receivedLen: length, end, pauses, standstills: watch.stop() };
 }

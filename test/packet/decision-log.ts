@@ -15,6 +15,8 @@ const GONE = fate.LOST | fate.CORRUPTED | fate.TRUNCATED | fate.REFUSED;
 const COLUMNS = ["atMs", "out", "fate", "seq", "length", "ack", "flags", "wnd", "sackTop", "tsVal", "tsEcr"] as const;
 const WIDTH = COLUMNS.length;
 const FATE = COLUMNS.indexOf("fate");
+/** Rows that are allocated at a time: one growing array would be copied for seconds. */
+const BLOCK_ROWS = 16_384;
 
 /** One TCP segment as the shim saw it. */
 export interface LoggedSegment {
@@ -38,8 +40,8 @@ export interface LoggedSegment {
 
 /** All decisions of a shim in the order of their making, each with the segment that it befell. */
 export class DecisionLog {
-  #rows = new Float64Array(WIDTH * 4096);
-  #length = 0;
+  readonly #blocks: Float64Array[] = [];
+  #rows = 0;
   readonly #now: () => number;
 
   constructor(now: () => number = wallMs) {
@@ -48,28 +50,25 @@ export class DecisionLog {
 
   /** The row's number, for `mark`. */
   add(direction: Direction, frame: Uint8Array, what: number): number {
-    if (this.#length === this.#rows.length) {
-      const larger = new Float64Array(2 * this.#length);
-      larger.set(this.#rows);
-      this.#rows = larger;
-    }
-    const at = this.#length;
-    this.#length += WIDTH;
-    this.#rows.set([this.#now(), direction === "out" ? 1 : 0, what], at);
-    this.#rows.set(segmentColumns(frame), at + FATE + 1);
-    return at / WIDTH;
+    if (this.#rows % BLOCK_ROWS === 0) this.#blocks.push(new Float64Array(WIDTH * BLOCK_ROWS));
+    const row = this.#row(this.#rows);
+    row.set([this.#now(), direction === "out" ? 1 : 0, what]);
+    row.set(segmentColumns(frame), FATE + 1);
+    return this.#rows++;
   }
 
   mark(row: number, what: number): void {
-    this.#rows[row * WIDTH + FATE]! |= what;
+    this.#row(row)[FATE]! |= what;
   }
 
   /** How often each thing happened. */
   totals(): Record<string, number> {
-    const totals: Record<string, number> = { frames: this.#length / WIDTH };
-    for (let at = FATE; at < this.#length; at += WIDTH) {
+    const totals: Record<string, number> = { frames: this.#rows };
+    for (let number = 0; number < this.#rows; number++) {
+      const what = this.#row(number)[FATE]!;
+      if (what === 0) continue;
       for (const [name, bit] of Object.entries(fate)) {
-        if (this.#rows[at]! & bit) totals[name.toLowerCase()] = (totals[name.toLowerCase()] ?? 0) + 1;
+        if (what & bit) totals[name.toLowerCase()] = (totals[name.toLowerCase()] ?? 0) + 1;
       }
     }
     return totals;
@@ -78,15 +77,14 @@ export class DecisionLog {
   /** The TCP segments of a time, both ways. */
   segments(fromMs: number, toMs: number): LoggedSegment[] {
     const found: LoggedSegment[] = [];
-    for (let at = 0; at < this.#length; at += WIDTH) {
-      const atMs = this.#rows[at]!;
-      if (atMs < fromMs) continue;
-      if (atMs > toMs) break;
-      const row = this.#rows.subarray(at, at + WIDTH);
-      const [, out, what, start, length, ack, flags, wnd, sackTop, tsVal, tsEcr] = row as unknown as number[];
+    for (let number = 0; number < this.#rows; number++) {
+      const row = this.#row(number);
+      if (row[0]! < fromMs) continue;
+      if (row[0]! > toMs) break;
+      const [atMs, out, what, start, length, ack, flags, wnd, sackTop, tsVal, tsEcr] = row as unknown as number[];
       if (flags === 0) continue; // no TCP segment
       found.push({
-        atMs,
+        atMs: atMs!,
         direction: out === 1 ? "out" : "in",
         gone: (what! & GONE) !== 0,
         seq: start!,
@@ -100,6 +98,11 @@ export class DecisionLog {
       });
     }
     return found;
+  }
+
+  #row(number: number): Float64Array {
+    const at = (number % BLOCK_ROWS) * WIDTH;
+    return this.#blocks[Math.floor(number / BLOCK_ROWS)]!.subarray(at, at + WIDTH);
   }
 }
 

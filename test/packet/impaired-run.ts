@@ -5,7 +5,6 @@
  */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -61,7 +60,6 @@ function kernelDrops(): Record<string, number> {
 
 async function run(combination: Combination, subnet: number, seed: number, octets: number): Promise<ImpairedResult> {
   const ours = Promise.withResolvers<BulkResult>();
-  const loop = monitorEventLoopDelay();
   const rig = kernelRig({
     offload: combination.offload,
     subnet,
@@ -73,7 +71,6 @@ async function run(combination: Combination, subnet: number, seed: number, octet
       echo: () => true,
     },
   });
-  loop.enable();
   const before = kernelDrops();
   const started = performance.now();
   const address = combination.version === 4 ? rig.far4 : rig.far6;
@@ -88,10 +85,10 @@ async function run(combination: Combination, subnet: number, seed: number, octet
   const log = rig.impairment!.log;
   const pauses: string[] = [];
   const unexplained: string[] = [];
+  const standstills = [...(our?.standstills ?? []), ...theirs.standstills];
   for (const pause of [...pausesOf(our, "in"), ...pausesOf(theirs, "out")]) {
-    const { explained, text } = explain(log, pause);
-    if (explained) pauses.push(text);
-    else unexplained.push(`${text} (longest turn of the event loop ${Math.round(loop.max / 1e6)} ms)`);
+    const { explained, text } = explain(log, pause, standstills);
+    (explained ? pauses : unexplained).push(text);
   }
   rig.close();
   return {

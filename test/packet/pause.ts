@@ -2,8 +2,10 @@
  * Why a transfer stood still: what the shim's log says about each wait in a
  * pause. A sender may be silent only while something that it has sent, or what
  * came back for it, was lost, and no longer than its retransmission timer says.
+ * That a process did not run is no loss; it is told apart.
  */
 import { seq } from "../../src/net/tcp/mod.ts";
+import type { Span } from "./bulk-side.ts";
 import type { DecisionLog, Direction, LoggedSegment } from "./decision-log.ts";
 
 export interface Pause {
@@ -29,6 +31,9 @@ const WAIT_MS = 150;
 const RTO_MS = 300;
 const FIRST_RTO_MS = 1_100;
 const LATE_MS = 150;
+/** A slow round trip makes the timeout longer by up to twice itself (RFC 6298 §2.3: an eighth of it, and 4 quarters), for so long. */
+const RTT_WEIGHT = 2;
+const RTT_MEMORY_MS = 10_000;
 /** A frame that is overtaken arrives up to so much later than it is logged, on a busy machine. */
 const OVERTAKEN_MS = 50;
 /** What happened so long before a pause may be its reason. */
@@ -42,10 +47,16 @@ interface Wait {
   readonly una: number;
   /** Waits before this one in which nothing new was acknowledged. */
   readonly doublings: number;
+  /** The slowest round trip of late. */
+  readonly rttMs: number;
 }
 
-/** `explained`: every wait in the pause is covered by the loss of each transmission of what was waited for. */
-export function explain(log: DecisionLog, pause: Pause): Explanation {
+/**
+ * `explained`: every wait in the pause is covered by the loss of each
+ * transmission of what was waited for. `standstills`: when one of the processes
+ * did not run.
+ */
+export function explain(log: DecisionLog, pause: Pause, standstills: readonly Span[] = []): Explanation {
   const segments = log.segments(pause.startMs - LEAD_MS, pause.endMs + CLOCK_MS);
   const sent = segments.filter((one) => one.direction === pause.direction && one.end !== one.seq);
   const answers = segments.filter((one) => one.direction !== pause.direction && one.ack >= 0);
@@ -56,16 +67,21 @@ export function explain(log: DecisionLog, pause: Pause): Explanation {
   const young = segments.some((one) => one.syn && one.atMs > pause.startMs - FIRST_RTO_MS);
   for (const wait of waits(sent, answers)) {
     if (wait.toMs <= pause.startMs + CLOCK_MS || wait.fromMs >= pause.endMs) continue;
+    const stoodMs = overlapMs(standstills, wait.fromMs, wait.toMs);
+    const waitedMs = wait.toMs - wait.fromMs - stoodMs;
     const { reason, lost } = whyWaiting(wait, sent, answers);
-    const when = `${clock(wait.fromMs)} to ${clock(wait.toMs)}: ${reason}`;
-    const allowedMs = (young ? FIRST_RTO_MS : RTO_MS) * 2 ** wait.doublings + LATE_MS;
-    if (!lost) doubts.push(when);
-    else if (wait.toMs - wait.fromMs > allowedMs) doubts.push(`${when}, but that is too long for its timer`);
+    const stood = stoodMs > 0 ? `a process stood still for ${(stoodMs / 1000).toFixed(2)} s, ` : "";
+    const when = `${clock(wait.fromMs)} to ${clock(wait.toMs)}: ${stood}${reason}`;
+    const timeoutMs = (young ? FIRST_RTO_MS : RTO_MS) + RTT_WEIGHT * wait.rttMs;
+    if (waitedMs > WAIT_MS && !lost) doubts.push(when);
+    else if (waitedMs > timeoutMs * 2 ** wait.doublings + LATE_MS)
+      doubts.push(`${when}, but that is too long for its timer`);
     reasons.push(when);
     coveredMs += Math.min(wait.toMs, pause.endMs) - Math.max(wait.fromMs, pause.startMs);
   }
   const lengthMs = pause.endMs - pause.startMs;
-  doubts.push(...whyMissing(pause, sent, answers, lengthMs - coveredMs).map((doubt) => doubt(clock)));
+  const doubt = whyMissing(pause, sent, answers, standstills, lengthMs - coveredMs);
+  if (doubt !== undefined) doubts.push(doubt);
   const text = `${(lengthMs / 1000).toFixed(2)} s without progress ${pause.direction}; ${reasons.join("; ")}`;
   if (doubts.length === 0) return { explained: true, text };
   const last = answers.findLast((one) => one.atMs < pause.endMs - CLOCK_MS && !one.gone);
@@ -80,6 +96,10 @@ function waits(sent: LoggedSegment[], answers: LoggedSegment[]): Wait[] {
   let top = -1;
   let sinceMs = Number.POSITIVE_INFINITY;
   let doublings = 0;
+  let unaSentMs = 0;
+  const rtts: { atMs: number; rttMs: number }[] = [];
+  const leftAt = timestampClock(sent);
+  const isKernel = sent[0]?.direction === "in";
   const events = [...sent, ...answers.filter((one) => !one.gone)].sort((a, b) => a.atMs - b.atMs);
   for (const one of events) {
     const isAnswer = one.direction !== sent[0]?.direction;
@@ -87,11 +107,17 @@ function waits(sent: LoggedSegment[], answers: LoggedSegment[]): Wait[] {
     const sacks = isAnswer && one.sackTop >= 0 && (top < 0 || seq.gt(one.sackTop, top));
     if (isAnswer && !acks && !sacks) continue; // nothing new
     if (one.atMs - sinceMs > WAIT_MS && una >= 0) {
-      found.push({ fromMs: sinceMs, toMs: one.atMs, una, doublings });
+      const lately = rtts.filter(({ atMs }) => atMs > one.atMs - RTT_MEMORY_MS).map(({ rttMs }) => rttMs);
+      found.push({ fromMs: sinceMs, toMs: one.atMs, una, doublings, rttMs: Math.max(0, ...lately) });
       doublings++;
     }
     sinceMs = one.atMs;
+    if (!isAnswer && covers(one, una)) unaSentMs = one.atMs;
     if (acks) {
+      const leftMs = leftAt(one.tsEcr);
+      // The kernel measures by an echo that is older than the last copy, too; the stack does not.
+      if (una >= 0 && (isKernel || unaSentMs < leftMs + WAIT_MS))
+        rtts.push({ atMs: one.atMs, rttMs: one.atMs - leftMs });
       una = one.ack;
       doublings = 0;
     }
@@ -100,6 +126,21 @@ function waits(sent: LoggedSegment[], answers: LoggedSegment[]): Wait[] {
     if (una < 0 && one.syn && !isAnswer) una = one.seq;
   }
   return found;
+}
+
+/** When a segment with this timestamp left, whether or not it was read at once: the sender's clock counts milliseconds. */
+function timestampClock(sent: LoggedSegment[]): (tsVal: number) => number {
+  const first = sent.find((one) => one.tsVal >= 0);
+  if (first === undefined) return () => Number.POSITIVE_INFINITY;
+  let zeroMs = Number.POSITIVE_INFINITY;
+  for (const one of sent) zeroMs = Math.min(zeroMs, one.atMs - seq.diff(one.tsVal, first.tsVal));
+  return (tsVal) => zeroMs + seq.diff(tsVal, first.tsVal);
+}
+
+function overlapMs(spans: readonly Span[], fromMs: number, toMs: number): number {
+  let sum = 0;
+  for (const [start, end] of spans) sum += Math.max(0, Math.min(end, toMs) - Math.max(start, fromMs));
+  return Math.min(sum, toMs - fromMs);
 }
 
 /** What was lost of that which could have ended the wait. */
@@ -117,25 +158,28 @@ function whyWaiting(wait: Wait, sent: LoggedSegment[], answers: LoggedSegment[])
   return { reason: `octet ${wait.una} had arrived, ${lost} ACKs of it were lost`, lost: lost > 0 };
 }
 
-/** Doubts about the octet that the receiver was missing, and about the time in which the sender was not silent. */
+/** A doubt about the octet that the receiver was missing, or about the time in which the sender was not silent. */
 function whyMissing(
   pause: Pause,
   sent: LoggedSegment[],
   answers: LoggedSegment[],
+  standstills: readonly Span[],
   busyMs: number,
-): ((clock: (atMs: number) => string) => string)[] {
+): string | undefined {
   const middleMs = (pause.startMs + pause.endMs) / 2;
   const asked = answers.filter((one) => one.atMs <= middleMs);
-  if (asked.length === 0) return [];
+  if (asked.length === 0) return undefined;
   const missing = asked.map((one) => one.ack).reduce(seq.max);
   const copies = sent.filter((one) => covers(one, missing));
   const arrived = copies.find((one) => !one.gone && !isTooOld(one, missing, answers));
-  if (arrived !== undefined && pause.endMs - arrived.atMs > TELLING_MS) {
-    return [(clock) => `octet ${missing} had arrived at ${clock(arrived.atMs)}`];
+  if (arrived !== undefined) {
+    const untoldMs = pause.endMs - arrived.atMs - overlapMs(standstills, arrived.atMs, pause.endMs);
+    const at = ((arrived.atMs - pause.startMs) / 1000).toFixed(2);
+    if (untoldMs > TELLING_MS) return `octet ${missing} had arrived at ${at} s`;
   }
   const lostCopies = copies.filter((one) => one.gone && one.atMs > pause.startMs - CLOCK_MS).length;
-  if (busyMs < 1_000 || lostCopies > 0) return [];
-  return [() => `the sender was busy for ${(busyMs / 1000).toFixed(2)} s, but not with octet ${missing}`];
+  if (busyMs < 1_000 || lostCopies > 0) return undefined;
+  return `the sender was busy for ${(busyMs / 1000).toFixed(2)} s, but not with octet ${missing}`;
 }
 
 /**
