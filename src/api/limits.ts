@@ -6,6 +6,8 @@ export const MAX_DOCUMENTS = 10_000;
 export const MAX_YAML_ALIASES = 64;
 /** Problems reported for one document; a wrong file would fill the terminal. */
 export const MAX_PROBLEMS = 20;
+/** Characters of an error's sentence as the API answers it. */
+export const MAX_MESSAGE_LEN = 8192;
 /** Characters of somebody's text that an error repeats. */
 export const MAX_SHOWN_LEN = 80;
 /** Characters of a resource's name: one path segment, one database key. */

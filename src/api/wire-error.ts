@@ -12,6 +12,7 @@ import {
   UnavailableError,
   VersionMismatchError,
 } from "./errors.ts";
+import { MAX_MESSAGE_LEN } from "./limits.ts";
 import type { ErrorEnvelope } from "./rpc.ts";
 
 /** Errors that mean the same on both ends, with their HTTP status (RFC 9110 §15.5). */
@@ -36,8 +37,13 @@ export function toErrorEnvelope(error: unknown): { status: number; envelope: Err
   const { code, retryable } = error;
   return {
     status: ON_THE_WIRE[code]?.status ?? 500,
-    envelope: { error: { code, message: messageOf(error), retryable } },
+    envelope: { error: { code, message: clipped(messageOf(error)), retryable } },
   };
+}
+
+/** Names and values that an error repeats may be as long as a request. */
+function clipped(message: string): string {
+  return message.length > MAX_MESSAGE_LEN ? `${message.slice(0, MAX_MESSAGE_LEN)}…` : message;
 }
 
 /** The error that the server meant. */

@@ -1,3 +1,4 @@
+import { KINDS } from "../api/mod.ts";
 import { readClientEnvironment } from "../config/mod.ts";
 import { newProgram, runProgram } from "./cli/program.ts";
 import { addAppCommands } from "./tctl/apps.ts";
@@ -27,4 +28,4 @@ addLockCommand(program, tctl);
 addAuthCommands(program, tctl);
 addAuditCommands(program, tctl);
 addAppCommands(program, tctl);
-await runProgram(program);
+await runProgram(program, process.argv, { ref: KINDS, refs: KINDS, path: KINDS });

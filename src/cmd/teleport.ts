@@ -1,6 +1,7 @@
 import { loadTeleportConfig, parseTeleportConfig, readClientEnvironment, type StartFlags } from "../config/mod.ts";
 import { collectList } from "./cli/arguments.ts";
 import { interruption, newProgram, runProgram } from "./cli/program.ts";
+import { addConfigureCommand } from "./teleport/configure.ts";
 import { runTeleport } from "./teleport/start.ts";
 
 interface Flags {
@@ -32,6 +33,7 @@ program
   .option("--diag-addr <address>", "serve /healthz, /readyz and /metrics here, HOST:PORT")
   .option("--data-dir <path>", "where to keep state")
   .action((flags: Flags) => start(flags));
+addConfigureCommand(program);
 await runProgram(program);
 
 async function start(flags: Flags): Promise<void> {

@@ -1,8 +1,9 @@
+import { COMPLETE } from "./cli/arguments.ts";
 import { newProgram, runProgram } from "./cli/program.ts";
 import { addCommands } from "./tsh/commands.ts";
 
 // The command of `tsh vnet exec -- COMMAND` is not for us to parse, its options least of all.
-const dashes = process.argv.indexOf("--");
+const dashes = process.argv[2] === COMPLETE ? -1 : process.argv.indexOf("--");
 const ours = dashes < 0 ? process.argv : process.argv.slice(0, dashes);
 const command = dashes < 0 ? [] : process.argv.slice(dashes + 1);
 

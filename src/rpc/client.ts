@@ -40,6 +40,7 @@ export class RpcClient implements AsyncDisposable {
   readonly #abort = new AbortController();
   readonly #backoff = new Backoff();
   readonly #watches = new Set<ClientHttp2Stream>();
+  #observer: ((done: Promise<unknown>) => void) | undefined;
   #identity: ClientIdentity | undefined;
   #trust: ClusterTrust;
   #session: ClientHttp2Session | undefined;
@@ -59,7 +60,18 @@ export class RpcClient implements AsyncDisposable {
    * `ConnectionLostError`, `CallTimeoutError`, `UntrustedServerError`. Nothing
    * is sent twice.
    */
-  async call<M extends Method>(method: M, request: RequestOf<M>, o: CallOptions = {}): Promise<ResponseOf<M>> {
+  call<M extends Method>(method: M, request: RequestOf<M>, o: CallOptions = {}): Promise<ResponseOf<M>> {
+    const done = this.#call(method, request, o);
+    this.#observer?.(done);
+    return done;
+  }
+
+  /** Tells of every call from now on, as it begins: a program may show that one takes long. */
+  observe(observer: (done: Promise<unknown>) => void): void {
+    this.#observer = observer;
+  }
+
+  async #call<M extends Method>(method: M, request: RequestOf<M>, o: CallOptions): Promise<ResponseOf<M>> {
     const timeoutMs = o.timeoutMs ?? CALL_TIMEOUT_MS;
     const timeout = AbortSignal.timeout(timeoutMs);
     const signal = this.#bounded(timeout, o.signal);

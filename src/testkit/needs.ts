@@ -35,6 +35,8 @@ const PROGRAMS = {
   jq: "jq",
   sudo: "sudo",
   script: "bsdutils",
+  fish: "fish",
+  zsh: "zsh",
   chromium: "chromium",
   tcpdump: "tcpdump",
   nmap: "nmap",

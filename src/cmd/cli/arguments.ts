@@ -1,5 +1,9 @@
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { formatCidr, type IpAddress, isMalformed, parseCidr, parseIp } from "../../base/mod.ts";
+
+/** Shells that `PROGRAM completion` knows, and the first argument by which their scripts ask at each Tab. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+export const COMPLETE = "__complete";
 
 export type Format = "text" | "json" | "yaml";
 
@@ -69,4 +73,24 @@ export function parseLocalPort(text: string): LocalPort {
   if (match === null || local > 65535 || target > 65535)
     throw new InvalidArgumentError("expected PORT or LOCAL:TARGET");
   return { local, target };
+}
+
+/** The options of every command that lists resources, and its labels as an argument where it takes them. */
+export function addFilters(command: Command, o: { labels: "argument" | "option" }): Command {
+  const text = "labels that must have these values, as env=prod,team=red";
+  if (o.labels === "argument") command.argument("[labels]", text, parseLabels);
+  else command.option("--labels <labels>", text, parseLabels);
+  return command
+    .option("--search <words>", "words that must occur, separated by commas", collectList)
+    .option("--query <expression>", 'a condition, as labels["env"] == "prod" && hasPrefix(name, "db")');
+}
+
+/** `env=prod,team=red`. */
+export function parseLabels(text: string): Record<string, string> {
+  const pairs = collectList(text, undefined).map((pair) => {
+    const at = pair.indexOf("=");
+    if (at < 1) throw new InvalidArgumentError('expected labels as in "env=prod,team=red"');
+    return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()] as const;
+  });
+  return Object.fromEntries(pairs);
 }

@@ -1,6 +1,8 @@
 import { constants } from "node:os";
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { AssertionFailed, messageOf, OperationError, VERSION } from "../../base/mod.ts";
+import { COMPLETE, type Format, formatOption, SHELLS } from "./arguments.ts";
+import type { KnownWords } from "./completion.ts";
 
 /** Exit codes of all three programs (`docs/errors.md`). */
 export const EXIT_FAILURE = 1;
@@ -30,17 +32,47 @@ export function newProgram(name: string, description: string): Command {
   program
     .command("version")
     .description("print the version")
-    .action(() => print(`Teleport v${VERSION}\n`));
+    .addOption(formatOption())
+    .action((o: { format: Format }) => print(versionText(o.format)));
+  program
+    .command("completion")
+    .description(`print a script that completes words: source <(${name} completion bash)`)
+    .addArgument(new Argument("<shell>").choices(SHELLS))
+    .action(async (shell: (typeof SHELLS)[number]) => {
+      const { scriptFor } = await import("./completion-scripts.ts");
+      print(scriptFor(shell, name));
+    });
   return program;
 }
 
-/** Runs the program and ends the process with the code that its outcome deserves. */
-export async function runProgram(program: Command, argv: readonly string[] = process.argv): Promise<void> {
+function versionText(format: Format): string {
+  switch (format) {
+    case "text":
+      return `Teleport v${VERSION}\n`;
+    case "json":
+      return `${JSON.stringify({ version: VERSION }, null, 2)}\n`;
+    case "yaml":
+      return `version: ${VERSION}\n`;
+  }
+}
+
+/** Runs the program and ends the process with the code that its outcome deserves. `known`: words for completion. */
+export async function runProgram(
+  program: Command,
+  argv: readonly string[] = process.argv,
+  known: KnownWords = {},
+): Promise<void> {
   exitInsteadOfExiting(program);
-  process.exitCode = await outcome(program, argv);
+  if (argv[2] === COMPLETE) await printCandidates(program, argv.slice(3), known);
+  else process.exitCode = await outcome(program, argv);
   // Whatever is still open (an idle connection kept for reuse) must not hold the terminal.
   await Promise.all([drain(process.stdout), drain(process.stderr)]);
   process.exit();
+}
+
+async function printCandidates(program: Command, words: readonly string[], known: KnownWords): Promise<void> {
+  const { candidatesText, complete } = await import("./completion.ts");
+  print(candidatesText(complete(program, words, known)));
 }
 
 async function outcome(program: Command, argv: readonly string[]): Promise<number> {

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import type { ListFilter } from "../../api/mod.ts";
-import { type Format, formatOption } from "../cli/arguments.ts";
+import { addFilters, type Format, formatOption } from "../cli/arguments.ts";
 import { printAs } from "../cli/format.ts";
-import { addFilters, listAll } from "../cli/list-all.ts";
+import { listAll } from "../cli/list-all.ts";
 import { print } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
 import type { Tctl } from "./tctl.ts";

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import type { Lock } from "../../api/mod.ts";
-import { parseDuration } from "../cli/arguments.ts";
-import { print, UsageError } from "../cli/program.ts";
+import { type Format, formatOption, parseDuration } from "../cli/arguments.ts";
+import { printAs } from "../cli/format.ts";
+import { UsageError } from "../cli/program.ts";
 import type { Tctl } from "./tctl.ts";
 
 interface LockOptions {
@@ -28,11 +29,11 @@ export function addLockCommand(program: Command, tctl: Tctl): void {
     .option("--message <text>", "shown to whom it stops")
     .option("--ttl <duration>", "how long (by default until it is deleted)", parseDuration)
     .option("--expires <time>", "until when, as 2026-01-31T12:00:00Z")
-    .action((o: LockOptions) =>
+    .addOption(formatOption())
+    .action((o: LockOptions & { format: Format }) =>
       tctl.run(async (rpc) => {
-        const resource = lockOf(o, Date.now());
-        await rpc.call("resource.create", { resource });
-        print(`Created a lock with name "${resource.metadata.name}".\n`);
+        const { resource } = await rpc.call("resource.create", { resource: lockOf(o, Date.now()) });
+        printAs(o.format, resource, () => `Created a lock with name "${resource.metadata.name}".\n`);
       }),
     );
 }

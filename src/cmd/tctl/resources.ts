@@ -17,8 +17,8 @@ import {
 } from "../../api/mod.ts";
 import { ConfigFileError } from "../../config/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
-import { type Format, formatOption } from "../cli/arguments.ts";
-import { addFilters, listAll } from "../cli/list-all.ts";
+import { addFilters, type Format, formatOption } from "../cli/arguments.ts";
+import { listAll } from "../cli/list-all.ts";
 import { print, say, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
 import { editText } from "./editor.ts";

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { DnsManager } from "../../host/mod.ts";
 import {
+  addFilters,
   type Format,
   formatOption,
   type LocalPort,
@@ -9,7 +10,6 @@ import {
   parseLocalPort,
   parseMinutes,
 } from "../cli/arguments.ts";
-import { addFilters } from "../cli/list-all.ts";
 import { UsageError } from "../cli/program.ts";
 import type { LoginFlags } from "./login.ts";
 import type { AddDeviceFlags, ListDevicesFlags } from "./mfa.ts";
@@ -57,6 +57,14 @@ function addLoginCommands(program: Command, tsh: () => Promise<Tsh>): void {
     .command("logout")
     .description("end the login named by --proxy and --user, or all of them")
     .action(async () => (await login()).logout(await tsh()));
+  program
+    .command("env")
+    .description('print what makes a shell use this login: eval "$(tsh env)"')
+    .option("--unset", "print what ends that", false)
+    .addOption(formatOption())
+    .action(async (o: { unset: boolean; format: Format }) =>
+      (await import("./env.ts")).printEnvironment(await tsh(), o),
+    );
   program
     .command("status")
     .description("print who is logged in, where and for how long")

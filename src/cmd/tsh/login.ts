@@ -11,6 +11,7 @@ import {
 import type { Format } from "../cli/arguments.ts";
 import { humanDuration, printAs } from "../cli/format.ts";
 import { EXIT_FAILURE, ExitWith, interruption, print, say, UsageError } from "../cli/program.ts";
+import { withProgress } from "../cli/progress.ts";
 import type { Tsh } from "./session.ts";
 
 export interface LoginFlags {
@@ -35,7 +36,8 @@ export async function login(tsh: Tsh, o: LoginFlags): Promise<void> {
     return;
   }
   if (tsh.options.insecure) say("WARNING: --insecure: nobody checks that this proxy is the one you mean.\n");
-  const proxy = await findProxy(address, o.caPin === undefined ? tsh.webTrust : { ...tsh.webTrust, insecure: true });
+  const trust = o.caPin === undefined ? tsh.webTrust : { ...tsh.webTrust, insecure: true };
+  const proxy = await withProgress(`asking ${address}`, findProxy(address, trust));
   warnOfVersion(proxy.server_version);
   const profile = await logIn({
     proxy,

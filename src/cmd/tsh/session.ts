@@ -22,6 +22,7 @@ import type { ClientEnvironment } from "../../config/mod.ts";
 import { authorityCerts, type RpcClient } from "../../rpc/mod.ts";
 import { listAll } from "../cli/list-all.ts";
 import { say, UsageError } from "../cli/program.ts";
+import { showSlowCalls } from "../cli/progress.ts";
 import { Prompt } from "../cli/prompt.ts";
 import { personAt } from "./mfa-person.ts";
 import { personAtTerminal } from "./tty-person.ts";
@@ -139,6 +140,7 @@ export class Tsh {
   async withCluster<T>(run: (rpc: RpcClient, profile: Profile) => Promise<T>): Promise<T> {
     const profile = await this.validProfile();
     await using rpc = connectCluster(profile, this.log);
+    showSlowCalls(rpc, profile.name);
     return await run(rpc, profile);
   }
 }
