@@ -123,8 +123,10 @@ function authorityOf(cluster: LoopbackCluster, type: "user" | "host"): KeyedCert
   cpSync(cluster.file("data/backend"), copy, { recursive: true });
   using database = new DatabaseSync(`${copy}/sqlite.db`);
   const row = database.prepare("SELECT value FROM items WHERE key = ?").get(`/ca/${type}`);
-  const { cert, key } = JSON.parse(Buffer.from(row?.value as Uint8Array).toString()) as { cert: string; key: string };
-  return { certPem: cert, keyPem: key };
+  const { active } = JSON.parse(Buffer.from(row?.value as Uint8Array).toString()) as {
+    active: { cert: string; key: string };
+  };
+  return { certPem: active.cert, keyPem: active.key };
 }
 
 /** Where nobody has logged in. */

@@ -1,6 +1,6 @@
 /** What `tctl` says of a bad resource, and of a write that would lose another's. */
 import assert from "node:assert/strict";
-import { chmodSync, existsSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync } from "node:fs";
 import test from "node:test";
 import { sleep } from "../../src/base/mod.ts";
 import type { BackgroundProcess } from "../../src/testkit/mod.ts";
@@ -105,12 +105,13 @@ async function lostEdit(cluster: LoopbackCluster): Promise<void> {
   assert.equal(await cluster.ok("tctl", ["edit", "vnet_config"], bob), "vnet_config has been updated\n");
   const bobs = await cluster.ok("tctl", ["get", "vnet_config"]);
   cluster.file("go", "");
-  assert.deepEqual(await ended(alice), {
-    code: 1,
-    output:
-      "ERROR: the revision of vnet_config does not match: it was changed while you edited it, " +
-      'and your edit was not saved; run "tctl edit" again to work from the latest state\n',
-  });
+  const { code, output } = await ended(alice);
+  assert.equal(code, 1);
+  const [, kept] =
+    /^ERROR: the revision of vnet_config does not match: it was changed while you edited it, and your edit was not saved; run "tctl edit" again to work from the latest state\nWhat you typed is kept in (\S+)\n$/.exec(
+      output,
+    ) ?? assert.fail(output);
+  assert.match(readFileSync(kept!, "utf8"), /suffix: alice\.test/);
   assert.match(bobs, /suffix: bob\.test/);
   assert.equal(await cluster.ok("tctl", ["get", "vnet_config"]), bobs, "bob's edit stands");
 }
