@@ -22,7 +22,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   rpc: ["api", "pki"],
   link: [],
   tunnel: ["pki", "link"],
-  auth: ["api", "access", "audit", "pki", "rpc", "storage"],
+  auth: ["api", "access", "audit", "pki", "rpc", "storage", "tunnel"],
   proxy: ["api", "pki", "rpc", "tunnel"],
   app: ["api", "access", "audit", "pki", "rpc", "link", "tunnel"],
   outside: ["net/stack", "tunnel"],

@@ -236,6 +236,8 @@ export const RPC = {
     request: z.strictObject({ registration_id: tokenName }),
     response: z.object({ added: z.boolean() }),
   },
+  /** By what a proxy proves to Auth where the clients are whose connections it relays. Base64 of 32 octets. */
+  "proxy.relay_key": { callers: ["host"], request: empty, response: z.object({ key: routeKey }) },
   "host.join": {
     callers: ["none"],
     request: z.strictObject({

@@ -67,6 +67,11 @@ export function userOf({ caller }: CallContext): UserIdentity {
   throw new AccessDeniedError("this is for users only");
 }
 
+/** Whose failures count together. `remote`: `address:port`. */
+export function addressOf(remote: string): string {
+  return remote.replace(/:\d+$/, "");
+}
+
 export function iso(wallMs: number): string {
   return new Date(wallMs).toISOString();
 }

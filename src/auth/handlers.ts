@@ -14,7 +14,7 @@ import { guarded } from "./locks.ts";
 import type { Logins } from "./login.ts";
 import type { Mfa } from "./mfa/mfa.ts";
 import type { Registrations } from "./mfa/registrations.ts";
-import type { ProxyAddresses } from "./proxy-addresses.ts";
+import type { RelayedConnections } from "./relayed.ts";
 import type { Resources } from "./resources.ts";
 import type { Rotations } from "./rotation.ts";
 import { signUser } from "./signing.ts";
@@ -31,7 +31,7 @@ export interface Parts {
   readonly resources: Resources;
   readonly rotations: Rotations;
   readonly staticTokens: readonly StaticToken[];
-  readonly proxies: ProxyAddresses;
+  readonly relayed: RelayedConnections;
   readonly notary: Notary;
   readonly federation: Federation;
 }
@@ -46,7 +46,7 @@ function serversRenew(phase: RotationPhase | undefined): boolean {
  * connected ones with certificates that are not by the key that signs.
  */
 export function handlersOf(parts: Parts, hostsBehind: () => string[]): RpcHandlers {
-  const { core, logins, links, sessions, resources, rotations, staticTokens, proxies, notary, federation } = parts;
+  const { core, logins, links, sessions, resources, rotations, staticTokens, relayed, notary, federation } = parts;
   const { authorities, clock } = core;
   return guarded(core, {
     "cluster.ping": async () => ({
@@ -82,6 +82,7 @@ export function handlersOf(parts: Parts, hostsBehind: () => string[]): RpcHandle
     "invite.read": ({ token }) => links.read(token),
     "invite.accept": (request, context) => links.accept(request, context),
     ...mfaHandlers(parts),
+    "proxy.relay_key": (_, context) => relayed.key(context),
     "host.join": (request, context) => joinHost(core, staticTokens, request, context),
     "host.renew": ({ csr }, context) => renewHost(core, csr, context),
     "authority.rotate": (request, context) => rotations.rotate(request, context),
@@ -97,10 +98,7 @@ export function handlersOf(parts: Parts, hostsBehind: () => string[]): RpcHandle
       return {};
     },
     "resource.list": (request, context) => resources.list(request, context),
-    "resource.watch": ({ kinds }, context) => {
-      proxies.note(context);
-      return watchResources(core, kinds, context);
-    },
+    "resource.watch": ({ kinds }, context) => watchResources(core, kinds, context),
     "app_session.create": (request, context) => sessions.create(request, context),
     "app_session.renew": (request, context) => sessions.renew(request, context),
     "app_session.end": async ({ session_id }, context) => {

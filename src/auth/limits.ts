@@ -18,8 +18,10 @@ export const MAX_LOGINS_WAITING = 128;
 /** Names and addresses whose failures are remembered; the oldest are forgotten first. */
 export const MAX_TRACKED_LOGINS = 10_000;
 
-/** Addresses of proxies that are remembered; the oldest are forgotten first. */
-export const MAX_PROXY_ADDRESSES = 1_000;
+/** Until the first octets of a connection have come: TLS, or a proxy's header. */
+export const RELAY_HEADER_MS = 10_000;
+/** A proxy's clock may differ so much from Auth's. */
+export const RELAY_SKEW_MS = 5 * 60_000;
 
 /** Characters of a password, as in Teleport. */
 export const MIN_PASSWORD_LEN = 12;

@@ -13,7 +13,7 @@ import {
 import { isMalformed, messageOf } from "../base/mod.ts";
 import { issueUserCert, publicKeyOfCsr } from "../pki/mod.ts";
 import type { CallContext, RequestOf, ResponseOf } from "../rpc/mod.ts";
-import { actorOf, type Core, iso, record } from "./core.ts";
+import { actorOf, addressOf, type Core, iso, record } from "./core.ts";
 import { rolesNamed } from "./grants.ts";
 import { countFailure, isLockedOut } from "./lockout.ts";
 import { lockOn } from "./locks.ts";
@@ -28,8 +28,6 @@ export interface LoginParts {
   readonly passwords: Passwords;
   readonly mfa: Mfa;
   readonly limits: LoginLimits;
-  /** Whose failures count together: the caller's address, or its connection where a proxy stands between. */
-  addressOf(remote: string): string;
 }
 
 type Login = ResponseOf<"login.finish">;
@@ -50,7 +48,7 @@ export class Logins {
 
   /** The login, or the challenge of the second factor that is missing. */
   async password(request: RequestOf<"login.password">, context: CallContext): Promise<ResponseOf<"login.password">> {
-    const { limits, addressOf } = this.#parts;
+    const { limits } = this.#parts;
     const who = { user: request.user, address: addressOf(context.remote) };
     try {
       return await limits.attempt(who, () =>
@@ -67,7 +65,7 @@ export class Logins {
     request: RequestOf<"login.passwordless">,
     context: CallContext,
   ): Promise<ResponseOf<"login.passwordless">> {
-    const { core, mfa, limits, addressOf } = this.#parts;
+    const { core, mfa, limits } = this.#parts;
     const preference = await core.store.find("cluster_auth_preference", AUTH_PREFERENCE_NAME);
     demandPasswordless(preference);
     limits.countPasswordless(addressOf(context.remote));
@@ -103,7 +101,7 @@ export class Logins {
   }
 
   async #authenticate(request: RequestOf<"login.password">, { remote }: CallContext): Promise<User> {
-    const { core, passwords, limits, addressOf } = this.#parts;
+    const { core, passwords, limits } = this.#parts;
     const { user: name, password } = request;
     const known = await core.store.find("user", name);
     // Before the password: what is guessed while the lock lasts is not told right from wrong.

@@ -29,7 +29,7 @@ import { LoginLimits } from "./login-limits.ts";
 import { Mfa } from "./mfa/mfa.ts";
 import { Registrations } from "./mfa/registrations.ts";
 import { Passwords } from "./passwords.ts";
-import { ProxyAddresses } from "./proxy-addresses.ts";
+import { RelayedConnections } from "./relayed.ts";
 import { Resources } from "./resources.ts";
 import { Rotations } from "./rotation.ts";
 import { ResourceStore } from "./store.ts";
@@ -89,6 +89,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       ...core.authorities.trusted("host"),
       ...federation.callerAuthorities(),
     ],
+    admit: (socket) => parts.relayed.addressOf(socket),
     handlers: handlersOf(parts, () => server.hostsNotBy([core.authorities.host.certPem])),
     clock: core.clock,
     log: core.log,
@@ -130,9 +131,8 @@ async function openParts(
 ): Promise<Parts> {
   const passwords = new Passwords(backend);
   const limits = new LoginLimits(core.clock);
-  const proxies = new ProxyAddresses();
-  const addressOf = (remote: string) => proxies.whoIs(remote);
-  const mfa = new Mfa({ core, backend, limits, addressOf });
+  const relayed = await RelayedConnections.open(core, backend);
+  const mfa = new Mfa({ core, backend, limits });
   const sessions = new AppSessions(core, backend, mfa);
   const federation = await Federation.open(core, backend, staticTokens);
   const links = new UserLinks({
@@ -168,7 +168,7 @@ async function openParts(
     deleted: (resource) => federation.deleted(resource),
   });
   const rotations = new Rotations(core);
-  const logins = new Logins({ core, passwords, mfa, limits, addressOf });
+  const logins = new Logins({ core, passwords, mfa, limits });
   const registrations = new Registrations(core, backend, mfa);
   return {
     core,
@@ -180,7 +180,7 @@ async function openParts(
     resources,
     rotations,
     staticTokens,
-    proxies,
+    relayed,
     notary,
     federation,
   };

@@ -7,9 +7,9 @@ import { type AddressInfo, connect as connectTcp, createServer, type Socket } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
+import { connect as connectTls } from "node:tls";
 import { type Clock, silentLogger, sleep, systemClock } from "../base/mod.ts";
-import { createCa, generateKeyPair, issueHostCert, selfSignedWebCert } from "../pki/mod.ts";
+import { createCa, generateKeyPair, issueHostCert } from "../pki/mod.ts";
 import { type ProxyService, startProxy } from "./mod.ts";
 
 const CLUSTER = "c.test";
@@ -123,31 +123,6 @@ test("a ClientHello in single octets is read like one in one piece", async (t) =
   assert.equal(socket.alpnProtocol, "http/1.1");
   socket.destroy();
   raw.destroy();
-});
-
-test("the API is carried to Auth still encrypted: its certificate is the one that the client sees", async (t) => {
-  const { certPem: cert, keyPem: key } = await selfSignedWebCert(["auth.inside"], Date.now());
-  const auth = createTlsServer({ cert, key, ALPNProtocols: ["tp-auth/1"] }, (socket: TLSSocket) => socket.pipe(socket));
-  auth.listen(0, "127.0.0.1");
-  await once(auth, "listening");
-  t.after(() => auth.close());
-  const proxy = await proxyFor(t, `127.0.0.1:${(auth.address() as AddressInfo).port}`);
-
-  const socket = connectTls({
-    host: "127.0.0.1",
-    port: proxy.port,
-    ca: cert,
-    servername: "localhost",
-    checkServerIdentity: () => undefined,
-    ALPNProtocols: ["tp-auth/1"],
-  });
-  await once(socket, "secureConnect");
-  assert.match(socket.getPeerCertificate().subjectaltname ?? "", /auth\.inside/);
-  const sent = Buffer.alloc(300_000, "x");
-  socket.end(sent);
-  let received = 0;
-  for await (const part of socket) received += part.length;
-  assert.equal(received, sent.length);
 });
 
 test("while Auth is away its connections end at once instead of hanging", async (t) => {

@@ -13,6 +13,7 @@ import {
   tcpDial,
 } from "../rpc/mod.ts";
 import { CONTROL_ALPN, type HelloConnection, LINK_ALPN, PortDispatcher, ProxyTunnel } from "../tunnel/mod.ts";
+import { ClientAddresses } from "./client-addresses.ts";
 import { ProxyListenError } from "./errors.ts";
 import { DRAIN_MS, DRAIN_POLL_MS, MAX_PROXY_CONNECTIONS, PROXY_ANNOUNCE_TTL_MS, WITHDRAW_MS } from "./limits.ts";
 import { AuthRelay } from "./relay-to-auth.ts";
@@ -112,6 +113,7 @@ class RunningProxy implements ProxyService {
     const trust = { cluster: identity.cluster, hostCas: identity.hostCas };
     this.#client = new RpcClient({ dial: tcpDial(authAddress), trust, identity, log });
     const anonymous = new RpcClient({ dial: tcpDial(authAddress), trust, log });
+    const clients = new ClientAddresses({ hostId: identity.hostId, rpc: this.#client, clock });
     this.#view = new CachedView(this.#client, PROXY_KINDS, { log });
     this.#keeper = new HostKeeper({
       record: identity,
@@ -122,13 +124,19 @@ class RunningProxy implements ProxyService {
       store: options.storeIdentity,
     });
     this.#web = new WebServer({
-      backend: clusterBackend({ view: this.#view, anonymous, facts: () => this.#facts() }),
+      backend: clusterBackend({
+        view: this.#view,
+        anonymous,
+        inNameOf: (client) =>
+          new RpcClient({ dial: (signal) => clients.dial(authAddress, client, signal), trust, log }),
+        facts: () => this.#facts(),
+      }),
       contextFor: (name) => certificates.contextFor(name),
       certificate: certificates.defaultPair,
       counters: this.counters,
       log,
     });
-    this.#api = new AuthRelay(addressOf(authAddress), tools);
+    this.#api = new AuthRelay(addressOf(authAddress), clients, tools);
     const routes = new Routes(this.#view, tools, {
       session: (sessionId) => this.#tunnel.cutSession(sessionId),
       host: (hostId) => this.#tunnel.cutHost(hostId),

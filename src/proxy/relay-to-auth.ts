@@ -1,20 +1,27 @@
 import { connect, type Socket } from "node:net";
 import type { HostPort } from "../api/mod.ts";
-import type { Clock, Counters, Logger } from "../base/mod.ts";
+import { type Clock, type Counters, type Logger, messageOf } from "../base/mod.ts";
 import { relay } from "../tunnel/mod.ts";
+import type { ClientAddresses } from "./client-addresses.ts";
 import { AUTH_DIAL_MS, MAX_API_RELAYS } from "./limits.ts";
 
-/** Carries the API to Auth as it came: TLS ends there, not here. */
+/** Carries the API to Auth as it came: TLS ends there, not here. Before it goes where the client is. */
 export class AuthRelay {
   readonly #auth: HostPort;
+  readonly #clients: Pick<ClientAddresses, "header">;
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #log: Logger;
   /** How to cut each. */
   readonly #open = new Map<Socket, () => void>();
 
-  constructor(auth: HostPort, tools: { clock: Clock; counters: Counters; log: Logger }) {
+  constructor(
+    auth: HostPort,
+    clients: Pick<ClientAddresses, "header">,
+    tools: { clock: Clock; counters: Counters; log: Logger },
+  ) {
     this.#auth = auth;
+    this.#clients = clients;
     this.#clock = tools.clock;
     this.#counters = tools.counters;
     this.#log = tools.log;
@@ -24,15 +31,15 @@ export class AuthRelay {
     return this.#open.size;
   }
 
-  /** Takes over a paused socket whose ClientHello is unread. */
-  handle(client: Socket): void {
+  /** Takes over a paused socket whose ClientHello is unread. `from`: where the client is, if not at its other end. */
+  handle(client: Socket, from = `${client.remoteAddress ?? "unknown"}:${client.remotePort ?? 0}`): void {
     if (this.#open.size >= MAX_API_RELAYS) {
       this.#counters.count("api.too-many");
       client.destroy();
       return;
     }
     this.#counters.count("api.relays");
-    void this.#relay(client);
+    void this.#relay(client, from);
   }
 
   /** Cuts all; clients connect again elsewhere. */
@@ -40,9 +47,20 @@ export class AuthRelay {
     for (const cut of this.#open.values()) cut();
   }
 
-  async #relay(client: Socket): Promise<void> {
+  async #relay(client: Socket, from: string): Promise<void> {
     const upstream = await this.#dial(client);
     if (upstream === undefined) return;
+    const header = await this.#clients.header(from).catch((error: unknown) => {
+      this.#log.warn({ error: messageOf(error) }, "Auth gives this proxy no key to relay with");
+      return undefined;
+    });
+    if (header === undefined || client.destroyed) {
+      this.#open.delete(client);
+      client.destroy();
+      upstream.destroy();
+      return;
+    }
+    upstream.write(header);
     const { cut } = relay(client, upstream, () => this.#open.delete(client));
     this.#open.set(client, cut);
   }

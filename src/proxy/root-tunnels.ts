@@ -110,7 +110,7 @@ export class RootTunnels {
           instance: this.#instance,
           credentials: () => ({ ...credentials(), cluster: root, hostCas: this.#authority(root) }),
           onRoute: (socket, route) => void this.route(root, socket, route),
-          onApi: (socket) => api.handle(socket),
+          onApi: (socket, { clientAddress }) => api.handle(socket, `${clientAddress}:0`),
           onState: (state, detail) => log.info({ root, proxyAddress, detail }, `${state}: a root cluster's proxy`),
         }),
     );

@@ -6,7 +6,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { AddressInfo, Server as NetServer, Socket } from "node:net";
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import {
@@ -59,6 +59,11 @@ export interface RpcServerOptions {
   log: Logger;
   /** Calls by method and outcome: `rpc.resource.get.ok`, `rpc.resource.get.api.not-found`. */
   counters?: Counters;
+  /**
+   * Whose connection it is, `address:port`, and what stands before TLS taken off:
+   * asked of each, paused. `undefined`: it is closed. By default the peer's own.
+   */
+  admit?: (socket: Socket) => Promise<string | undefined>;
 }
 
 /** The caller, or why its certificate is refused: then every request is answered with that. */
@@ -82,6 +87,9 @@ interface Served {
 export class RpcServer implements AsyncDisposable {
   readonly #o: RpcServerOptions;
   readonly #tls: TlsServer;
+  readonly #port: NetServer;
+  /** Where the client of each relayed connection is, by the connection's own two ends. */
+  readonly #clients = new Map<string, string>();
   readonly #sessions = new Set<Served>();
   /** Raw connections, those in their handshake included: `close` waits for none of them. */
   readonly #sockets = new Set<Duplex>();
@@ -106,7 +114,11 @@ export class RpcServer implements AsyncDisposable {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
     });
-    this.#tls.maxConnections = MAX_CONNECTIONS;
+    this.#port = createNetServer({ pauseOnConnect: true, noDelay: true, keepAlive: true }, (socket) => {
+      socket.on("error", () => {}); // What matters of it is told by "close".
+      void this.#enter(socket);
+    });
+    this.#port.maxConnections = MAX_CONNECTIONS;
     this.#tls.on("secureConnection", (socket) => this.#serve(socket));
     this.#tls.on("tlsClientError", (error) => this.#o.log.debug({ error: error.message }, "TLS handshake failed"));
   }
@@ -142,7 +154,7 @@ export class RpcServer implements AsyncDisposable {
   }
 
   async listen(host: string, port: number): Promise<{ address: string; port: number }> {
-    const server: NetServer & EventEmitter = this.#tls;
+    const server: NetServer & EventEmitter = this.#port;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen({ host, port }, () => {
@@ -162,21 +174,38 @@ export class RpcServer implements AsyncDisposable {
   /** Ends every call and connection. */
   async close(): Promise<void> {
     this.#abort.abort(new Error("the Auth Service is shutting down"));
-    const closed = new Promise<void>((resolve) => this.#tls.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => this.#port.close(() => resolve()));
     for (const { session } of this.#sessions) session.destroy();
     for (const socket of this.#sockets) socket.destroy();
-    if (this.#tls.listening) await closed;
+    if (this.#port.listening) await closed;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
+  async #enter(socket: Socket): Promise<void> {
+    const { admit } = this.#o;
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    if (admit !== undefined) {
+      const ends = endsOf(socket);
+      const client = await admit(socket);
+      if (client === undefined || socket.destroyed) return void socket.destroy();
+      if (client !== ends) {
+        this.#clients.set(ends, client);
+        socket.once("close", () => this.#clients.delete(ends));
+      }
+    }
+    this.#tls.emit("connection", socket);
+  }
+
   #serve(socket: TLSSocket): void {
     if (socket.alpnProtocol !== API_ALPN || this.#abort.signal.aborted) return void socket.destroy();
     socket.on("error", () => {});
     const verdict = this.#judge(socket);
-    const remote = `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`;
+    const ends = endsOf(socket);
+    const remote = this.#clients.get(ends) ?? ends;
     const session = performServerHandshake(socket as Socket, {
       settings: { initialWindowSize: WINDOW_LEN, maxConcurrentStreams: MAX_STREAMS },
     });
@@ -278,6 +307,10 @@ export class RpcServer implements AsyncDisposable {
     const { status, envelope } = toErrorEnvelope(error);
     respond(stream, status, envelope);
   }
+}
+
+function endsOf({ remoteAddress = "unknown", remotePort = 0 }: Socket): string {
+  return `${remoteAddress}:${remotePort}`;
 }
 
 /** Longer waits overflow Node's timers. */

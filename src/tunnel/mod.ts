@@ -30,10 +30,12 @@ export {
 } from "./dial-app-link.ts";
 export { type HelloConnection, PortDispatcher, type PortDispatcherOptions } from "./dispatcher.ts";
 export { NoAgentError, ProxyUnreachableError, SessionUnknownError, UntrustedAgentError } from "./errors.ts";
+export { peekSocket } from "./first-octets.ts";
 export * as tunnelLimits from "./limits.ts";
 export { ProxyConnections } from "./proxy-connections.ts";
 export { type AppRouteSession, ProxyTunnel, type ProxyTunnelOptions } from "./proxy-tunnel.ts";
 export { type Relay, type RelayTotals, relay } from "./relay.ts";
+export * as relayHeader from "./relay-header.ts";
 export { RouteCounters } from "./route-counters.ts";
 export * as routeToken from "./route-token.ts";
 export { LINK_ALPN } from "./route-token.ts";

@@ -13,7 +13,7 @@ import {
 import { messageOf } from "../../base/mod.ts";
 import type { CallContext, RequestOf, ResponseOf } from "../../rpc/mod.ts";
 import type { Backend } from "../../storage/mod.ts";
-import { actorOf, type Core, iso, record } from "../core.ts";
+import { actorOf, addressOf, type Core, iso, record } from "../core.ts";
 import { countFailure } from "../lockout.ts";
 import type { LoginLimits } from "../login-limits.ts";
 import { type Challenge, Challenges, type Scope } from "./challenges.ts";
@@ -33,8 +33,6 @@ export interface MfaParts {
   readonly core: Core;
   readonly backend: Backend;
   readonly limits: LoginLimits;
-  /** Whose failures count together. */
-  addressOf(remote: string): string;
 }
 
 /** What is asked, and of whom. */
@@ -72,7 +70,7 @@ export class Mfa {
 
   /** Throws `AccessDeniedError` where the user has no device that would do. */
   async ask(question: Question, context: CallContext): Promise<MfaChallenge> {
-    const { core, addressOf } = this.#parts;
+    const { core } = this.#parts;
     const { user, ...rest } = question;
     const devices = user === undefined ? undefined : await this.#answerers(user, question.scope);
     const passkeys = devices?.flatMap((device) => device.passkey ?? []);
@@ -209,7 +207,7 @@ export class Mfa {
     context: CallContext,
     run: (user: string) => Promise<Proof>,
   ): Promise<Proof> {
-    const { core, limits, addressOf } = this.#parts;
+    const { core, limits } = this.#parts;
     const who = { user, address: addressOf(context.remote) };
     const fields = { ...actorOf(context), user, user_kind: "human", challenge_scope: scope } as const;
     return limits.attempt(who, async () => {

@@ -9,6 +9,8 @@ export interface WebRequest {
   /** The Host header; "" where it is missing. */
   readonly host: string;
   readonly contentType: string;
+  /** Where it came from, `address:port`. */
+  readonly client: string;
   readonly body: Uint8Array;
 }
 

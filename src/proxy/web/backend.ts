@@ -13,11 +13,13 @@ export interface ClusterBackendOptions {
   readonly view: ProxyView;
   /** Calls with no certificate: the pages speak for whoever opened them, never for the proxy. */
   readonly anonymous: RpcClient;
+  /** The same for one call that counts against its sender, `address:port`; to be closed. */
+  inNameOf(client: string): RpcClient;
   facts(): PublicFacts;
 }
 
 /** The pages' view of a real cluster. */
-export function clusterBackend({ view, anonymous, facts }: ClusterBackendOptions): WebBackend {
+export function clusterBackend({ view, anonymous, inNameOf, facts }: ClusterBackendOptions): WebBackend {
   return {
     facts,
     preference() {
@@ -34,20 +36,28 @@ export function clusterBackend({ view, anonymous, facts }: ClusterBackendOptions
       const { mfa_optional: mfaOptional, ...link } = await explained(anonymous.call("invite.read", { token }));
       return { ...link, mfaOptional };
     },
-    acceptLink: ({ token, password, otpToken, webauthn, deviceName }) =>
-      explained(
-        anonymous.call("invite.accept", {
+    acceptLink: async ({ token, password, otpToken, webauthn, deviceName }, client) => {
+      await using rpc = inNameOf(client);
+      return await explained(
+        rpc.call("invite.accept", {
           token,
           password,
           ...(otpToken !== undefined && { otp_token: otpToken }),
           ...(webauthn && { webauthn }),
           ...(deviceName !== undefined && { device_name: deviceName }),
         }),
-      ),
+      );
+    },
     readApproval: (id) => explained(anonymous.call("approval.read", { id })),
-    confirmApproval: (id, webauthn) => explained(anonymous.call("approval.confirm", { id, webauthn })),
+    async confirmApproval(id, webauthn, client) {
+      await using rpc = inNameOf(client);
+      return await explained(rpc.call("approval.confirm", { id, webauthn }));
+    },
     readRegistration: (id) => explained(anonymous.call("registration.read", { id })),
-    confirmRegistration: (id, webauthn) => explained(anonymous.call("registration.confirm", { id, webauthn })),
+    async confirmRegistration(id, webauthn, client) {
+      await using rpc = inNameOf(client);
+      return await explained(rpc.call("registration.confirm", { id, webauthn }));
+    },
     appAt: (host) => appAt(view.list("app_server"), host),
   };
 }

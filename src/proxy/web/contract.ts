@@ -47,10 +47,11 @@ export interface WebBackend {
   preference(): AuthPreference;
   trust(): Promise<object>;
   readLink(token: string): Promise<UserLink>;
-  acceptLink(credentials: NewCredentials): Promise<{ user: string }>;
+  /** `client`: where the browser is, `address:port`; Auth counts and records it. */
+  acceptLink(credentials: NewCredentials, client: string): Promise<{ user: string }>;
   readApproval(id: string): Promise<Approval>;
-  confirmApproval(id: string, webauthn: Record<string, unknown>): Promise<{ user: string }>;
+  confirmApproval(id: string, webauthn: Record<string, unknown>, client: string): Promise<{ user: string }>;
   readRegistration(id: string): Promise<Registration>;
-  confirmRegistration(id: string, webauthn: Record<string, unknown>): Promise<{ user: string }>;
+  confirmRegistration(id: string, webauthn: Record<string, unknown>, client: string): Promise<{ user: string }>;
   appAt(host: string): { name: string; protocol: "tcp" | "http" } | undefined;
 }

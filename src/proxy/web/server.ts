@@ -119,6 +119,7 @@ export class WebServer {
       target: request.url ?? "",
       host: request.headers.host ?? "",
       contentType: request.headers["content-type"] ?? "",
+      client: `${request.socket.remoteAddress ?? "unknown"}:${request.socket.remotePort ?? 0}`,
       body,
     };
     return respond(webRequest, this.#options.backend, this.#assets);

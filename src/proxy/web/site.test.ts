@@ -54,6 +54,7 @@ async function ask(target: string, o: Partial<WebRequest> & { text?: string } = 
     target,
     host: o.host ?? "teleport.example.com:443",
     contentType: o.contentType ?? "",
+    client: "192.0.2.1:40000",
     body: new TextEncoder().encode(o.text ?? ""),
   };
   const response = await respond(request, backend(), assets);

@@ -32,7 +32,7 @@ export async function userRoute(
   }
   if (path !== "/webapi/users/password/token") return undefined;
   allow(request, "PUT");
-  const { user } = await backend.acceptLink(fromJson(request));
+  const { user } = await backend.acceptLink(fromJson(request), request.client);
   return json(200, { user });
 }
 
@@ -45,12 +45,13 @@ async function linkRoute(token: string, request: WebRequest, backend: WebBackend
   if (password !== (form.get("confirm") ?? "")) return again("The two passwords differ.");
   return orAgain(again, async () => {
     const [otpToken, passkey] = [form.get("otp"), form.get("passkey")];
-    const { user } = await backend.acceptLink({
+    const credentials = {
       token,
       password,
       ...(otpToken && { otpToken }),
       ...(passkey && { webauthn: jsonObject(passkey, "the passkey") }),
-    });
+    };
+    const { user } = await backend.acceptLink(credentials, request.client);
     return page(200, linkDonePage(user, backend.facts().publicAddr));
   });
 }
@@ -60,7 +61,7 @@ async function approvalRoute(id: string, request: WebRequest, backend: WebBacken
   if (request.method !== "POST") return page(200, approvalPage(await backend.readApproval(id)));
   const again = async (problem: string) => page(400, approvalPage(await backend.readApproval(id), problem));
   return orAgain(again, async () => {
-    await backend.confirmApproval(id, passkeyOf(request));
+    await backend.confirmApproval(id, passkeyOf(request), request.client);
     return page(200, backToTerminalPage("Confirmed"));
   });
 }
@@ -70,7 +71,7 @@ async function registrationRoute(id: string, request: WebRequest, backend: WebBa
   if (request.method !== "POST") return page(200, registrationPage(await backend.readRegistration(id)));
   const again = async (problem: string) => page(400, registrationPage(await backend.readRegistration(id), problem));
   return orAgain(again, async () => {
-    await backend.confirmRegistration(id, passkeyOf(request));
+    await backend.confirmRegistration(id, passkeyOf(request), request.client);
     return page(200, backToTerminalPage("The passkey is added"));
   });
 }
