@@ -7,6 +7,7 @@
 import { seq } from "../../src/net/tcp/mod.ts";
 import type { Span } from "./bulk-side.ts";
 import type { DecisionLog, Direction, LoggedSegment } from "./decision-log.ts";
+import { covers, WAIT_MS, type Wait, waits } from "./waits.ts";
 
 export interface Pause {
   /** Of the octets that did not come. */
@@ -25,31 +26,16 @@ export interface Explanation {
 const CLOCK_MS = 60;
 /** From an octet's arrival to its being told by a process on a busy machine. */
 const TELLING_MS = 500;
-/** Shorter silences need no explanation. */
-const WAIT_MS = 150;
 /** Both sides' least retransmission timeout is 200 ms, and a busy machine is late; before the first round trip 1 s. */
 const RTO_MS = 300;
 const FIRST_RTO_MS = 1_100;
 const LATE_MS = 150;
-/** A slow round trip makes the timeout longer by up to twice itself (RFC 6298 §2.3: an eighth of it, and 4 quarters), for so long. */
+/** A slow round trip makes the timeout longer by up to twice itself (RFC 6298 §2.3: an eighth of it, and 4 quarters). */
 const RTT_WEIGHT = 2;
-const RTT_MEMORY_MS = 10_000;
 /** A frame that is overtaken arrives up to so much later than it is logged, on a busy machine. */
 const OVERTAKEN_MS = 50;
 /** What happened so long before a pause may be its reason. */
 const LEAD_MS = 130_000;
-
-/** The sender was silent, waiting for an answer to what it had sent. */
-interface Wait {
-  readonly fromMs: number;
-  readonly toMs: number;
-  /** The first octet that it did not know to have arrived. */
-  readonly una: number;
-  /** Waits before this one in which nothing new was acknowledged. */
-  readonly doublings: number;
-  /** The slowest round trip of late. */
-  readonly rttMs: number;
-}
 
 /**
  * `explained`: every wait in the pause is covered by the loss of each
@@ -87,54 +73,6 @@ export function explain(log: DecisionLog, pause: Pause, standstills: readonly Sp
   const last = answers.findLast((one) => one.atMs < pause.endMs - CLOCK_MS && !one.gone);
   const state = last && `; last heard: ack ${last.ack} wnd ${last.wnd} tsval ${last.tsVal} tsecr ${last.tsEcr}`;
   return { explained: false, text: `${text}; UNEXPLAINED ${doubts.join("; ")}${state ?? ""}` };
-}
-
-/** The times between what the sender sent or learnt, if they are long. */
-function waits(sent: LoggedSegment[], answers: LoggedSegment[]): Wait[] {
-  const found: Wait[] = [];
-  let una = -1;
-  let top = -1;
-  let sinceMs = Number.POSITIVE_INFINITY;
-  let doublings = 0;
-  let unaSentMs = 0;
-  const rtts: { atMs: number; rttMs: number }[] = [];
-  const leftAt = timestampClock(sent);
-  const isKernel = sent[0]?.direction === "in";
-  const events = [...sent, ...answers.filter((one) => !one.gone)].sort((a, b) => a.atMs - b.atMs);
-  for (const one of events) {
-    const isAnswer = one.direction !== sent[0]?.direction;
-    const acks = isAnswer && (una < 0 || seq.gt(one.ack, una));
-    const sacks = isAnswer && one.sackTop >= 0 && (top < 0 || seq.gt(one.sackTop, top));
-    if (isAnswer && !acks && !sacks) continue; // nothing new
-    if (one.atMs - sinceMs > WAIT_MS && una >= 0) {
-      const lately = rtts.filter(({ atMs }) => atMs > one.atMs - RTT_MEMORY_MS).map(({ rttMs }) => rttMs);
-      found.push({ fromMs: sinceMs, toMs: one.atMs, una, doublings, rttMs: Math.max(0, ...lately) });
-      doublings++;
-    }
-    sinceMs = one.atMs;
-    if (!isAnswer && covers(one, una)) unaSentMs = one.atMs;
-    if (acks) {
-      const leftMs = leftAt(one.tsEcr);
-      // The kernel measures by an echo that is older than the last copy, too; the stack does not.
-      if (una >= 0 && (isKernel || unaSentMs < leftMs + WAIT_MS))
-        rtts.push({ atMs: one.atMs, rttMs: one.atMs - leftMs });
-      una = one.ack;
-      doublings = 0;
-    }
-    if (sacks) top = one.sackTop;
-    // Of a first SYN nothing is acknowledged yet.
-    if (una < 0 && one.syn && !isAnswer) una = one.seq;
-  }
-  return found;
-}
-
-/** When a segment with this timestamp left, whether or not it was read at once: the sender's clock counts milliseconds. */
-function timestampClock(sent: LoggedSegment[]): (tsVal: number) => number {
-  const first = sent.find((one) => one.tsVal >= 0);
-  if (first === undefined) return () => Number.POSITIVE_INFINITY;
-  let zeroMs = Number.POSITIVE_INFINITY;
-  for (const one of sent) zeroMs = Math.min(zeroMs, one.atMs - seq.diff(one.tsVal, first.tsVal));
-  return (tsVal) => zeroMs + seq.diff(tsVal, first.tsVal);
 }
 
 function overlapMs(spans: readonly Span[], fromMs: number, toMs: number): number {
@@ -192,8 +130,4 @@ function isTooOld(one: LoggedSegment, octet: number, answers: LoggedSegment[]): 
     ({ atMs, ack, tsEcr }) =>
       atMs >= one.atMs && atMs <= one.atMs + OVERTAKEN_MS && seq.gt(tsEcr, one.tsVal) && seq.le(ack, octet),
   );
-}
-
-function covers(one: LoggedSegment, number: number): boolean {
-  return seq.inWindow(number, one.seq, seq.diff(one.end, one.seq));
 }
