@@ -49,13 +49,18 @@ const KERNEL_DROPS = [
   "PAWSEstab",
 ];
 
-/** This namespace's `KERNEL_DROPS`. */
-function kernelDrops(): Record<string, number> {
+/** This namespace's `KERNEL_DROPS`, and the device's towards the kernel. */
+function kernelDrops(device: string): Record<string, number> {
   const [names, values] = readFileSync("/proc/net/netstat", "utf8")
     .split("\n")
     .filter((line) => line.startsWith("TcpExt:"))
     .map((line) => line.split(" "));
-  return Object.fromEntries(KERNEL_DROPS.map((name) => [name, Number(values![names!.indexOf(name)] ?? 0)]));
+  const drops = KERNEL_DROPS.map((name) => [name, Number(values![names!.indexOf(name)] ?? 0)]);
+  const line = readFileSync("/proc/net/dev", "utf8")
+    .split("\n")
+    .find((text) => text.trim().startsWith(`${device}:`));
+  // Octets, packets, errors, drops.
+  return { ...Object.fromEntries(drops), rx_dropped: Number(line?.split(":")[1]?.trim().split(/ +/)[3] ?? 0) };
 }
 
 async function run(combination: Combination, subnet: number, seed: number, octets: number): Promise<ImpairedResult> {
@@ -71,7 +76,7 @@ async function run(combination: Combination, subnet: number, seed: number, octet
       echo: () => true,
     },
   });
-  const before = kernelDrops();
+  const before = kernelDrops(rig.device);
   const started = performance.now();
   const address = combination.version === 4 ? rig.far4 : rig.far6;
   const flags = ["--disable-warning=ExperimentalWarning"];
@@ -90,6 +95,7 @@ async function run(combination: Combination, subnet: number, seed: number, octet
     const { explained, text } = explain(log, pause, standstills);
     (explained ? pauses : unexplained).push(text);
   }
+  const kernel = Object.entries(kernelDrops(rig.device)).filter(([name, count]) => count > before[name]!);
   rig.close();
   return {
     name: describe(combination),
@@ -101,11 +107,7 @@ async function run(combination: Combination, subnet: number, seed: number, octet
     unexplained,
     totals: log.totals(),
     counters: rig.counters.snapshot(),
-    kernel: Object.fromEntries(
-      Object.entries(kernelDrops()).flatMap(([name, count]) =>
-        count > before[name]! ? [[name, count - before[name]!]] : [],
-      ),
-    ),
+    kernel: Object.fromEntries(kernel.map(([name, count]) => [name, count - before[name]!])),
   };
 }
 

@@ -121,3 +121,14 @@ test("a sender that is busy with everything but what is missing", () => {
   const events: Event[] = Array.from({ length: 14 }, (_, i) => [i * 100, "before"]);
   assertDoubt(told(1_420, ...events, [1_415, "text"]), /busy for 1.42 s, but not with octet 5001/);
 });
+
+test("a process that did not run makes a pause of its own, and only of that length", () => {
+  const explained = (asleepMs: number) => {
+    const log = new DecisionLog(() => 0);
+    log.add("out", frames.asking, 0);
+    return explain(log, { direction: "in", startMs: 0, endMs: 2_500 }, [[100, 100 + asleepMs]]);
+  };
+  assert.match(explained(2_000).text, /a process stood still for 2.00 s/);
+  assert.equal(explained(2_000).explained, true);
+  assertDoubt(explained(1_000), /busy for 2.50 s/);
+});

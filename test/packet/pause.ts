@@ -22,6 +22,8 @@ export interface Explanation {
   readonly text: string;
 }
 
+/** A pause counts from here on. */
+export const NOTED_MS = 1_000;
 /** A pause is measured by two processes' clocks, and told after the frame that ended it. */
 const CLOCK_MS = 60;
 /** From an octet's arrival to its being told by a process on a busy machine. */
@@ -43,6 +45,12 @@ const LEAD_MS = 130_000;
  * did not run.
  */
 export function explain(log: DecisionLog, pause: Pause, standstills: readonly Span[] = []): Explanation {
+  const lengthMs = pause.endMs - pause.startMs;
+  const title = `${(lengthMs / 1000).toFixed(2)} s without progress ${pause.direction}`;
+  const asleepMs = overlapMs(standstills, pause.startMs, pause.endMs);
+  if (lengthMs - asleepMs < NOTED_MS) {
+    return { explained: true, text: `${title}; a process stood still for ${(asleepMs / 1000).toFixed(2)} s` };
+  }
   const segments = log.segments(pause.startMs - LEAD_MS, pause.endMs + CLOCK_MS);
   const sent = segments.filter((one) => one.direction === pause.direction && one.end !== one.seq);
   const answers = segments.filter((one) => one.direction !== pause.direction && one.ack >= 0);
@@ -65,10 +73,9 @@ export function explain(log: DecisionLog, pause: Pause, standstills: readonly Sp
     reasons.push(when);
     coveredMs += Math.min(wait.toMs, pause.endMs) - Math.max(wait.fromMs, pause.startMs);
   }
-  const lengthMs = pause.endMs - pause.startMs;
   const doubt = whyMissing(pause, sent, answers, standstills, lengthMs - coveredMs);
   if (doubt !== undefined) doubts.push(doubt);
-  const text = `${(lengthMs / 1000).toFixed(2)} s without progress ${pause.direction}; ${reasons.join("; ")}`;
+  const text = `${title}; ${reasons.join("; ")}`;
   if (doubts.length === 0) return { explained: true, text };
   const last = answers.findLast((one) => one.atMs < pause.endMs - CLOCK_MS && !one.gone);
   const state = last && `; last heard: ack ${last.ack} wnd ${last.wnd} tsval ${last.tsVal} tsecr ${last.tsEcr}`;
@@ -116,7 +123,7 @@ function whyMissing(
     if (untoldMs > TELLING_MS) return `octet ${missing} had arrived at ${at} s`;
   }
   const lostCopies = copies.filter((one) => one.gone && one.atMs > pause.startMs - CLOCK_MS).length;
-  if (busyMs < 1_000 || lostCopies > 0) return undefined;
+  if (busyMs < NOTED_MS || lostCopies > 0) return undefined;
   return `the sender was busy for ${(busyMs / 1000).toFixed(2)} s, but not with octet ${missing}`;
 }
 
