@@ -10,8 +10,8 @@ export const READ_BUFFER_LEN = 66_000;
 /** Frames read in one turn, so that timers and sockets get theirs too. */
 export const MAX_BURST = 64;
 
-/** Read buffers kept for reuse (4.2 MB): one burst of super-segments. What is beyond goes to the collector. */
-export const MAX_POOLED_BUFFERS = 64;
+/** Read buffers kept for reuse (8.4 MB): two bursts of super-segments, or what sixteen sockets have yet to take. What is beyond goes to the collector. */
+export const MAX_POOLED_BUFFERS = 128;
 
 /** A shorter frame is copied out, so that a keystroke in some queue does not hold 66,000 octets. */
 export const COPY_BELOW = 2_048;

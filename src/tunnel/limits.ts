@@ -83,7 +83,7 @@ export const TOKEN_RETRIES = 3;
 export const ALERT_TIMEOUT_MS = 2_000;
 
 /** Octets that a socket stream takes for writing before the kernel has taken them. */
-export const SOCKET_WRITE_WINDOW = 256 * 1024;
+export const SOCKET_WRITE_WINDOW = 512 * 1024;
 /** Octets read beyond a socket stream's credit before reading stops: while it goes on, an end or a reset is noticed. */
 export const SOCKET_READ_AHEAD = 16 * 1024;
 /** How often a socket whose far end has half-closed is asked for a reset. */

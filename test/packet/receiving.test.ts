@@ -117,6 +117,17 @@ test("a small opening of a closed window is told within 40 ms, a large one at on
   rig.expect({ wnd: 5100 });
 });
 
+test("credits of one turn make one ACK", async () => {
+  const turns: (() => void)[] = [];
+  const { rig, app } = await established({ turnEnd: (run) => void turns.push(run) });
+  for (const octets of [65_536, 131_072, 262_144]) app.stream.credit(octets);
+  rig.expectNothing();
+  assert.equal(turns.length, 1);
+  turns.pop()!();
+  rig.expect({ flags: "A", wnd: (7 * 65_536) / 256 });
+  rig.expectNothing();
+});
+
 test("duplicate ACKs for what comes out of order, at once; one ACK for all when the gap is filled", async () => {
   const { rig, app } = await established();
   app.stream.credit(65_535);

@@ -91,8 +91,8 @@ export class Connection implements ByteStream, Flow, Due, Flushable, Sender, Seg
     const worth = afterCredit(this.#tcb);
     if (worth === "none") return;
     if (rcv.ack !== "now") rcv.ack = worth;
-    if (worth === "now") this.#touch();
-    else this.#host.mark(this);
+    if (worth === "owed") this.#host.mark(this);
+    else if (!this.#host.markForTurnEnd(this)) this.#touch();
   }
 
   write(chunk: Chunk): void {
