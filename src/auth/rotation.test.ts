@@ -221,6 +221,23 @@ test("an automatic rotation gives each phase a third of the grace period, also o
   assert.deepEqual([event?.phase, event?.user_kind], ["standby", "system"]);
 });
 
+test("a crash between a step and what is shown of it is mended by the next start", async () => {
+  await startAuth();
+  const key = `/resource/cert_authority/${encodeURIComponent(`host/${CLUSTER}`)}`;
+  const shown = async () => {
+    const name = `host/${CLUSTER}`;
+    const { resource } = await (await adminNow()).call("resource.get", { kind: "cert_authority", name });
+    assert.ok(resource.kind === "cert_authority");
+    return [resource.spec.rotation?.phase, resource.spec.additional_trusted_keys.length];
+  };
+  const before = (await auth.backend.get(key))!.value;
+  await step("host", "init");
+  await auth.service.close();
+  await auth.backend.put(key, before); // As if it had not come so far.
+  await auth.restart();
+  assert.deepEqual(await shown(), ["init", 1]);
+});
+
 test("a grace period too short to renew in is refused", async () => {
   await startAuth();
   const admin = await adminNow();
