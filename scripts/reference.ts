@@ -7,10 +7,12 @@
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { API_PAGES } from "./api-pages.ts";
+import { auditPage } from "./audit-page.ts";
 
 export const PAGES: Readonly<Record<string, (root: string) => Promise<string>>> = {
   "docs/errors.md": errorsPage,
   "docs/limits.md": limitsPage,
+  "docs/audit-events.md": auditPage,
   ...API_PAGES,
 };
 

@@ -20,6 +20,7 @@ export {
   tcpTarget,
 } from "./app.ts";
 export { type AppUri, parseAppUri } from "./app-uri.ts";
+export { EVENT_DESCRIPTIONS, NOT_CAUSED } from "./audit-descriptions.ts";
 export {
   AUDIT_CODES,
   type AuditEvent,

@@ -1,0 +1,57 @@
+import type { AuditEventType } from "./audit-event.ts";
+
+/** When each event is written, for `docs/audit-events.md`. */
+export const EVENT_DESCRIPTIONS: Readonly<Record<AuditEventType, string>> = {
+  "user.login": "A user logged in, or tried to.",
+  "user.create": "A user was created, by an invite or as a resource.",
+  "user.update": "A user was changed: roles, traits, whether logins are refused.",
+  "user.delete": "A user was deleted, with password, devices and sessions.",
+  "user.password_change": "A password was set, by an invite or a reset link.",
+  "reset_password_token.create": "A link was made by which a user sets password and second factor.",
+  "mfa.add": "A second factor was registered.",
+  "mfa.delete": "A second factor was removed.",
+  "mfa_auth_challenge.create": "A second factor was asked for.",
+  "mfa_auth_challenge.validate": "A second factor was shown, or a wrong one.",
+  "app.session.start":
+    "Auth: an app session was made, or refused. Agent: a connection to the app was made (stream_id), or the app did not accept (T2007E).",
+  "app.session.end": "A connection to an app ended, with its octets in both directions. Written by the agent.",
+  "app.create": "An app resource was created. Failed: an agent announced an app that it may not.",
+  "app.update": "An app resource was changed.",
+  "app.delete": "An app resource was deleted.",
+  "role.created": "A role was created.",
+  "role.updated": "A role was changed.",
+  "role.deleted": "A role was deleted.",
+  "lock.created": "A lock was put in force, or replaced.",
+  "lock.deleted": "A lock was lifted before its end.",
+  "client.disconnect": "The agent ended a connection: a lock, idleness, the end of the login.",
+  "session.rejected": "A connection that would have been one too many for the user.",
+  "join_token.create": "A join token was created. Its name, the secret, is masked.",
+  "join_token.update": "A join token was changed.",
+  "join_token.delete": "A join token was deleted.",
+  "instance.join": "A host joined the cluster, or tried to.",
+  "cert.create": "A certificate was issued outside a login: for a machine, or to a host that renews its own.",
+  "auth_preference.update": "cluster_auth_preference was created, changed or deleted.",
+  "networking_config.update": "cluster_networking_config was created, changed or deleted.",
+  "trusted_cluster.create": "In a leaf: a root cluster was trusted, or its trust changed.",
+  "trusted_cluster.delete": "In a leaf: a root cluster is not trusted any more.",
+  "vnet.config.create": "vnet_config was created. As in Teleport, an upsert is always this.",
+  "vnet.config.update": "vnet_config was changed.",
+  "vnet.config.delete": "vnet_config was deleted.",
+  "cert_authority.rotate": "The replacement of an authority's key went to another phase.",
+  "audit.dropped": "An agent's spool was full while Auth was away: so many events are lost.",
+  "audit.damaged": "At its start Auth found the log not to be the one that was written.",
+};
+
+/** Of Teleport's events for applications, users and resources: those that nothing here can cause. */
+export const NOT_CAUSED: readonly (readonly [event: string, code: string, why: string])[] = [
+  ["user.login (SSO)", "T1001I, T1001W", "there is no single sign-on"],
+  ["app.session.chunk", "T2008I", "of web apps, which are not served; a TCP session has no chunks"],
+  ["app.session.request", "T2009I", "of recordings of web apps"],
+  ["app.session.dynamodb.request", "T2013I", "of AWS consoles"],
+  ["auth", "T3007W", "an app certificate is issued for its own session only; what does not fit is in the agent's log"],
+  ["recording_config.update", "TCREC003I", "TCP sessions are not recorded, so nothing configures it"],
+  ["github, oidc, saml connectors", "T8000I, T8100I, T8200I and on", "there is no single sign-on"],
+  ["access_request and others of Teleport Enterprise", "", "there are no access requests, devices, lists or plugins"],
+  ["session, db, kube, windows.desktop", "", "there are no servers, databases, clusters or desktops of those kinds"],
+  ["unknown", "TCC00E", "every event has its schema; one that does not fit it is refused"],
+];
