@@ -199,6 +199,16 @@ test("after close nothing is changed any more, not even by the state being appli
 
 const text = () => readFileSync(join(dir, "resolv.conf"), "utf8");
 
+// A link without an address, or one that is down, has no part in systemd-resolved: its names would be asked elsewhere.
+test("the device is up and has its addresses and routes before a resolver is told", async () => {
+  const os = new FakeOs();
+  const resolved = new FakeResolver();
+  resolved.apply = async () => void os.calls.push("resolver");
+  await config(os, 0, [resolved]).apply(STATE);
+  assert.equal(os.calls.indexOf("resolver"), os.calls.length - 1);
+  assert.ok(os.calls.length > 10);
+});
+
 test("the resolver learns servers, zones and ranges, and is told nothing twice", async () => {
   const os = new FakeOs();
   os.ipv6 = false;

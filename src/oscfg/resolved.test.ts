@@ -23,7 +23,7 @@ class FakeBus implements Bus {
   closed = false;
   readonly calls: string[] = [];
   readonly missing: string[] = [];
-  manager: Record<string, DBusValue> = { DNS: [], FallbackDNS: [] };
+  manager: Record<string, DBusValue> = { DNS: [], Domains: [], FallbackDNS: [] };
   links: Record<number, Record<string, DBusValue>> = { 2: {}, 3: { DNS: [], Domains: [], DefaultRoute: true } };
 
   async call(_: DBusTarget, member: string, signature = "", body: readonly DBusValue[] = []): Promise<DBusValue[]> {
@@ -113,6 +113,11 @@ test("upstreams: without our own, nor those of a link for its own domains only; 
     [4, 2, Uint8Array.of(10, 0, 0, 53)],
   ];
   assert.deepEqual(await resolver.upstreams(), ["192.0.2.1", "fe80::1%eth0"]);
+  bus.manager.Domains = [
+    [0, "corp.test", false],
+    [4, ".", true],
+  ];
+  assert.deepEqual(await resolver.upstreams(), ["10.0.0.53"], "a VPN for everything");
   bus.manager.DNS = [[3, 2, V4]];
   bus.manager.FallbackDNS = [[0, 2, Uint8Array.of(9, 9, 9, 9)]];
   assert.deepEqual(await resolver.upstreams(), ["9.9.9.9"]);

@@ -15,6 +15,12 @@ const MANAGER: DBusTarget = {
 /** `AF_INET` and `AF_INET6`. */
 const FAMILIES: Readonly<Record<number, number>> = { 4: 2, 16: 10 };
 
+/** Of the manager's lists `DNS` and `Domains`. */
+type LinkServer = readonly [index: number, family: number, octets: Uint8Array];
+type LinkDomain = readonly [index: number, name: string, routeOnly: boolean];
+
+const isRoot = (name: string) => name === "" || name === ".";
+
 /** Of the kernel. */
 export interface Links {
   /** Index of a device; `undefined` where there is none of that name. */
@@ -70,34 +76,34 @@ export class Resolved implements HostResolver {
   }
 
   /**
-   * Those that are asked about names in general: of no link, or of links that
-   * are not for their own domains only. The manager's list holds VNet's too.
+   * Those that are asked about names in general: on the links with the domain
+   * `~.`, if there are any (a VPN for everything), else of no link, or of links
+   * that are not for their own domains only. The manager's list holds VNet's too.
    */
   async upstreams(): Promise<string[]> {
     const bus = await this.#connected();
+    const [listed, domains] = await Promise.all([bus.property(MANAGER, "DNS"), bus.property(MANAGER, "Domains")]);
     const own = await this.#links.indexOf(this.#device);
-    const listed = (await bus.property(MANAGER, "DNS")) as readonly [
-      index: number,
-      family: number,
-      octets: Uint8Array,
-    ][];
-    const foreign = listed.filter(([index]) => index !== own);
-    const forAll = new Map<number, boolean>([[0, true]]);
-    for (const [index] of foreign) if (!forAll.has(index)) forAll.set(index, await this.#isForAll(index));
-    const servers = foreign.filter(([index]) => forAll.get(index));
-    const found = servers.length > 0 ? servers : await this.#fallback();
-    const texts = await Promise.all(found.map(([index, , octets]) => this.#scoped(index, octets)));
-    return [...new Set(texts)];
+    const foreign = (listed as readonly LinkServer[]).filter(([index]) => index !== own);
+    const forAll = await this.#forAll(foreign, domains as readonly LinkDomain[]);
+    const servers = foreign.filter(([index]) => forAll.includes(index));
+    const found =
+      servers.length > 0 ? servers : ((await bus.property(MANAGER, "FallbackDNS")) as readonly LinkServer[]);
+    return [...new Set(await Promise.all(found.map(([index, , octets]) => this.#scoped(index, octets))))];
   }
 
-  async #fallback(): Promise<readonly [index: number, family: number, octets: Uint8Array][]> {
+  /** Of the links with these servers, 0 standing for none. */
+  async #forAll(servers: readonly LinkServer[], domains: readonly LinkDomain[]): Promise<number[]> {
+    const indexes = [...new Set(servers.map(([index]) => index))];
+    const everything = indexes.filter((index) =>
+      domains.some(([of, name, route]) => of === index && route && isRoot(name)),
+    );
+    if (everything.length > 0) return everything;
     const bus = await this.#connected();
-    return (await bus.property(MANAGER, "FallbackDNS")) as readonly [number, number, Uint8Array][];
-  }
-
-  async #isForAll(index: number): Promise<boolean> {
-    const bus = await this.#connected();
-    return (await bus.property(await this.#link(index), "DefaultRoute")) === true;
+    const isDefault = async (index: number) =>
+      index === 0 || (await bus.property(await this.#link(index), "DefaultRoute")) === true;
+    const asked = await Promise.all(indexes.map(isDefault));
+    return indexes.filter((_, i) => asked[i]);
   }
 
   async #scoped(index: number, octets: Uint8Array): Promise<string> {

@@ -10,7 +10,7 @@ export const HOST_NEEDS = [...CLUSTER_NEEDS, "dig"] as const;
 export const WEB_PORT = 8080;
 export const ZONES = `Serving TCP apps of ${PROXY} below company.test, ${PROXY}`;
 /** Everything is back at the latest after this (DESIGN, invariant 9). */
-const RESTORE_MS = 1_000;
+export const RESTORE_MS = 1_000;
 
 const PROJECT = join(import.meta.dirname, "../..");
 const DB = "10.77.0.40";
@@ -82,12 +82,14 @@ export class LaptopVnet implements AsyncDisposable {
     return listing.split("\n").filter((line) => /tsh\.ts|undo_network/.test(line));
   }
 
-  /** The pids, inside the laptop, of the launcher and of the user process. */
-  async processes(): Promise<{ launcher: string; user: string }> {
-    const listing = await this.root.execOk(["ps", "-e", "-o", "pid=,ppid=,args="]);
-    const [, user, launcher] = /^\s*(\d+)\s+(\d+) .*tsh\.ts.* vnet-user-process$/m.exec(listing) ?? [];
+  /** The pids of VNet's processes inside the laptop. */
+  async processes(): Promise<{ launcher: string; user: string; guard: string }> {
+    const listing = await this.root.execOk(["ps", "-e", "-o", "pid=,ppid=,comm=,args="]);
+    const [, user, launcher] = /^\s*(\d+)\s+(\d+) .*tsh\.ts.* vnet-user-process( |$)/m.exec(listing) ?? [];
     assert.ok(user !== undefined && launcher !== undefined, listing);
-    return { launcher, user };
+    const [, guard] = new RegExp(`^\\s*(\\d+)\\s+${launcher} sh `, "m").exec(listing) ?? [];
+    assert.ok(guard !== undefined, listing);
+    return { launcher, user, guard };
   }
 
   async kill(signal: string, pid: string): Promise<void> {
