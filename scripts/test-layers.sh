@@ -29,6 +29,7 @@ layer() {
   }
   mkdir -p "$dir" "$scratch/$1/root"
   for package in "$scratch/$1"/*.deb; do
+    [ -e "$package" ] || continue # The machine has it all already.
     dpkg-deb --fsys-tarfile "$package" | tar -x -C "$scratch/$1/root" \
       --exclude=./usr/share/doc --exclude=./usr/share/man --exclude=./usr/share/locale
   done

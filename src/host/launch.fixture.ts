@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { createLogger, messageOf } from "../base/mod.ts";
 import type { WantedState } from "../oscfg/mod.ts";
-import { attachLauncher, launch, upstreamServers } from "./mod.ts";
+import { attachLauncher, launch } from "./mod.ts";
 import { echoed } from "./udp-echo.fixture.ts";
 
 const STATE: WantedState = {
@@ -55,5 +55,9 @@ async function userProcess(): Promise<void> {
     console.log(`refused: ${messageOf(error)}`);
   }
   await launcher.apply(STATE);
-  console.log(`ready ${process.pid} upstreams ${upstreamServers().join(",")}`);
+  const { dns, upstreams, taken } = await launcher.report();
+  console.log(
+    `by ${dns.manager}, upstreams ${upstreams.join(",")}, taken ${taken.map(({ range }) => range).join(",")}`,
+  );
+  console.log(`ready ${process.pid}`);
 }

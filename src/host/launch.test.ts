@@ -93,7 +93,7 @@ test("the host is configured, unprivileged code runs on it, and all is undone", 
   const before = snapshot();
   const { launcher, pid, text } = await start();
   assert.match(text, /refused: the range 192\.168\.0\.0\/16 contains an address of this host, 192\.168\.7\.10/);
-  assert.match(text, /upstreams 198\.51\.100\.1,198\.51\.100\.2/);
+  assert.match(text, /^by file, upstreams 198\.51\.100\.1,198\.51\.100\.2, taken .*192\.168\.7\.10\/32/m);
 
   assert.equal(
     output("cat", "/etc/resolv.conf").replace(/^#.*\n/gm, ""),
@@ -177,7 +177,7 @@ test("what remains when the guard is killed too, the next start removes", asRoot
   assert.match(snapshot(), /nameserver 100\.64\.0\.2/);
 
   const next = await start();
-  assert.match(next.text, /upstreams 198\.51\.100\.1,/); // the host's own again, not the dead VNet's
+  assert.match(next.text, /upstreams 198\.51\.100\.1,198/); // the host's own again, not the dead VNet's
   next.launcher.kill("SIGTERM");
   await exitCode(next.launcher);
   assert.equal(snapshot(), before);

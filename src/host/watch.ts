@@ -14,7 +14,7 @@ export interface HostWatch extends Disposable {
  * `WATCH_MS` it looks whether another program (DHCP, NetworkManager, a restarted
  * systemd-resolved) has taken VNet's settings away, and puts them back.
  */
-export function watchHost(config: HostConfig, channel: Duplex, log: Logger): HostWatch {
+export function watchHost(config: Pick<HostConfig, "mend" | "report">, channel: Duplex, log: Logger): HostWatch {
   let told = "";
   const look = async () => {
     try {

@@ -2,7 +2,16 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { needs, ResolvedHost } from "../../src/testkit/mod.ts";
-import { assertClients, clientAddress, HOST_NEEDS, LaptopVnet, statusOf, upstreamsOf, within } from "./host-vnet.ts";
+import {
+  assertClients,
+  clientAddress,
+  HOST_NEEDS,
+  LaptopVnet,
+  statusOf,
+  upstreamsOf,
+  WEB_PORT,
+  within,
+} from "./host-vnet.ts";
 
 const AGENT = "10.77.0.30";
 const SERVER = "198.51.100.1";
@@ -10,9 +19,14 @@ const SERVER = "198.51.100.1";
 const BACK_MS = 1_000;
 const FOLLOW_MS = 10_000;
 
+const CHROMIUM = [
+  ...["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
+  ...["--user-data-dir=/tmp/chromium", "--dump-dom"],
+];
+
 for (const nss of [true, false]) {
   const how = nss ? "asked by glibc itself" : "asked through its stub";
-  test(`systemd-resolved, ${how}`, needs(...HOST_NEEDS, "resolved", "dbus-daemon"), async (t) => {
+  test(`systemd-resolved, ${how}`, needs(...HOST_NEEDS, "resolved", "dbus-daemon", "chromium"), async (t) => {
     await using laptop = await LaptopVnet.prepare();
     const { alice, root, cluster } = laptop;
     await using resolved = await ResolvedHost.start(root, { server: SERVER, nss });
@@ -30,6 +44,13 @@ for (const nss of [true, false]) {
     });
 
     await t.test("every client finds apps, and the rest of the world", () => assertClients(laptop));
+
+    await t.test("Chromium opens an app, and waits for nothing", async (t) => {
+      const since = performance.now();
+      const page = await alice.execOk([...CHROMIUM, `http://web.company.test:${WEB_PORT}/`]);
+      assert.match(page, new RegExp(`hello from web\\.company\\.test:${WEB_PORT}`));
+      t.diagnostic(`shown after ${Math.round(performance.now() - since)} ms`);
+    });
 
     await t.test("what VNet serves is never asked elsewhere, and the rest never of VNet", async () => {
       const asked = cluster.hosts.dnsQueries();
