@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isMalformed, seededRandom } from "../base/mod.ts";
-import { type DBusMessage, type DBusValue, decodeMessage, encodeMessage, messageLen, Variant } from "./dbus-wire.ts";
+import { type DBusValue, Variant } from "./dbus-values.ts";
+import { type DBusMessage, decodeMessage, encodeMessage, messageLen } from "./dbus-wire.ts";
 
 const CALL: DBusMessage = {
   type: 1,

@@ -1,13 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { isMalformed } from "../base/mod.ts";
-import {
-  type DBusMessage,
-  type DBusValue,
-  decodeMessage,
-  encodeMessage,
-  MessageType,
-  messageLen,
-} from "./dbus-wire.ts";
+import type { DBusValue } from "./dbus-values.ts";
+import { type DBusMessage, decodeMessage, encodeMessage, MessageType, messageLen } from "./dbus-wire.ts";
 import { DBusError } from "./errors.ts";
 import { DBUS_CALL_MS, MAX_DBUS_AUTH_LEN, MAX_DBUS_CALLS } from "./limits.ts";
 

@@ -1,8 +1,7 @@
 import { nameservers } from "./resolv-conf.ts";
 
 /** Who decides on this host where names are asked, and so whom VNet tells. */
-export const DNS_MANAGERS = ["systemd-resolved", "openresolv", "resolvconf", "file", "none"] as const;
-export type DnsManager = (typeof DNS_MANAGERS)[number];
+export type DnsManager = "systemd-resolved" | "openresolv" | "resolvconf" | "file" | "none";
 
 /** What the choice depends on. */
 export interface ResolverFacts {

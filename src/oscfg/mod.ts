@@ -5,15 +5,14 @@
  * from it is a pure function; undoing everything is a shell script, so that it
  * outlives us. Deliberately absent: who wants it, and the TUN itself.
  */
-export { DNS_MANAGERS, type DnsManager } from "./dns-manager.ts";
+export type { DnsManager } from "./dns-manager.ts";
 export { DBusError, OsCommandError, ResolvConfError, StateRefusedError } from "./errors.ts";
-export { HostConfig, type HostConfigOptions, type HostReport } from "./host-config.ts";
+export { HostConfig, type HostReport } from "./host-config.ts";
 export { hostResolvers } from "./host-resolvers.ts";
 export { COMMAND_MS } from "./limits.ts";
 export type { Os } from "./os.ts";
-export { type HostFacts, refusal, type TakenRange } from "./policy.ts";
-export { applyResolvConf, formerServers, type ResolvConfPaths, resolvConfPaths } from "./resolv-conf.ts";
-export type { HostResolver } from "./resolver.ts";
-export { EMPTY_STATE, parseWantedState, STATE_VERSION, type WantedState } from "./state.ts";
+export type { TakenRange } from "./policy.ts";
+export { formerServers, type ResolvConfPaths, resolvConfPaths } from "./resolv-conf.ts";
+export type { WantedState } from "./state.ts";
 export { TUN_ROUTE } from "./table.ts";
 export { undoScript } from "./undo.ts";

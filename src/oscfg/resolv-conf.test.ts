@@ -139,7 +139,7 @@ test("a directory that cannot be written gives an error with the line to add", (
 test("a mount point, as in containers, is changed and restored in place", needs("userns", "unshare"), () => {
   writeFileSync(paths.conf, "below the mount\n");
   writeFileSync(join(dir, "mounted"), FORMER);
-  const module = JSON.stringify(new URL("./mod.ts", import.meta.url).href);
+  const module = JSON.stringify(new URL("./resolv-conf.ts", import.meta.url).href);
   const apply = `import(${module}).then((m) => m.applyResolvConf(m.resolvConfPaths(process.argv[1]), "${SERVER}"))`;
   const script = `mount --bind "$1/mounted" "$1/resolv.conf"
     "$2" -e '${apply}' "$1/resolv.conf"; sed -n 3p "$1/resolv.conf"

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DBusTarget } from "./dbus.ts";
-import type { DBusValue } from "./dbus-wire.ts";
+import type { DBusValue } from "./dbus-values.ts";
 import { DBusError } from "./errors.ts";
 import { type Bus, Resolved } from "./resolved.ts";
 

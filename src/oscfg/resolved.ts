@@ -1,6 +1,6 @@
 import { formatIp, isMalformed, parseIp } from "../base/mod.ts";
 import { DBus, type DBusTarget } from "./dbus.ts";
-import type { DBusValue } from "./dbus-wire.ts";
+import type { DBusValue } from "./dbus-values.ts";
 import { DBusError } from "./errors.ts";
 import { MAX_LINK_DOMAINS } from "./limits.ts";
 import type { HostResolver, WantedDns } from "./resolver.ts";

@@ -1,14 +1,9 @@
 import { type ByteStream, type Cidr, cidrsOverlap, formatCidr, isMalformed, parseCidr } from "../base/mod.ts";
+import type { TakenRange } from "../oscfg/mod.ts";
 import { parseRange } from "./addresses.ts";
 import type { AppView, ClusterView, Directory } from "./directory.ts";
 import { RangeTakenError } from "./errors.ts";
 import { MAX_IPV4_PREFIX_LEN } from "./limits.ts";
-
-/** An IPv4 range that somebody else has on this host, and who. */
-export interface TakenRange {
-  readonly range: string;
-  readonly by: string;
-}
 
 /** The largest CIDR within `range` that overlaps none of `taken`, the lowest of these; `undefined` when none is left. */
 export function freePart(range: string, taken: readonly TakenRange[]): string | undefined {
