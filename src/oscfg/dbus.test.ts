@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { BackgroundProcess, needs } from "../testkit/mod.ts";
 import { DBus } from "./dbus.ts";
+import { DBusError } from "./errors.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "vnet-dbus-"));
 after(() => rmSync(dir, { recursive: true }));
@@ -53,14 +54,28 @@ test("calls, properties and errors of a real bus", needs("dbus-daemon"), async (
   });
 });
 
+test("what may be otherwise soon is worth another try", () => {
+  const table: [name: string | undefined, retryable: boolean][] = [
+    [undefined, true],
+    ["org.freedesktop.DBus.Error.NoReply", true],
+    ["org.freedesktop.DBus.Error.ServiceUnknown", true],
+    ["org.freedesktop.DBus.Error.Spawn.ChildExited", true], // a service is restarting, and the bus cannot start it itself
+    ["org.freedesktop.DBus.Error.AccessDenied", false],
+    ["org.freedesktop.DBus.Error.UnknownMethod", false],
+    ["org.freedesktop.resolve1.NoSuchLink", false],
+  ];
+  for (const [name, retryable] of table) assert.equal(new DBusError("text", name).retryable, retryable, String(name));
+});
+
 test("without a bus, or when it ends, calls fail at once", needs("dbus-daemon"), async () => {
   await assert.rejects(DBus.connect(join(dir, "nowhere")), { message: "there is no D-Bus system bus" });
   const { socket, daemon } = await startBus("short-lived");
   using bus = await DBus.connect(socket);
   assert.equal(bus.closed, false);
   const waiting = bus.call({ ...BUS, destination: ":1.0" }, "Ping"); // we never answer ourselves
+  const failed = assert.rejects(waiting, { message: "the connection to the D-Bus system bus has ended" });
   await daemon.stop();
-  await assert.rejects(waiting, { message: "the connection to the D-Bus system bus has ended" });
+  await failed;
   await assert.rejects(bus.call(BUS, "ListNames"), { code: "oscfg.dbus" });
   assert.equal(bus.closed, true);
 });

@@ -21,10 +21,9 @@ export class ResolvConfError extends OperationError {
   override readonly code = "oscfg.resolv-conf";
 }
 
-/** What the bus itself says of a service that is not there: it may be about to start, or to start again. */
-const GONE = ["ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected"].map(
-  (name) => `org.freedesktop.DBus.Error.${name}`,
-);
+/** What the bus says of calls that will never do. All else it says of services that are not there, perhaps not yet. */
+const FINAL = ["AccessDenied", "InteractiveAuthorizationRequired", "InvalidArgs", "NotSupported", "UnknownMethod"];
+const BUS_ERROR = "org.freedesktop.DBus.Error.";
 
 /** A D-Bus call failed; `errorName` is the service's, absent where nobody answered. */
 export class DBusError extends OperationError {
@@ -35,6 +34,8 @@ export class DBusError extends OperationError {
   constructor(message: string, errorName?: string) {
     super(message);
     this.errorName = errorName;
-    this.retryable = errorName === undefined || GONE.includes(errorName);
+    this.retryable =
+      errorName === undefined ||
+      (errorName.startsWith(BUS_ERROR) && !FINAL.includes(errorName.slice(BUS_ERROR.length)));
   }
 }

@@ -104,10 +104,10 @@ class Victim {
   async #works(vnet: Awaited<ReturnType<LaptopVnet["start"]>>, since: number): Promise<void> {
     await this.#resolves(since);
     await vnet.waitFor(/^VNet is ready\.\s*$/m);
-    await within(
-      RESTORE_MS,
-      async () => (await this.#laptop.root.exec(["getent", "ahostsv4", "tcp-app.company.test"])).code === 0,
-    );
+    const found = async () => (await this.#laptop.root.exec(["getent", "ahostsv4", "tcp-app.company.test"])).code === 0;
+    await within(RESTORE_MS, found).catch((cause: unknown) => {
+      throw new Error(`VNet is ready, and its names are not found:\n${vnet.output}`, { cause });
+    });
     assert.equal(await clientAddress(this.#laptop.alice), AGENT);
   }
 
