@@ -175,6 +175,9 @@ test("what remains when the guard is killed too, the next start removes", asRoot
   await wait(100);
   assert.match(snapshot(), /unreachable 100\.64\.0\.0\/24/);
   assert.match(snapshot(), /nameserver 100\.64\.0\.2/);
+  // The backstop routes: a query to the dead server fails instead of being lost, so libc asks the next one at once.
+  assert.equal(await answer("65533", "100.64.0.2"), "EHOSTUNREACH");
+  assert.equal(await answer(NOBODY, "100.64.0.9"), "EHOSTUNREACH");
 
   const next = await start();
   assert.match(next.text, /upstreams 198\.51\.100\.1,198/); // the host's own again, not the dead VNet's

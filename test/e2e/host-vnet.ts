@@ -10,7 +10,7 @@ export const HOST_NEEDS = [...CLUSTER_NEEDS, "dig"] as const;
 export const WEB_PORT = 8080;
 export const ZONES = `Serving TCP apps of ${PROXY} below company.test, ${PROXY}`;
 /** Everything is back at the latest after this (DESIGN, invariant 9). */
-export const RESTORE_MS = 1_000;
+const RESTORE_MS = 1_000;
 
 const PROJECT = join(import.meta.dirname, "../..");
 const DB = "10.77.0.40";
