@@ -22,8 +22,12 @@ export const MIN_WINDOW = 2 * 1024;
 export const INITIAL_WINDOW = 256 * 1024;
 /** Octets up to which the window of a busy stream grows. */
 export const MAX_WINDOW = 1024 * 1024;
-/** Octets a stream's writer may have waiting in the link, not yet in a frame. */
+/** Octets a stream's writer may have waiting in the link, not yet in a frame: at most … */
 export const SEND_QUEUE = 256 * 1024;
+/** … its part of this, where there are many streams: what waits for a link without a carrier is bounded so … */
+export const SEND_BUDGET = 8 * 1024 * 1024;
+/** … and always this: all streams that there may be, with this much each, hold twice the budget. */
+export const MIN_SEND_QUEUE = 4 * 1024;
 
 /** Octets sent and not acknowledged, of a link: what a resumption may have to send again. */
 export const REPLAY_LIMIT = 8 * 1024 * 1024;

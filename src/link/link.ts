@@ -12,7 +12,10 @@ import {
   MAX_STREAMS,
   MAX_TRANSPORTS,
   MAX_UNANSWERED_OPENS,
+  MIN_SEND_QUEUE,
   OPEN_TIMEOUT_MS,
+  SEND_BUDGET,
+  SEND_QUEUE,
   VERSION_MAX,
   VERSION_MIN,
 } from "./limits.ts";
@@ -366,6 +369,9 @@ export class Link implements AsyncDisposable {
       onOpen,
       get draining() {
         return link.#draining;
+      },
+      get sendQueue() {
+        return Math.min(SEND_QUEUE, Math.max(MIN_SEND_QUEUE, Math.floor(SEND_BUDGET / Math.max(1, link.streams))));
       },
       get full() {
         return link.streams > MAX_STREAMS;

@@ -12,7 +12,7 @@ import {
 import type { RefusalCode } from "./codes.ts";
 import type { CreditPool } from "./credit.ts";
 import { encodeFrame, type Frame } from "./frames.ts";
-import { MAX_PAYLOAD, SEND_QUEUE } from "./limits.ts";
+import { MAX_PAYLOAD } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import { PieceQueue } from "./pieces.ts";
 
@@ -22,6 +22,8 @@ const COMPACT_AT = 64;
 /** What a stream asks of its link. */
 export interface StreamHost {
   readonly pool: CreditPool;
+  /** Octets that a stream's writer may be ahead of the frames now. */
+  readonly sendQueue: number;
   /** `sendControl` is to be called. */
   controlReady(stream: LinkStream): void;
   /** `sendData` is to be called. */
@@ -210,13 +212,13 @@ export class LinkStream implements ByteStream {
     if (this.#finished) this.#finish();
   }
 
-  /** Raises the writer's allowance to what the peer takes, in useful steps, at most SEND_QUEUE ahead of the frames. */
+  /** Raises the writer's allowance to what the peer takes, in useful steps, at most `sendQueue` ahead of the frames. */
   #allow(): void {
     if (this.#handler === undefined || this.#allowing) return;
     this.#allowing = true;
     for (;;) {
       if (this.#dead || this.#ending) break;
-      const more = Math.min(this.#peerLimit, this.#sent + SEND_QUEUE) - this.#allowed;
+      const more = Math.min(this.#peerLimit, this.#sent + this.#host.sendQueue) - this.#allowed;
       if (more <= 0 || (more < MAX_PAYLOAD && this.#allowed > this.#written)) break;
       this.#allowed += more;
       this.#handler.writable(more);

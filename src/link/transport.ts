@@ -29,6 +29,8 @@ export interface TransportHost {
   /** Set on the server's side. */
   readonly onOpen: ((request: OpenRequest) => void) | undefined;
   readonly draining: boolean;
+  /** As a stream asks for it. */
+  readonly sendQueue: number;
   /** No room for another stream on the link. */
   readonly full: boolean;
   goaway(frame: Extract<Frame, { type: "goaway" }>): void;
@@ -75,6 +77,9 @@ export class Transport {
     });
     this.#streamHost = {
       pool: host.pool,
+      get sendQueue() {
+        return host.sendQueue;
+      },
       controlReady: (stream) => this.#sender.controlReady(stream),
       dataReady: (stream) => this.#sender.dataReady(stream),
       gone: (stream) => this.#forget(stream),
