@@ -14,6 +14,10 @@ const ROUNDS = option("rounds", 3);
 const OCTETS = option("mib", 192) * 1024 * 1024;
 const CONNECTIONS = option("connections", 64);
 const ROUND_TRIPS = option("round-trips", 400);
+const CHATTY = option("chatty", 500);
+const CHATTY_ROUND_TRIPS = 8;
+/** Between a stream's answer and its next question. */
+const CHATTY_PAUSE_MS = 200;
 const DIRECTIONS = ["up", "down"] as const;
 const STREAMS = [1, 8];
 
@@ -42,7 +46,12 @@ async function main(): Promise<void> {
     }
     for (const shape of SHAPES) await connections(paths, shape);
     for (const shape of SHAPES) await roundTrips(paths, shape, "idle");
-    for (const shape of SHAPES) await besideBulk(paths, shape);
+    for (const shape of SHAPES) await besideBulk(paths, shape, () => roundTrips(paths, shape, "beside bulk"));
+    // A TLS connection for each of them would measure handshakes.
+    for (const shape of ["link", "raw"] as const) await chatty(paths, shape, "alone");
+    for (const shape of ["link", "raw"] as const) {
+      await besideBulk(paths, shape, () => chatty(paths, shape, "beside bulk"));
+    }
   }
   print();
 }
@@ -82,12 +91,34 @@ async function roundTrips(paths: Paths, shape: Shape, name: string): Promise<voi
   add(`round trip ${name} p99 ms`, shape, times[Math.floor(times.length * 0.99)]!);
 }
 
-async function besideBulk(paths: Paths, shape: Shape): Promise<void> {
+/** Many connections that ask now and then, all at the same time. */
+async function chatty(paths: Paths, shape: Shape, name: string): Promise<void> {
+  const times: number[] = [];
+  const one = async (i: number) => {
+    using echo = new Echo(paths[shape].ports[shape]);
+    await echo.roundTrip();
+    await pause((i * CHATTY_PAUSE_MS) / CHATTY);
+    for (let round = 0; round < CHATTY_ROUND_TRIPS; round++) {
+      times.push(await echo.roundTrip());
+      await pause(CHATTY_PAUSE_MS);
+    }
+  };
+  await Promise.all(Array.from({ length: CHATTY }, (_, i) => one(i)));
+  times.sort((a, b) => a - b);
+  add(`${CHATTY} chatty streams ${name} p50 ms`, shape, times[Math.floor(times.length / 2)]!);
+  add(`${CHATTY} chatty streams ${name} p99 ms`, shape, times[Math.floor(times.length * 0.99)]!);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function besideBulk(paths: Paths, shape: Shape, measure: () => Promise<void>): Promise<void> {
   const state = { over: false };
   const load = (async () => {
     while (!state.over) await transfer(paths[shape].ports[shape], "down", OCTETS / 8);
   })();
-  await roundTrips(paths, shape, "beside bulk");
+  await measure();
   state.over = true;
   await load;
 }
@@ -102,6 +133,7 @@ function print(): void {
   for (const [name, { link, tls, raw }] of samples) {
     const [what, unit] = [name.slice(0, name.lastIndexOf(" ")), name.slice(name.lastIndexOf(" ") + 1)];
     for (const [reference, values] of Object.entries({ tls, raw })) {
+      if (values.length === 0) continue; // Not measured so.
       report({ bench: "link", case: `${what} / ${reference}`, value: median(link), unit, reference: median(values) });
     }
   }

@@ -17,6 +17,7 @@ serve(async ({ session, proxy }: ClientStart) => {
     proxies: [`127.0.0.1:${proxy.link}`],
     routes: new RouteCounters(),
     instance: randomBytes(8),
+    resume: true,
   });
   const toProxy = { host: "127.0.0.1", noDelay: true };
   const { certPem, keyPem, hostCas } = session;

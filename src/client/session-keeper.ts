@@ -1,5 +1,5 @@
 import type { AppSessionAnswer } from "../api/mod.ts";
-import { type Logger, messageOf, systemClock } from "../base/mod.ts";
+import { type Clock, type Logger, messageOf, systemClock } from "../base/mod.ts";
 import { createCsr, generateKeyPair, type KeyPair } from "../pki/mod.ts";
 import type { AppSession } from "../tunnel/mod.ts";
 import type { AppRef, AppSessions } from "./app-sessions.ts";
@@ -20,19 +20,21 @@ export class SessionKeeper {
   readonly #app: AppRef;
   readonly #log: Logger;
   readonly #signal: AbortSignal;
+  readonly #clock: Clock;
   #session: HeldSession | undefined;
 
-  constructor(sessions: AppSessions, app: AppRef, log: Logger, signal: AbortSignal) {
+  constructor(sessions: AppSessions, app: AppRef, log: Logger, signal: AbortSignal, clock: Clock = systemClock) {
     this.#sessions = sessions;
     this.#app = app;
     this.#log = log;
     this.#signal = signal;
+    this.#clock = clock;
   }
 
   /** The living session, or a new one. */
   async usable(): Promise<HeldSession> {
     const session = this.#session;
-    if (session !== undefined && systemClock.now() < session.endsAt) return this.#renewed(session);
+    if (session !== undefined && this.#clock.now() < session.endsAt) return this.#renewed(session);
     this.#session = await this.#ask(await generateKeyPair(), (csr) =>
       this.#sessions.create(this.#app, csr, this.#signal),
     );
@@ -64,7 +66,7 @@ export class SessionKeeper {
 
   /** Same key, same session: no new second factor is asked for. While Auth is away the old certificate serves. */
   async #renewed(session: HeldSession): Promise<HeldSession> {
-    const now = systemClock.now();
+    const now = this.#clock.now();
     if (now < session.renewAt) return session;
     const { session_id } = session.answer;
     try {
@@ -89,7 +91,7 @@ export class SessionKeeper {
     const answer = await call(await createCsr(keys));
     // Only Auth's clock counts: how long the certificate lives, from now.
     const livesMs = Date.parse(answer.expires) - Date.parse(answer.server_time);
-    const now = systemClock.now();
+    const now = this.#clock.now();
     return { answer, keys, renewAt: now + livesMs / 2, endsAt: now + livesMs };
   }
 }

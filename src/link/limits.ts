@@ -46,9 +46,9 @@ export const ACK_OCTETS = 64 * 1024;
 export const ACK_DELAY_MS = 20;
 
 /** Silence before a PING. */
-export const PING_AFTER_MS = 3_000;
+export const PING_AFTER_MS = 2_500;
 /** Silence after which the path is dead. */
-export const DEAD_AFTER_MS = 9_000;
+export const DEAD_AFTER_MS = 7_500;
 /** From the carrier's start to the peer's HELLO. */
 export const HELLO_TIMEOUT_MS = 10_000;
 /** From OPEN to its answer, unless the caller says otherwise. */
@@ -77,6 +77,8 @@ export const REDIAL_MIN_MS = 100;
 export const REDIAL_MAX_MS = 2_000;
 /** Every proxy that answers has said for so long that the agent is not there: it is gone. */
 export const AGENT_GONE_MS = 10_000;
+/** … and that much less after a silence, which is half of the answer: agents come back to a proxy within 5 s. */
+export const SILENCE_CREDIT_MS = 4_500;
 /** Octets over one carrier in either direction before another takes its place: OpenSSL does not rekey by itself. */
 export const CARRIER_OCTETS = 2 ** 36;
 /** Writes over one carrier before another takes its place; each is at least one TLS record (RFC 8446 §5.5). */

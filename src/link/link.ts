@@ -30,7 +30,7 @@ type Hello = Extract<Frame, { type: "hello" }>;
 /** What became of a carrier. */
 export interface LinkEvents {
   /** A transport has no carrier any more; `attach` another, or the link ends after `resumeMs`. */
-  detached?(transport: number, message: string): void;
+  detached?(transport: number, how: "closed" | "silent", message: string): void;
   /** It has one again. */
   attached?(transport: number): void;
   /** Its carrier has carried much: `attach` another in its place. */
@@ -312,7 +312,7 @@ export class Link implements AsyncDisposable {
       clock.after(resumeMs, () => this.#finish(code, over)),
     );
     this.#options.log.debug({ link: this.id, transport: transport.id, message }, "a link has lost its connection");
-    this.#events.detached?.(transport.id, message);
+    this.#events.detached?.(transport.id, code === "dead" ? "silent" : "closed", message);
   }
 
   // ---- the beginning

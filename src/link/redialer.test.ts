@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Clock, silentLogger } from "../base/mod.ts";
 import type { Carrier } from "./carrier.ts";
-import { AGENT_GONE_MS } from "./limits.ts";
+import { AGENT_GONE_MS, DEAD_AFTER_MS, SILENCE_CREDIT_MS } from "./limits.ts";
 import { Talker, turns } from "./link-harness.ts";
 import { Redialer } from "./redialer.ts";
 import { ResumablePair } from "./resume-harness.ts";
@@ -124,4 +124,22 @@ test("as many transports are made as both ends want", async () => {
     ["attached", "attached", "none"],
   );
   pair.client.close("done");
+});
+
+test("after a silence a missing agent is given up sooner, and at the moment that is due", async () => {
+  const { pair, state } = await redialled();
+  const talker = new Talker(await pair.client.open(1), { total: 1 });
+  state.dial = async () => {
+    throw new NoAgent();
+  };
+  await turns();
+  for (const end of [pair.carriers[0]!.near, pair.carriers[0]!.far]) end.silent = true;
+  await pair.clock.advance(DEAD_AFTER_MS + 100, 50);
+  assert.equal(pair.client.attached, false);
+  const lostAt = pair.clock.now();
+  while (!pair.client.ended) await pair.clock.advance(50, 50);
+  const afterMs = pair.clock.now() - lostAt;
+  assert.ok(afterMs >= AGENT_GONE_MS - SILENCE_CREDIT_MS - 200, `${afterMs} ms`);
+  assert.ok(afterMs <= AGENT_GONE_MS - SILENCE_CREDIT_MS + 200, `${afterMs} ms`);
+  assert.deepEqual(await talker.done, { reset: "unreachable" });
 });

@@ -1,6 +1,6 @@
 import { type Clock, type Logger, messageOf } from "../base/mod.ts";
 import type { Carrier } from "./carrier.ts";
-import { AGENT_GONE_MS, REDIAL_MAX_MS, REDIAL_MIN_MS } from "./limits.ts";
+import { AGENT_GONE_MS, REDIAL_MAX_MS, REDIAL_MIN_MS, SILENCE_CREDIT_MS } from "./limits.ts";
 import type { Link } from "./link.ts";
 
 export interface RedialerOptions {
@@ -28,7 +28,7 @@ export class Redialer {
     this.#options = options;
     const { link } = options;
     link.onCarriers({
-      detached: (transport) => this.#bring(transport),
+      detached: (transport, how) => this.#bring(transport, how === "silent" ? SILENCE_CREDIT_MS : 0),
       worn: (transport) => this.#bring(transport),
     });
     void link.closed.then(() => this.#interrupt("the link has ended"));
@@ -45,10 +45,11 @@ export class Redialer {
     for (const wait of [...this.#waits]) wait.abort(new Error(why));
   }
 
-  #bring(transport: number): void {
+  /** `creditMs`: how long the agent counts as missing already, should it turn out to be. */
+  #bring(transport: number, creditMs = 0): void {
     if (this.#busy.has(transport)) return;
     this.#busy.add(transport);
-    void this.#try(transport).finally(() => {
+    void this.#try(transport, AGENT_GONE_MS - creditMs).finally(() => {
       this.#busy.delete(transport);
       this.#next(transport);
     });
@@ -64,11 +65,12 @@ export class Redialer {
     if (state === "attached" && more < link.maxTransports && link.stateOf(more) === "none") this.#bring(more);
   }
 
-  async #try(transport: number): Promise<void> {
+  async #try(transport: number, goneMs: number): Promise<void> {
     const { link, clock, log, isAgentMissing, chance = Math.random } = this.#options;
-    let missingSince: number | undefined;
+    let goneAt: number | undefined;
     for (let delayMs = REDIAL_MIN_MS; !link.ended; delayMs = Math.min(REDIAL_MAX_MS, delayMs * 2)) {
-      const interrupted = await this.#pause(delayMs * (0.5 + chance() / 2));
+      const pauseMs = Math.min(delayMs * (0.5 + chance() / 2), Math.max(0, (goneAt ?? Infinity) - clock.now()));
+      const interrupted = await this.#pause(pauseMs);
       if (link.ended) return;
       if (interrupted) delayMs = REDIAL_MIN_MS;
       try {
@@ -77,8 +79,8 @@ export class Redialer {
       } catch (error) {
         if (link.ended) return;
         log.debug({ link: link.id, transport, error: messageOf(error) }, "no new connection for a link yet");
-        missingSince = isAgentMissing(error) ? (missingSince ?? clock.now()) : undefined;
-        if (missingSince === undefined || clock.now() - missingSince < AGENT_GONE_MS) continue;
+        goneAt = isAgentMissing(error) ? (goneAt ?? clock.now() + goneMs) : undefined;
+        if (goneAt === undefined || clock.now() < goneAt) continue;
         if (link.stateOf(transport) !== "none")
           link.giveUp(`the app's agent is not there any more: ${messageOf(error)}`);
         return;

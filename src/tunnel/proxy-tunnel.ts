@@ -28,9 +28,14 @@ interface Passage {
   readonly client: Socket;
   readonly route: Route | ApiRoute;
   readonly candidates: readonly AgentControl[];
+  /** Offers at most; a client that wants one process should know soon whether that is gone. */
+  readonly attempts?: number;
   /** Called when its relay has ended. */
   readonly ended: () => void;
 }
+
+/** Offers to an agent's process that a client comes back to. */
+const ATTEMPTS_TO_ONE = 1;
 
 /**
  * A proxy's part of every link: it verifies route tokens, holds the agents'
@@ -110,7 +115,8 @@ export class ProxyTunnel {
   async forward(socket: Socket, { sessionId, app, clientAddress, instance }: Route, cluster: string): Promise<void> {
     const candidates = this.#agents({ sessionId, app, cluster }, instance ?? ANY_INSTANCE);
     const route: Route = { sessionId, app, clientAddress };
-    const joined = await this.#join({ client: socket, route, candidates, ended: () => {} });
+    const attempts = instance === undefined ? {} : { attempts: ATTEMPTS_TO_ONE };
+    const joined = await this.#join({ client: socket, route, candidates, ...attempts, ended: () => {} });
     if (!joined) this.#refuse(socket, "route.no-agent");
   }
 
@@ -163,7 +169,8 @@ export class ProxyTunnel {
     // A leaf's proxy chooses the agent.
     const wish = isOwn || instance === ANY_INSTANCE ? {} : { instance };
     const route: Route = { sessionId, app, clientAddress: socket.remoteAddress ?? "", ...wish };
-    const joined = await this.#join({ client: socket, route, candidates, ended });
+    const attempts = instance === ANY_INSTANCE ? {} : { attempts: ATTEMPTS_TO_ONE };
+    const joined = await this.#join({ client: socket, route, candidates, ...attempts, ended });
     if (!joined) this.#refuse(socket, "route.no-agent");
   }
 
@@ -197,7 +204,7 @@ export class ProxyTunnel {
   /** Offers the client to one after the other, each for a second. `ended` is called in any case. */
   async #join(passage: Passage): Promise<boolean> {
     const { client, candidates, route } = passage;
-    for (let attempt = 0; attempt < MAX_ROUTE_ATTEMPTS && candidates.length > 0; attempt++) {
+    for (let attempt = 0; attempt < (passage.attempts ?? MAX_ROUTE_ATTEMPTS) && candidates.length > 0; attempt++) {
       if (client.destroyed || this.#closed) break;
       const control = candidates[attempt % candidates.length]!;
       control.clients++; // Also while it is asked: clients that come at once are spread.
