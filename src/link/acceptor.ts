@@ -89,6 +89,7 @@ export class LinkAcceptor {
       broken: () => channel.destroy(),
     });
     const go = () => {
+      if (channel.over) return; // It did not wait for its turn.
       if (known.link.ended) {
         channel.say({ type: "link-gone" });
         channel.close();

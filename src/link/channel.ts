@@ -56,6 +56,11 @@ export class Channel {
     return this.#carrier.writable;
   }
 
+  /** Nothing is heard from it, or may be said, any more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
   /** From here on, also for what follows in the octets at hand, the frames are `owner`'s. */
   handOver(owner: ChannelOwner): void {
     this.#owner = owner;

@@ -234,7 +234,7 @@ export class Link implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const failed = (message: string) => {
       reject(this.#end ?? new LinkAttachError(message));
-      if (this.#transports.includes(transport)) this.#lost(transport, "carrier", message);
+      if (this.#transports.includes(transport) && !transport.attached) this.#lost(transport, "carrier", message);
     };
     offerAttach(carrier, this.#options.clock, {
       keys: this.#keys,

@@ -253,6 +253,9 @@ test("an ATTACH that came late, after a newer one, changes nothing", async () =>
   assert.equal(talker.hashIn, talker.hashOut);
   assert.equal(pair.counters.get("link.stale-attach"), 1);
   await first;
+  await pair.client.open(1);
+  await pair.clock.advance(62_000, 1_000);
+  assert.equal(pair.client.ended, false, "the attempt that failed has not begun a window");
 });
 
 test("a transport that the agent has not agreed to has no place", async () => {
@@ -349,6 +352,21 @@ test("more than ten new carriers a minute wait for their turn, and are not refus
   await eleventh;
   pair.client.close("done");
   await talker.done;
+});
+
+test("an ATTACH whose carrier has ended before its turn costs the living one nothing", async () => {
+  const pair = new ResumablePair({ onOpen: keep });
+  await pair.client.open(1);
+  const keys = linkKeys(pair.carriers[0]!.near.binding);
+  for (let i = 0; i < 10; i++) await pair.client.attach(0, pair.connect());
+  const late = rawAttach(pair, { keys, generation: 99 });
+  await turns(3);
+  pair.cut();
+  assert.deepEqual(await late, ["closed"]);
+  await pair.clock.advance(7_000, 100);
+  assert.equal(pair.client.attached, true);
+  assert.equal(pair.server!.attached, true);
+  pair.client.close("done");
 });
 
 test("a path that falls silent costs its carrier, not its streams", async () => {
