@@ -96,7 +96,8 @@ export const auditEventSchema = z.discriminatedUnion("event", [
   event("user.password_change", {}),
   event("reset_password_token.create", { name: text, ttl: text.optional() }),
   event("mfa.add", mfaDevice),
-  event("mfa.delete", mfaDevice),
+  /** `name`: whose it was; an administrator's reset removes them too. */
+  event("mfa.delete", { ...mfaDevice, name: text.optional() }),
   event("mfa_auth_challenge.create", challenge),
   event("mfa_auth_challenge.validate", { ...challenge, ...mfaDevice }),
   event("app.session.start", { ...app, stream_id: text.optional() }),

@@ -130,7 +130,7 @@ export class Mfa {
     await record(this.#parts.core, "mfa.delete", {
       ...actorOf(context),
       ...deviceFields(device),
-      message: `of ${user}`,
+      name: user,
     });
   }
 
