@@ -344,7 +344,8 @@ export const RPC = {
   "app.agents": {
     callers: ["remote_user"],
     request: z.strictObject({ app: text, public_addr: appPublicAddr }),
-    response: z.object({ agents, generation, host_cas: pems }),
+    /** `mfa_required`: this cluster's roles want a second factor for the session, whatever the root's say. */
+    response: z.object({ agents, generation, host_cas: pems, mfa_required: z.boolean() }),
   },
   /** A leaf asks to be one, by a token that proves itself in both directions: see `auth/federation`. */
   "trust.establish": {

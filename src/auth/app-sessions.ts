@@ -169,7 +169,8 @@ export class AppSessions {
     const servers = (await this.#announced(app, public_addr)).filter((server) => mayReach(grants, server));
     if (servers.length === 0) throw appNotFound(app);
     const { cluster } = this.#core.authorities;
-    return { agents: hostsOf(servers), ...(await this.#trust({ spec: { cluster } })) };
+    const mfa_required = await this.#needsMfa(grants.roles);
+    return { agents: hostsOf(servers), mfa_required, ...(await this.#trust({ spec: { cluster } })) };
   }
 
   async endAll(user: string): Promise<void> {

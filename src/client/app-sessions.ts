@@ -41,9 +41,12 @@ export function leafSessions(root: RpcClient, leaf: RpcClient, cluster: string, 
     ...own,
     async create({ name, publicAddr }, csr, signal) {
       // First: an app that the user may not reach there is no reason for a session here.
-      const { agents: hosts, host_cas } = await agents({ app: name, public_addr: publicAddr }, signal);
+      const { agents: hosts, host_cas, mfa_required } = await agents({ app: name, public_addr: publicAddr }, signal);
       const request = { app: name, cluster, public_addr: publicAddr, csr };
-      return { ...(await desk.openSession(root, request, signal)), agents: hosts, host_cas };
+      const session = await (mfa_required
+        ? desk.openWithFactor(root, request, signal)
+        : desk.openSession(root, request, signal));
+      return { ...session, agents: hosts, host_cas };
     },
     renew: async (session, csr, signal) => withAgents(await own.renew(session, csr, signal), signal),
     agents,

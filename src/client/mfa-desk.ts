@@ -41,8 +41,17 @@ export class MfaDesk {
       return await rpc.call("app_session.create", request, { signal });
     } catch (error) {
       if (!(error instanceof MfaRequiredError)) throw error;
-      return this.#inTurn(() => this.#ask(rpc, request, signal), signal);
+      return this.openWithFactor(rpc, request, signal);
     }
+  }
+
+  /** The same where it is known already that a second factor is wanted: by a leaf, of which `rpc`'s Auth knows nothing. */
+  openWithFactor(
+    rpc: RpcClient,
+    request: SessionRequest,
+    signal: AbortSignal,
+  ): Promise<ResponseOf<"app_session.create">> {
+    return this.#inTurn(() => this.#ask(rpc, request, signal), signal);
   }
 
   async #ask(rpc: RpcClient, request: SessionRequest, signal: AbortSignal): Promise<ResponseOf<"app_session.create">> {

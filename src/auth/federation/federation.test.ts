@@ -188,6 +188,13 @@ test("the leaf names the agents of an app to whom may reach it", async () => {
   const answer = await api.call("app.agents", { app: "dev-db", public_addr: "dev-db.leaf.test" });
   assert.deepEqual(answer.agents, [{ host_id: agent.hostId }]);
   assert.deepEqual(answer.host_cas, leaf.hostCas);
+  assert.equal(answer.mfa_required, false);
+  const visitor = role("visitor", { env: "dev" });
+  const strict = { ...visitor, spec: { ...visitor.spec, options: { require_session_mfa: true } } };
+  await (await leaf.admin()).call("resource.upsert", { resource: strict });
+  const asked = await api.call("app.agents", { app: "dev-db", public_addr: "dev-db.leaf.test" });
+  assert.equal(asked.mfa_required, true, "the leaf's own roles want a second factor");
+  await (await leaf.admin()).call("resource.upsert", { resource: visitor });
   await assert.rejects(api.call("app.agents", { app: "prod-db", public_addr: "prod-db.leaf.test" }), /is not found/);
 });
 
