@@ -5,6 +5,7 @@ import { type ResolvConfPaths, undoScript } from "../oscfg/mod.ts";
 import { LauncherError } from "./errors.ts";
 import { GUARD_LOCK_S, GUARD_SECOND_LOOK_S, MAX_GUARDS, OS_COMMAND_MS } from "./limits.ts";
 import { findProgram, systemPath } from "./programs.ts";
+import { GUARD_NAME, runningOwner } from "./running.ts";
 
 const BUSY = 75; // EX_TEMPFAIL of sysexits.h
 
@@ -29,15 +30,15 @@ export class Guard {
   }
 
   /** @throws {LauncherError} when another VNet runs */
-  static async start(device: string, paths: ResolvConfPaths): Promise<Guard> {
+  static async start(device: string, paths: ResolvConfPaths, owner: string): Promise<Guard> {
     const script = guardScript(device, paths);
-    const guard = new Guard((command) => spawnShell(script, command));
+    const guard = new Guard((command) => spawnShell(script, command, owner));
     const ready = once(guard.#shell.stdout!, "data").then(() => "ready" as const);
     const outcome = await Promise.race([ready, guard.#ended]);
     if (outcome !== "ready") {
       throw new LauncherError(
         outcome === BUSY
-          ? "VNet is running on this host already; end it before starting another"
+          ? `VNet is running on this host already, started by ${runningOwner() ?? "another"}; end it before starting another`
           : `the clean-up guard did not start (exit code ${outcome})`,
       );
     }
@@ -87,8 +88,8 @@ exit $result`;
 }
 
 /** Detached: Ctrl-C and a closing terminal are not for the guard. */
-function spawnShell(script: string, command: string): ChildProcess {
-  return spawn(findProgram("sh", ""), ["-c", script, "vnet-guard", command], {
+function spawnShell(script: string, command: string, owner: string): ChildProcess {
+  return spawn(findProgram("sh", ""), ["-c", script, GUARD_NAME, command, owner], {
     stdio: ["pipe", "pipe", "inherit"],
     detached: true,
     cwd: "/",

@@ -11,6 +11,7 @@ import { Guard } from "./guard.ts";
 import { hostOs } from "./host-os.ts";
 import { GOODBYE_MS, KILL_GRACE_MS, MAX_PENDING_STATES } from "./limits.ts";
 import { findProgram } from "./programs.ts";
+import { describeOwner } from "./running.ts";
 import { type HostWatch, watchHost } from "./watch.ts";
 
 export interface LaunchOptions {
@@ -45,7 +46,7 @@ export async function launch(options: LaunchOptions): Promise<number> {
   const account = callingAccount(options.env);
   if (account.uid === 0) options.log.warn({}, "no other user found: VNet runs as root, without any capability");
   const paths = resolvConfPaths();
-  const guard = await Guard.start(DEVICE, paths);
+  const guard = await Guard.start(DEVICE, paths, describeOwner(account));
   let exited: Promise<number>;
   try {
     const os = hostOs(DEVICE, paths);

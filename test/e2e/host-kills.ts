@@ -150,7 +150,7 @@ class Victim {
       // Not sudo, whose arguments end in the same words.
       launcher: /^(\d+) \S*node .*tsh\.ts vnet $/,
       "user process": /^(\d+) \S*node .*tsh\.ts .*vnet-user-process /,
-      guard: /^(\d+) \S*sh -c .*vnet-guard (clean-up|take-over) $/,
+      guard: /^(\d+) \S*sh -c .*vnet-guard (clean-up|take-over) /,
       "systemd-resolved": /^(\d+) \/lib\/systemd\/systemd-resolved $/,
     };
     const pids = new Map<Part, string>();

@@ -20,7 +20,10 @@ test("the start of tsh vnet", needs(...HOST_NEEDS), async (t) => {
     const vnet = await laptop.start();
     const running = await laptop.snapshot();
     const second = await alice.exec(["sudo", "tsh", "vnet"]);
-    assert.equal(second.stderr, "ERROR: VNet is running on this host already; end it before starting another\n");
+    assert.match(
+      second.stderr,
+      /^ERROR: VNet is running on this host already, started by alice \(pid \d+\); end it before starting another\n$/,
+    );
     assert.deepEqual([second.stdout, second.code], ["", 1]);
     assert.equal(await laptop.snapshot(), running);
     assert.equal(await clientAddress(alice), AGENT);
