@@ -20,6 +20,8 @@ export const MAX_TEXT_LEN = 64 * 1024;
 export const MAX_PAGE = 1000;
 /** Certificates of one authority in one message: two while it rotates. */
 export const MAX_CA_CERTS = 8;
+/** Resources that a watcher may say it has: with more of them reading all again is as cheap. */
+export const MAX_KNOWN = 5000;
 /** Events in one `audit.emit` call. */
 export const MAX_EVENTS = 500;
 /** Characters of one regular expression in a role. */

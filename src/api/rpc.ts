@@ -3,7 +3,7 @@ import { appPublicAddr } from "./app.ts";
 import { auditEventSchema } from "./audit-event.ts";
 import { caRotationSchema, ROTATION_PHASES, routeKey, sessionId } from "./cluster.ts";
 import { resourceName, stringMap, text, texts, timestamp, tokenName, traitMap } from "./common.ts";
-import { MAX_CA_CERTS, MAX_EVENTS, MAX_PAGE } from "./limits.ts";
+import { MAX_CA_CERTS, MAX_EVENTS, MAX_KNOWN, MAX_PAGE } from "./limits.ts";
 import { mfaAnswer, mfaChallenge, mfaDevice, mfaDeviceType, newMfaDevice, webauthnJson } from "./mfa.ts";
 import { kindSchema, resourceSchema } from "./resource.ts";
 
@@ -80,6 +80,18 @@ export const appSessionAnswerSchema = z.object({
   proxies: hostPorts,
 });
 export type AppSessionAnswer = z.infer<typeof appSessionAnswerSchema>;
+
+/** Revisions by kind and name: what a watcher has already, from before it lost its watch. */
+const knownRevisions = z
+  .partialRecord(kindSchema, z.record(text, text))
+  .refine((known) => countKnown(known) <= MAX_KNOWN, {
+    error: `more than ${MAX_KNOWN} resources: watch without them`,
+  });
+export type KnownRevisions = z.infer<typeof knownRevisions>;
+
+function countKnown(known: Readonly<Record<string, object | undefined>>): number {
+  return Object.values(known).reduce((sum, names) => sum + Object.keys(names ?? {}).length, 0);
+}
 
 export const watchEventSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("put"), resource: resourceSchema }),
@@ -303,9 +315,10 @@ export const RPC = {
     }),
     response: z.object({ resources: z.array(resourceSchema), next: text.optional() }),
   },
+  /** What exists, except what the watcher says it has in the same revision; `init`; then changes. */
   "resource.watch": {
     callers: ["user", "admin", "host", "leaf", "remote_user"],
-    request: z.strictObject({ kinds: z.array(kindSchema).min(1) }),
+    request: z.strictObject({ kinds: z.array(kindSchema).min(1), known: knownRevisions.optional() }),
     response: watchEventSchema,
     stream: true,
   },

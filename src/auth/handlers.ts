@@ -98,7 +98,7 @@ export function handlersOf(parts: Parts, hostsBehind: () => string[]): RpcHandle
       return {};
     },
     "resource.list": (request, context) => resources.list(request, context),
-    "resource.watch": ({ kinds }, context) => watchResources(core, kinds, context),
+    "resource.watch": (request, context) => watchResources(core, request, context),
     "app_session.create": (request, context) => sessions.create(request, context),
     "app_session.renew": (request, context) => sessions.renew(request, context),
     "app_session.end": async ({ session_id }, context) => {

@@ -103,6 +103,44 @@ test("a listing is narrowed by labels, words and a condition, page by page, with
   });
 });
 
+test("a watcher that comes back with its revisions is told the difference, and nothing of what it may not see", async () => {
+  const admin = await auth.admin();
+  const agent = await auth.host("App");
+  const id = agent.hostId;
+  await admin.call("resource.create", { resource: role("green-only", { team: "green" }) });
+  await auth.createUser("gil", ["green-only"]);
+  const gil = await auth.login("gil");
+  const put = (name: string, team: string, labels = {}) =>
+    announce(agent, appServer(id, name, { labels: { team, ...labels } }));
+  for (const name of ["same", "changes", "goes", "leaves"]) await put(name, "green");
+  await put("hidden", "violet");
+  const known: Record<string, string> = { [`${id}.hidden`]: "x", [`${id}.never`]: "x" };
+  for await (const event of gil.watch(["app_server"])) {
+    if (event.type === "init") break;
+    if (event.type === "put") known[event.resource.metadata.name] = event.resource.metadata.revision!;
+  }
+  await put("changes", "green", { new: "x" });
+  await put("comes", "green");
+  await put("leaves", "violet");
+  await agent.call("resource.delete", { kind: "app_server", name: `${id}.goes` });
+
+  const resumed = gil.watch(["app_server"], undefined, { app_server: known });
+  const told = (await take(resumed, 7)).map((each) => each.replace(`${id}.`, ""));
+  // Whether "hidden" exists shows in nothing: it is told to be gone as "never" is.
+  assert.deepEqual(told.slice(0, 6).sort(), [
+    "delete goes",
+    "delete hidden",
+    "delete leaves",
+    "delete never",
+    "put changes",
+    "put comes",
+  ]);
+  assert.equal(told[6], "init");
+  await put("same", "green", { later: "x" });
+  assert.deepEqual(await take(resumed, 1), [`put ${id}.same`]);
+  await resumed.return(undefined);
+});
+
 test("a user lists and follows only apps within reach, and a change of role moves the border", async () => {
   const admin = await auth.admin();
   const agent = await auth.host("App");

@@ -1,4 +1,4 @@
-import type { Kind, Resource } from "../api/mod.ts";
+import type { Kind, KnownRevisions, Resource } from "../api/mod.ts";
 import type { CallContext, WatchEventOf } from "../rpc/mod.ts";
 import type { Core } from "./core.ts";
 import { refuseLocked } from "./locks.ts";
@@ -8,11 +8,17 @@ import { type Viewer, viewerOf } from "./viewer.ts";
 type Event = WatchEventOf<Kind>;
 
 /**
- * What exists, `init`, then changes, as the caller may see them. A user whose
- * own record or roles change sees the difference at once: apps appear and go.
+ * What exists, `init`, then changes, as the caller may see them. A watcher that
+ * comes back says what it has: of that only the difference is told, deletions
+ * too. A user whose own record or roles change sees the difference at once:
+ * apps appear and go.
  */
-export async function* watchResources(core: Core, kinds: readonly Kind[], context: CallContext): AsyncGenerator<Event> {
-  const watch = new Watch(core, kinds, context);
+export async function* watchResources(
+  core: Core,
+  { kinds, known = {} }: { kinds: readonly Kind[]; known?: KnownRevisions | undefined },
+  context: CallContext,
+): AsyncGenerator<Event> {
+  const watch = new Watch(core, kinds, known, context);
   // Registered before the listing, so that nothing in between is lost; some may come twice.
   const changes = core.store.watch(context.signal);
   await watch.look();
@@ -38,11 +44,11 @@ class Watch {
   readonly #shown = new Map<Kind, Map<string, string | undefined>>();
   #viewer: Viewer = () => undefined;
 
-  constructor(core: Core, kinds: readonly Kind[], context: CallContext) {
+  constructor(core: Core, kinds: readonly Kind[], known: KnownRevisions, context: CallContext) {
     this.#core = core;
     this.#kinds = kinds;
     this.#context = context;
-    for (const kind of kinds) this.#shown.set(kind, new Map());
+    for (const kind of kinds) this.#shown.set(kind, new Map(Object.entries(known[kind] ?? {})));
   }
 
   /** Throws where the caller may no longer see one of the kinds. */

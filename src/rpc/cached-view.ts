@@ -1,4 +1,4 @@
-import type { Kind, ResourceOf } from "../api/mod.ts";
+import { type Kind, type KnownRevisions, MAX_KNOWN, type ResourceOf } from "../api/mod.ts";
 import { type Logger, messageOf, OperationError, silentLogger, sleep } from "../base/mod.ts";
 import { Backoff } from "./backoff.ts";
 import type { RpcClient } from "./client.ts";
@@ -12,9 +12,9 @@ type Table<K extends Kind> = Map<K, Map<string, ResourceOf<K>>>;
 
 /**
  * A copy of some kinds of resource, as far as the caller may see them: listed,
- * then watched, and again after a loss. While Auth is away the last copy stays;
- * `staleSince` tells since when. After a loss the changes in between are told
- * as the difference.
+ * then watched. While Auth is away the last copy stays; `staleSince` tells since
+ * when. After a loss the changes in between are told as the difference, which
+ * is all that travels.
  */
 export class CachedView<K extends Kind> implements AsyncDisposable {
   /** The first complete copy is there. Rejects only when closed before. */
@@ -92,9 +92,11 @@ export class CachedView<K extends Kind> implements AsyncDisposable {
     }
   }
 
+  /** After a loss only the difference to what is known is asked for; the first time, and of a large copy, all. */
   async #follow(ready: () => void, signal: AbortSignal): Promise<void> {
-    let next: Table<K> | undefined = this.#emptyTable();
-    for await (const event of this.#client.watch(this.#kinds, signal)) {
+    const known = this.#known();
+    let next = known === undefined ? this.#emptyTable() : undefined;
+    for await (const event of this.#client.watch(this.#kinds, signal, known)) {
       if (event.type !== "init") {
         if (next) apply(next, event);
         else this.#change(event);
@@ -106,6 +108,17 @@ export class CachedView<K extends Kind> implements AsyncDisposable {
       this.#backoff.reset();
       ready();
     }
+  }
+
+  #known(): KnownRevisions | undefined {
+    const known: KnownRevisions = {};
+    let count = 0;
+    for (const [kind, resources] of this.#table) {
+      const revisions = [...resources].map(([name, { metadata }]) => [name, metadata.revision ?? ""] as const);
+      known[kind] = Object.fromEntries(revisions);
+      count += revisions.length;
+    }
+    return count === 0 || count > MAX_KNOWN ? undefined : known;
   }
 
   #change(event: Exclude<WatchEventOf<K>, { type: "init" }>): void {

@@ -1,5 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
-import type { Kind } from "../api/mod.ts";
+import type { Kind, KnownRevisions } from "../api/mod.ts";
 import { type Logger, messageOf, raced, silentLogger, sleep } from "../base/mod.ts";
 import { Backoff } from "./backoff.ts";
 import { answerOf, failureOf, openRequest } from "./call.ts";
@@ -85,12 +85,17 @@ export class RpcClient implements AsyncDisposable {
 
   /**
    * One watch: what exists, `init`, then changes, until the consumer stops or
-   * `signal` is aborted. Ends by an error when the connection is lost or the
+   * `signal` is aborted. Of what is `known` already, only the difference comes
+   * before `init`, deletions too. Ends by an error when the connection is lost or the
    * server cuts it off; `CachedView` starts again by itself.
    */
-  async *watch<K extends Kind>(kinds: readonly K[], signal?: AbortSignal): AsyncGenerator<WatchEventOf<K>> {
+  async *watch<K extends Kind>(
+    kinds: readonly K[],
+    signal?: AbortSignal,
+    known?: KnownRevisions,
+  ): AsyncGenerator<WatchEventOf<K>> {
     const bound = this.#bounded(signal);
-    const stream = await this.#post("resource.watch", { kinds }, bound);
+    const stream = await this.#post("resource.watch", { kinds, ...(known && { known }) }, bound);
     this.#watches.add(stream);
     try {
       for await (const line of watchLines(stream, bound)) {

@@ -302,7 +302,13 @@ const app = (name: string, revision: string) => ({
 test("a cached view lists, follows, survives a loss and tells the difference", async () => {
   const feeds = [feed(), feed()];
   let opened = 0;
-  const c = await cluster({ "resource.watch": () => feeds[opened++]!.events });
+  const known: unknown[] = [];
+  const c = await cluster({
+    "resource.watch": (request) => {
+      known.push(request.known);
+      return feeds[opened++]!.events;
+    },
+  });
   await using _server = c.server;
   await using client = c.client(await c.admin());
   feeds[0]!.push({ type: "put", resource: app("one", "1") });
@@ -326,11 +332,17 @@ test("a cached view lists, follows, survives a loss and tells the difference", a
   c.dialled.at(-1)?.destroy();
   await until(() => view.staleSince !== undefined);
   assert.equal(view.list("app").length, 2, "the last view stays");
-  feeds[1]!.push({ type: "put", resource: app("two", "1") });
+  // Back again it says what it has, and is told the difference.
+  feeds[1]!.push({ type: "delete", kind: "app", name: "gone" });
   feeds[1]!.push({ type: "put", resource: app("three", "1") });
   feeds[1]!.push({ type: "init" });
   await until(() => view.staleSince === undefined);
   assert.deepEqual(told, ["delete one", "delete gone", "put three"]);
+  assert.deepEqual(known, [undefined, { app: { two: "1", gone: "1" } }]);
+  assert.deepEqual(
+    view.list("app").map((a) => a.metadata.name),
+    ["two", "three"],
+  );
 });
 
 test("a watcher that does not read holds back the source instead of memory", async () => {
