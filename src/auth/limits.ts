@@ -46,6 +46,8 @@ export const MAX_MFA_DEVICES = 16;
 export const MAX_DEVICE_NAME_LEN = 64;
 /** A challenge is good for so long: time to find the phone, or to open the page. */
 export const CHALLENGE_TTL_MS = 5 * 60_000;
+/** Second factors that are asked of one user within the window of failed logins: each question is on record. */
+export const MAX_CHALLENGES_PER_USER = 60;
 /** Challenges without a password that one address may ask for within the window of its failed logins. */
 export const MAX_PASSWORDLESS_PER_ADDRESS = 20;
 

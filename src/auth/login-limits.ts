@@ -2,6 +2,7 @@ import { LimitExceededError } from "../api/mod.ts";
 import type { Clock } from "../base/mod.ts";
 import {
   LOGIN_ADDRESS_WINDOW_MS,
+  MAX_CHALLENGES_PER_USER,
   MAX_FAILED_LOGINS,
   MAX_FAILED_LOGINS_PER_ADDRESS,
   MAX_LOGINS_WAITING,
@@ -26,6 +27,7 @@ export class LoginLimits {
   readonly #users = new Tries(USER_LOCK_MS);
   readonly #addresses = new Tries(LOGIN_ADDRESS_WINDOW_MS);
   readonly #passwordless = new Tries(LOGIN_ADDRESS_WINDOW_MS);
+  readonly #challenges = new Tries(LOGIN_ADDRESS_WINDOW_MS);
   /** The attempts of one user run one after the other, so that many at once are no more than five. */
   readonly #turns = new Map<string, { last: Promise<void>; waiting: number }>();
 
@@ -62,6 +64,12 @@ export class LoginLimits {
   countPasswordless(address: string): void {
     if (this.#passwordless.add(address, this.#clock.wallMs()) <= MAX_PASSWORDLESS_PER_ADDRESS) return;
     throw new LimitExceededError("too many logins from your address: try again in a minute");
+  }
+
+  /** One more second factor is asked of the user. Throws `LimitExceededError`. */
+  countChallenge(user: string): void {
+    if (this.#challenges.add(user, this.#clock.wallMs()) <= MAX_CHALLENGES_PER_USER) return;
+    throw new LimitExceededError("too many requests for a second factor: try again in a minute");
   }
 
   /** The user has proved who they are, or an administrator lets them try again. */

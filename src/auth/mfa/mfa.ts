@@ -2,7 +2,6 @@ import {
   AccessDeniedError,
   AUTH_PREFERENCE_NAME,
   BadInputError,
-  LimitExceededError,
   type MfaAnswer,
   type MfaChallenge,
   type MfaDevice,
@@ -15,12 +14,13 @@ import type { CallContext, RequestOf, ResponseOf } from "../../rpc/mod.ts";
 import type { Backend } from "../../storage/mod.ts";
 import { actorOf, addressOf, type Core, iso, record } from "../core.ts";
 import { countFailure } from "../lockout.ts";
+import { lockOn } from "../locks.ts";
 import type { LoginLimits } from "../login-limits.ts";
 import { type Challenge, Challenges, type Scope } from "./challenges.ts";
 import { type Device, type DeviceSecret, MfaDevices, type Passkey } from "./devices.ts";
-import { matchOtp } from "./otp.ts";
+import { judgeOtp, judgePasskey } from "./judge.ts";
 import { pageUrl, relyingParty } from "./relying-party.ts";
-import { credentialOf, type RelyingParty, requestOptions, verifyPasskey } from "./webauthn.ts";
+import { type CeremonyOptions, credentialOf, type RelyingParty, requestOptions } from "./webauthn.ts";
 
 /** A second factor that was shown just now. */
 export interface Proof {
@@ -70,12 +70,11 @@ export class Mfa {
 
   /** Throws `AccessDeniedError` where the user has no device that would do. */
   async ask(question: Question, context: CallContext): Promise<MfaChallenge> {
-    const { core } = this.#parts;
+    const { core, limits } = this.#parts;
     const { user, ...rest } = question;
+    if (user !== undefined) limits.countChallenge(user);
     const devices = user === undefined ? undefined : await this.#answerers(user, question.scope);
-    const passkeys = devices?.flatMap((device) => device.passkey ?? []);
-    const ceremony =
-      passkeys?.length === 0 ? undefined : await requestOptions(await this.demandParty(), passkeys ?? undefined);
+    const ceremony = await this.#ceremony(devices);
     const { id, pageId, expires } = await this.challenges.create({
       ...rest,
       ...(user !== undefined && { user }),
@@ -109,9 +108,7 @@ export class Mfa {
       const waiting = answer.otp_token === undefined && answer.webauthn === undefined;
       if (waiting && asked.approved_by === undefined) throw new BadInputError("no second factor was given");
       const challenge = await this.challenges.take(answer.challenge_id);
-      const device = waiting
-        ? await this.#approver(user, challenge)
-        : await this.#judge(user, challenge, answer, await this.#answerers(user, challenge.scope));
+      const device = await (waiting ? this.#approver(user, challenge) : this.#judge(user, challenge, answer));
       return { user, device, challenge };
     });
   }
@@ -156,7 +153,7 @@ export class Mfa {
   async confirm(request: RequestOf<"approval.confirm">, context: CallContext): Promise<{ user: string }> {
     const asked = await this.#approvable(request.id);
     return this.#counted(await this.#nameOf(asked, request.webauthn), asked, context, async (user) => {
-      const device = await this.#checkPasskey(user, asked, request.webauthn, await this.#answerers(user, asked.scope));
+      const device = await this.#judge(user, asked, { webauthn: request.webauthn });
       await this.challenges.approve(request.id, { user, device: device.id });
       return { user, device, challenge: asked };
     });
@@ -169,6 +166,16 @@ export class Mfa {
     throw new BadInputError(
       "no proxy is connected, whose pages could use a passkey: set webauthn.rp_id, start a proxy",
     );
+  }
+
+  /** What a passkey would sign. Without a proxy there is no page to use one on; a one-time password still serves. */
+  async #ceremony(devices: readonly Device[] | undefined): Promise<CeremonyOptions | undefined> {
+    const passkeys = devices?.flatMap((device) => device.passkey ?? []);
+    if (passkeys?.length === 0) return undefined;
+    const party = devices?.some((device) => device.otp)
+      ? await relyingParty(this.#parts.core)
+      : await this.demandParty();
+    return party && requestOptions(party, passkeys);
   }
 
   async #approvable(pageId: string): Promise<Challenge> {
@@ -213,6 +220,8 @@ export class Mfa {
     return limits.attempt(who, async () => {
       try {
         const proof = await run(user);
+        const lock = await lockOn(core, { mfaDevice: proof.device.id });
+        if (lock !== undefined) throw new AccessDeniedError(lock);
         await record(core, "mfa_auth_challenge.validate", { ...fields, ...deviceFields(proof.device), success: true });
         return proof;
       } catch (error) {
@@ -230,48 +239,11 @@ export class Mfa {
     return device;
   }
 
-  #judge(user: string, challenge: Challenge, answer: MfaAnswer, devices: readonly Device[]): Promise<Device> {
-    return answer.otp_token === undefined
-      ? this.#checkPasskey(user, challenge, answer.webauthn, devices)
-      : this.#checkOtp(user, answer.otp_token, devices);
-  }
-
-  async #checkOtp(user: string, code: string, devices: readonly Device[]): Promise<Device> {
-    const now = this.#parts.core.clock.wallMs();
-    for (const device of devices) {
-      if (device.otp === undefined) continue;
-      const { secret, last_step } = device.otp;
-      const step = matchOtp(secret, code, { nowMs: now, lastStep: last_step });
-      if (step === undefined) continue;
-      if (await this.devices.used(user, device, { otp: { secret, last_step: step } }, now)) return device;
-    }
-    throw new UnauthenticatedError(
-      "the one-time password is not right, or was used before: wait for the next one, and check that the clock is right",
-    );
-  }
-
-  async #checkPasskey(
-    user: string,
-    challenge: Challenge,
-    answer: unknown,
-    devices: readonly Device[],
-  ): Promise<Device> {
-    const id = credentialOf(answer);
-    const device = devices.find(({ passkey }) => passkey?.credential_id === id);
-    if (device?.passkey === undefined || challenge.webauthn === undefined) {
-      throw new UnauthenticatedError("the passkey is not accepted: it is none of yours");
-    }
-    const withoutPassword = challenge.scope === "passwordless_login";
-    if (withoutPassword && !device.passkey.passwordless) {
-      throw new UnauthenticatedError("the passkey is not accepted: it was not made for logins without a password");
-    }
-    const party = await this.demandParty();
-    const { passkey } = device;
-    const o = { challenge: challenge.webauthn, answer, passkey, user, verifyUser: withoutPassword };
-    const after = await verifyPasskey(party, o);
-    const now = this.#parts.core.clock.wallMs();
-    if (await this.devices.used(user, device, { passkey: after }, now)) return device;
-    throw new LimitExceededError("the passkey was used elsewhere at the same moment: try again");
+  async #judge(user: string, challenge: Challenge, answer: Omit<MfaAnswer, "challenge_id">): Promise<Device> {
+    const among = await this.#answerers(user, challenge.scope);
+    const shown = { devices: this.devices, user, among, now: this.#parts.core.clock.wallMs() };
+    if (answer.otp_token !== undefined) return judgeOtp(answer.otp_token, shown);
+    return judgePasskey(answer.webauthn, challenge, await this.demandParty(), shown);
   }
 }
 

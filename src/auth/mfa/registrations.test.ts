@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { AlreadyExistsError, MfaRequiredError, NotFoundError } from "../../api/mod.ts";
+import { AlreadyExistsError, LimitExceededError, MfaRequiredError, NotFoundError } from "../../api/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { SoftAuthenticator } from "../../testkit/mod.ts";
+import { MAX_CHALLENGES_PER_USER } from "../limits.ts";
 import type { TestAuth } from "../test-auth.ts";
 import { createOtpUser, type StandingClock, startMfaAuth } from "./mfa-harness.ts";
 
@@ -115,4 +116,14 @@ test("a passkey that does not verify its user is not one for logins without a pa
   assert.equal((webauthn.authenticatorSelection as { residentKey: string }).residentKey, "required");
   const key = new SoftAuthenticator({ origin: "https://proxy.test", verifiesUser: false });
   await assert.rejects(auth.client().call("registration.confirm", { id, webauthn: key.create(webauthn) }), /verif/);
+});
+
+test("questions for a second factor are limited: each is on record", async () => {
+  const { client } = await user("gus");
+  clock.advance(61_000);
+  const ask = () => client.call("mfa.challenge", { scope: "manage_devices" });
+  for (let i = 0; i < MAX_CHALLENGES_PER_USER; i++) await ask();
+  await assert.rejects(ask(), LimitExceededError);
+  clock.advance(61_000);
+  await ask();
 });

@@ -34,7 +34,7 @@ async function user(name: string, roles: string[]) {
     const { challenge_id } = await client.call("mfa.challenge", { scope: "user_session", app });
     return { challenge_id, otp_token: code(secret) };
   };
-  return { client, proof };
+  return { client, proof, secret };
 }
 
 async function open(client: RpcClient, app: string, mfa?: { challenge_id: string; otp_token: string }) {
@@ -95,7 +95,7 @@ test("a role that asks for it ends sessions from before, and no others", async (
 });
 
 test("a lock on an MFA device stops what it was shown for", async () => {
-  const { client } = await user("emil", ["access"]);
+  const { client, secret } = await user("emil", ["access"]);
   const { devices } = await client.call("mfa.list", {});
   const target = { mfa_device: devices[0]!.id };
   const admin = await auth.admin();
@@ -103,6 +103,8 @@ test("a lock on an MFA device stops what it was shown for", async () => {
     resource: { kind: "lock", version: "v2", metadata: { name: "l" }, spec: { target } },
   });
   await assert.rejects(client.call("mfa.list", {}), /lock targeting MFADevice/);
+  clock.advance(30_000);
+  await assert.rejects(auth.loginWithOtp("emil", code(secret)), /lock targeting MFADevice/);
   await admin.call("resource.delete", { kind: "lock", name: "l" });
   await client.call("mfa.list", {});
 });
