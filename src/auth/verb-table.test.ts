@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { KINDS, type Kind, type Resource } from "../api/mod.ts";
 import { OperationError, systemClock } from "../base/mod.ts";
 import { createCa, generateKeyPair, issueHostCert, issueUserCert } from "../pki/mod.ts";
@@ -94,17 +94,19 @@ async function authOfLeaf(): Promise<ClientIdentity> {
   return { certPem: await issueHostCert({ ca, cluster, publicKeyPem, now, ...host }), keyPem };
 }
 
-for (const kind of KINDS) {
-  test(`${kind}: every verb, as nobody, a user, an editor, an agent, a user of a root and a leaf`, async () => {
-    const answered: string[] = [];
-    for (const caller of CALLERS) {
-      let letters = "";
-      for (const verb of VERBS) letters += await outcome(clients.get(caller)!, verb, samples[kind]);
-      answered.push(letters);
-    }
-    assert.deepEqual(answered, EXPECTED[kind]);
-  });
-}
+describe("every verb on every kind, each answer written down", () => {
+  for (const kind of KINDS) {
+    test(`${kind}: every verb, as nobody, a user, an editor, an agent, a user of a root and a leaf`, async () => {
+      const answered: string[] = [];
+      for (const caller of CALLERS) {
+        let letters = "";
+        for (const verb of VERBS) letters += await outcome(clients.get(caller)!, verb, samples[kind]);
+        answered.push(letters);
+      }
+      assert.deepEqual(answered, EXPECTED[kind]);
+    });
+  }
+});
 
 async function outcome(client: RpcClient, verb: Verb, sample: Resource): Promise<string> {
   const { kind, metadata } = sample;

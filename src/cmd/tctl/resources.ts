@@ -64,9 +64,21 @@ async function create(rpc: RpcClient, file: string | undefined, force: boolean):
         `creating resources of kind "${resource.kind}" is not supported; there are: ${CREATABLE_KINDS.join(", ")}`,
       );
     }
+    const { kind, metadata } = resource;
+    const replaces = force && SAYS_UPDATED.includes(kind) && (await exists(rpc, kind, metadata.name));
     await rpc.call(force ? "resource.upsert" : "resource.create", { resource }).catch(hintAtForce);
-    print(`${titleOf(resource.kind, resource.metadata.name)} has been created\n`);
+    print(`${titleOf(kind, metadata.name)} has been ${replaces ? "updated" : "created"}\n`);
   }
+}
+
+/** Of the others Teleport says "created" also where something was replaced. */
+const SAYS_UPDATED: readonly Kind[] = ["user", "role", "app", "cluster_networking_config"];
+
+function exists(rpc: RpcClient, kind: Kind, name: string): Promise<boolean> {
+  return rpc.call("resource.get", { kind, name }).then(
+    () => true,
+    () => false, // Or it may not be read: then it is not said that it was there.
+  );
 }
 
 function hintAtForce(error: unknown): never {
@@ -92,7 +104,7 @@ async function printResources(rpc: RpcClient, texts: readonly string[], o: GetOp
   const refs = all ? CREATABLE_KINDS.map((kind) => ({ kind })) : texts.map(parseRef);
   if (refs.length > 1 && o.format !== "yaml") throw new UsageError("several kinds at once are printed as YAML only");
   const found = (await Promise.all(refs.map((ref) => fetchAll(rpc, ref, o)))).flat();
-  const resources = found.map((each) => (each.kind === "token" && !o.withSecrets && !all ? masked(each) : each));
+  const resources = o.withSecrets || all ? found : withoutSecrets(found);
   switch (o.format) {
     case "yaml":
       return print(renderYaml(resources));
@@ -101,6 +113,11 @@ async function printResources(rpc: RpcClient, texts: readonly string[], o: GetOp
     case "text":
       return print(textTable(refs[0]!.kind, resources));
   }
+}
+
+/** A token's name lets a host join: it is printed only where it was asked for. */
+export function withoutSecrets(resources: readonly Resource[]): Resource[] {
+  return resources.map((each) => (each.kind === "token" ? masked(each) : each));
 }
 
 async function fetchAll(rpc: RpcClient, ref: ResourceRef, filter: ListFilter): Promise<Resource[]> {
