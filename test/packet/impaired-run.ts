@@ -47,6 +47,8 @@ const KERNEL_DROPS = [
   "TCPBacklogDrop",
   "TCPZeroWindowDrop",
   "PAWSEstab",
+  "BeyondWindow",
+  "TSEcrRejected",
 ];
 
 /** This namespace's `KERNEL_DROPS`, and the device's towards the kernel. */
