@@ -164,6 +164,22 @@ test("a lost tail is probed for after two round trips, long before the timer (RF
   rig.expectNothing();
 });
 
+test("a peer that sends all the while does not put the probe off", async () => {
+  const { rig, app } = await established();
+  app.stream.credit(65_535);
+  sendSegments(rig, app, 3);
+  let got = 5001;
+  let probed = false;
+  for (let ms = 0; ms < 100 && !probed; ms++) {
+    rig.clock.advance(1);
+    rig.send({ flags: "A", seq: got, ack: 1, wnd: 8192, text: "x" });
+    got++;
+    probed = rig.frames.some((frame) => rig.read(frame).text.length > 0);
+    rig.frames.length = 0;
+  }
+  assert.ok(probed, "within 100 ms, before the timer");
+});
+
 test("one tail-loss probe, then the timer", async () => {
   const { rig, app } = await established();
   sendSegments(rig, app, 1);

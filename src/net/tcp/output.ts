@@ -94,6 +94,7 @@ function sendText(tcb: Tcb, now: number, sink: SegmentSink, textAt: number, text
   snd.nxt = seq.add(start, textLen + (fin ? 1 : 0));
   snd.max = seq.max(snd.max, snd.nxt);
   snd.lastSentMs = Math.floor(now);
+  timer.tailAtMs = 0;
   if (snd.board !== undefined) {
     addRun(snd.board, start, snd.nxt, now);
     if (tcb.cc.inRecovery) snd.board.prrOut += textLen;

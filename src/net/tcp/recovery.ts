@@ -45,6 +45,7 @@ export function takeSack(
   }
   const repaired = endProbe(board, una, duplicate, echoMs);
   if (acked === 0 && delivered === 0) return false;
+  tcb.timer.tailAtMs = 0;
   if (undo !== undefined) undoRecovery(tcb, board, undo, una, acked);
   const before = board.lostOctets;
   // While losses are repaired anyway, every sign of life makes room for the next probe.
@@ -141,6 +142,7 @@ export function resendLost(tcb: Tcb, board: Scoreboard, now: number, sink: Segme
 function sent(tcb: Tcb, board: Scoreboard, run: Run, now: number): void {
   if (run.seq === tcb.snd.una) tcb.timer.atMs = rtoFrom(tcb.rtt, now);
   tcb.rtt.timing = false;
+  tcb.timer.tailAtMs = 0;
   tcb.snd.lastSentMs = Math.floor(now);
   markResent(board, run, now);
   board.prrOut += seq.diff(run.end, run.seq);
@@ -164,9 +166,12 @@ function sendPart(tcb: Tcb, start: number, skip: number, length: number, sink: S
 export function armProbe(tcb: Tcb, board: Scoreboard, now: number): void {
   const { snd, timer, rtt } = tcb;
   const outstanding = seq.diff(snd.nxt, snd.una);
-  timer.tailAtMs = 0;
-  if (outstanding === 0 || timer.persist || timer.reorderAtMs > 0) return;
-  if (board.probeEnd !== undefined || rtt.srttMs < 0) return;
+  if (outstanding === 0 || timer.persist || timer.reorderAtMs > 0) {
+    timer.tailAtMs = 0;
+    return;
+  }
+  // Armed, it stays: what else arrives or leaves meanwhile must not put it off.
+  if (timer.tailAtMs > 0 || board.probeEnd !== undefined || rtt.srttMs < 0) return;
   const delayMs = outstanding <= snd.mss ? PROBE_ACK_DELAY_MS : 0;
   const at = Math.ceil(now + Math.max(2 * rtt.srttMs, MIN_PROBE_MS) + delayMs);
   if (at < timer.atMs) timer.tailAtMs = at;
