@@ -132,3 +132,27 @@ test("a process that did not run makes a pause of its own, and only of that leng
   assert.equal(explained(2_000).explained, true);
   assertDoubt(explained(1_000), /busy for 2.50 s/);
 });
+
+test("an ACK that lay in the device's queue, by its own timestamp, is told apart from one that came late", () => {
+  const octet = (tsVal: number) => rig.frame({ flags: "A", seq: 5001, ack: 1, text: "abc", tsVal });
+  const taking = (tsVal: number) => rig.frame({ flags: "A", seq: 900, ack: 5004, tsVal, tsEcr: 100 });
+  const withAck = (tsVal: number) => {
+    let now = -10;
+    const log = new DecisionLog(() => now);
+    log.add("out", rig.frame({ flags: "A", seq: 900, ack: 5001, tsVal: 990, tsEcr: 90 }), 0);
+    for (const [atMs, direction, frame] of [
+      [0, "in", octet(100)],
+      [210, "in", octet(310)],
+      [620, "in", octet(720)],
+      [1_410, "out", taking(tsVal)],
+      [1_412, "in", rig.frame({ flags: "A", seq: 5004, ack: 1, text: "def", tsVal: 1_512 })],
+    ] as const) {
+      now = atMs;
+      log.add(direction, frame, 0);
+    }
+    return explain(log, { direction: "in", startMs: 0, endMs: 1_415 });
+  };
+  assert.match(withAck(1_005).text, /its ACK lay unread for 1.4\d s/);
+  assert.equal(withAck(1_005).explained, true, withAck(1_005).text);
+  assertDoubt(withAck(2_410), /octet 5001 had arrived, 0 ACKs of it were lost/);
+});

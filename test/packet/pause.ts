@@ -2,12 +2,13 @@
  * Why a transfer stood still: what the shim's log says about each wait in a
  * pause. A sender may be silent only while something that it has sent, or what
  * came back for it, was lost, and no longer than its retransmission timer says.
- * That a process did not run is no loss; it is told apart.
+ * That a process did not run, or read its device too slowly, is no loss; it is
+ * told apart.
  */
 import { seq } from "../../src/net/tcp/mod.ts";
 import type { Span } from "./bulk-side.ts";
 import type { DecisionLog, Direction, LoggedSegment } from "./decision-log.ts";
-import { covers, WAIT_MS, type Wait, waits } from "./waits.ts";
+import { covers, timestampClock, WAIT_MS, type Wait, waits } from "./waits.ts";
 
 export interface Pause {
   /** Of the octets that did not come. */
@@ -91,16 +92,25 @@ function overlapMs(spans: readonly Span[], fromMs: number, toMs: number): number
 /** What was lost of that which could have ended the wait. */
 function whyWaiting(wait: Wait, sent: LoggedSegment[], answers: LoggedSegment[]): { reason: string; lost: boolean } {
   const copies = sent.filter((one) => one.atMs <= wait.fromMs && covers(one, wait.una));
+  const octet = `octet ${wait.una}`;
+  if (copies.length === 0) return { reason: `${octet} was not sent yet`, lost: false };
   const arrived = copies.find((one) => !one.gone && !isTooOld(one, wait.una, answers));
-  if (copies.length === 0) return { reason: `octet ${wait.una} was not sent yet`, lost: false };
   if (arrived === undefined) {
     const old = copies.filter((one) => !one.gone).length;
     const refused = old > 0 ? `, and ${old} times too old when it came` : "";
-    return { reason: `octet ${wait.una} was lost ${copies.length - old} times${refused}`, lost: true };
+    return { reason: `${octet} was lost ${copies.length - old} times${refused}`, lost: true };
   }
-  const news = answers.filter((one) => one.atMs >= arrived.atMs && one.atMs < wait.toMs && seq.gt(one.ack, wait.una));
-  const lost = news.filter((one) => one.gone).length;
-  return { reason: `octet ${wait.una} had arrived, ${lost} ACKs of it were lost`, lost: lost > 0 };
+  const news = answers.filter((one) => one.atMs >= arrived.atMs && seq.gt(one.ack, wait.una));
+  const lost = news.filter((one) => one.gone && one.atMs < wait.toMs).length;
+  const reason = `${octet} had arrived, ${lost} ACKs of it were lost`;
+  if (lost > 0) return { reason, lost: true };
+  const answer = news.find((one) => !one.gone);
+  const leftMs = answer === undefined ? Number.POSITIVE_INFINITY : timestampClock(answers)(answer.tsVal);
+  if (answer === undefined || leftMs > wait.fromMs + WAIT_MS) return { reason, lost: false };
+  return {
+    reason: `${octet} had arrived, its ACK lay unread for ${((answer.atMs - leftMs) / 1000).toFixed(2)} s`,
+    lost: true,
+  };
 }
 
 /** A doubt about the octet that the receiver was missing, or about the time in which the sender was not silent. */
@@ -112,7 +122,8 @@ function whyMissing(
   busyMs: number,
 ): string | undefined {
   const middleMs = (pause.startMs + pause.endMs) / 2;
-  const asked = answers.filter((one) => one.atMs <= middleMs);
+  const leftAt = timestampClock(answers);
+  const asked = answers.filter((one) => Math.min(one.atMs, leftAt(one.tsVal)) <= middleMs);
   if (asked.length === 0) return undefined;
   const missing = asked.map((one) => one.ack).reduce(seq.max);
   const copies = sent.filter((one) => covers(one, missing));

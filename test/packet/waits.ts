@@ -59,7 +59,7 @@ export function waits(sent: LoggedSegment[], answers: LoggedSegment[]): Wait[] {
 }
 
 /** When a segment with this timestamp left, whether or not it was read at once: the sender's clock counts milliseconds. */
-function timestampClock(sent: LoggedSegment[]): (tsVal: number) => number {
+export function timestampClock(sent: LoggedSegment[]): (tsVal: number) => number {
   const first = sent.find((one) => one.tsVal >= 0);
   if (first === undefined) return () => Number.POSITIVE_INFINITY;
   let zeroMs = Number.POSITIVE_INFINITY;
