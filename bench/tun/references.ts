@@ -1,7 +1,17 @@
 import { spawn } from "node:child_process";
 import { setTimeout as wait } from "node:timers/promises";
 import { programPath } from "../../src/testkit/mod.ts";
-import { cpuSeconds, Part } from "./processes.ts";
+import { cpuSeconds, output, Part } from "./processes.ts";
+
+/** pasta copies the addresses of an Ethernet interface with a default route; what goes to the gateway it takes to loopback. */
+const UPLINK_GATEWAY = "10.6.0.2";
+const UPLINK = [
+  "link add uplink0 type veth peer name uplink1",
+  "address add 10.6.0.1/24 dev uplink0",
+  "link set uplink0 up",
+  "link set uplink1 up",
+  `route add default via ${UPLINK_GATEWAY}`,
+];
 
 /** Somebody else's userspace network: a client in a namespace of its own, whose only way out it is. */
 export interface Reference {
@@ -16,15 +26,16 @@ export interface Reference {
 /** Those that are installed and work. */
 export async function startReferences(here: string[], port: number): Promise<Reference[]> {
   const started: Reference[] = [];
+  for (const command of UPLINK) await output([...here, "ip", ...command.split(" ")]);
   for (const [name, host, command] of [
     ["slirp4netns", "10.0.2.2", (pid: number) => ["slirp4netns", "--configure", "--mtu=65520", String(pid), "tap0"]],
     [
       "pasta",
-      "10.5.0.1",
-      (pid: number) =>
-        "pasta --config-net -f -q -4 -m 65520 -a 10.5.0.2 -n 24 -g 10.5.0.1 -i tun0 --map-gw -t none -u none -T none -U none"
-          .split(" ")
-          .concat(String(pid)),
+      UPLINK_GATEWAY,
+      (pid: number) => [
+        ..."pasta --config-net -f -q -4 -m 65520 -t none -u none -T none -U none".split(" "),
+        String(pid),
+      ],
     ],
   ] as const) {
     if (programPath(name) === undefined) continue;
