@@ -21,6 +21,8 @@ const WARM_STARTS = 5;
 const SMALL = 100;
 const LARGE = option("large", 10_000);
 const WATCHERS = 200;
+const LOGINS = 10;
+const SESSIONS = 200;
 
 const samples = new Samples();
 const dir = mkdtempSync(join(tmpdir(), "bench-auth-"));
@@ -48,27 +50,32 @@ async function growth(): Promise<void> {
       samples.add(`heap ${size}`, heapMib);
     }
     population = new Population(first.adminFile, size);
-    if (size > 0) await costs(population, size);
+    if (size > 0) await costs(part, population, size);
   }
   await throughput(population);
   await population.close();
   part.stop();
 }
 
-/** One request after the other. */
-async function costs(population: Population, size: number): Promise<void> {
+/** One request after the other: how long each takes, and what Auth computes for it, which other work hardly changes. */
+async function costs(part: Part, population: Population, size: number): Promise<void> {
   await using anonymous = population.client();
   await using user = await population.userClient();
   const csr = await createCsr(await generateKeyPair());
   for (let round = 0; round <= ROUNDS; round++) {
-    const logins = await times(10, () => population.login(anonymous, csr));
-    const sessions = await times(60, (i) => openSession(user, appName((i * 37) % size), csr));
+    const cpu = [part.cpu()];
+    const logins = await times(LOGINS, () => population.login(anonymous, csr));
+    cpu.push(part.cpu());
+    const sessions = await times(SESSIONS, (i) => openSession(user, appName((i * 37) % size), csr));
+    cpu.push(part.cpu());
     await user.call("app_session.end", {});
     const names = await coldResolutions(size, 60);
     if (round === 0) continue; // compiled by now
     samples.add(`login ${size}`, median(logins));
     samples.add(`session ${size}`, median(sessions));
     samples.add(`name ${size}`, median(names));
+    samples.add(`login cpu ${size}`, ((cpu[1]! - cpu[0]!) / LOGINS) * 1000);
+    samples.add(`session cpu ${size}`, ((cpu[2]! - cpu[1]!) / SESSIONS) * 1000);
   }
 }
 
@@ -162,7 +169,9 @@ function report(): void {
     [
       grown("cold name resolution in VNet", "name"),
       grown("login", "login"),
+      grown("login: CPU of Auth", "login cpu"),
       grown("app session", "session"),
+      grown("app session: CPU of Auth", "session cpu"),
       ...each("heap of Auth", "MiB", "heap"),
       ...each("start-up of Auth", "ms", "start"),
       { case: "logins", unit: "1/s", ours: "logins" },
