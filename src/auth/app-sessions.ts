@@ -122,11 +122,13 @@ export class AppSessions {
     return sessionControls(roles, preference).requireMfa;
   }
 
-  /** The index first: a session that is not in it could not be ended. */
+  /** The index first: a session that is not in it could not be ended. Asked for at once, they share one wait for the disk. */
   async #keep(session: AppSession): Promise<void> {
     const { name } = session.metadata;
-    await this.#index.put([session.spec.user, name], { v: 1 }, Date.parse(session.spec.expires));
-    await this.#core.store.create(session);
+    await Promise.all([
+      this.#index.put([session.spec.user, name], { v: 1 }, Date.parse(session.spec.expires)),
+      this.#core.store.create(session),
+    ]);
   }
 
   /** Another certificate for a living session: judged anew, and as long as the caller's login now is. */
