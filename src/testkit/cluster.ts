@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { App, AppSessionAnswer, AuditEvent, LabelConditions } from "../api/mod.ts";
+import type { App, AppSessionAnswer, AuditEvent, LabelConditions, SecondFactor } from "../api/mod.ts";
 import { type AppService, startApp } from "../app/mod.ts";
 import { openAuditLog } from "../audit/mod.ts";
 import { ADMIN_FILE, type AuthService, type StaticToken, startAuth } from "../auth/mod.ts";
@@ -28,6 +28,8 @@ export interface TestClusterOptions {
   /** The host under which the proxy's clients know it, by default `localhost`. */
   readonly publicHost?: string;
   readonly staticTokens?: readonly StaticToken[];
+  /** By default none: the password alone. */
+  readonly secondFactors?: readonly SecondFactor[];
   /** Where Auth's audit log is; by default below the data directory. */
   readonly auditDir?: string;
 }
@@ -169,7 +171,7 @@ export class TestCluster implements AsyncDisposable {
       config: {
         clusterName: this.#options.name ?? TEST_CLUSTER,
         listenAddr: this.#authAddress,
-        secondFactors: [],
+        secondFactors: this.#options.secondFactors ?? [],
         staticTokens: this.#options.staticTokens,
       },
       dataDir: this.dataDir,
