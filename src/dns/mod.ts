@@ -11,6 +11,8 @@ export {
   type DnsStreamOptions,
   type Forwarder,
   isAnswerTo,
+  type LookupOptions,
+  lookupAt,
   type Reply,
   type Resolve,
   serveDnsStream,

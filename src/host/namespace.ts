@@ -31,6 +31,8 @@ export interface CommandEnd {
 export interface NamespaceRun {
   /** The caller starts and closes it; the network inside ends with the later of it and the command. */
   readonly tun: TunDevice;
+  /** Of the command, whose network namespace it is. */
+  readonly pid: number;
   readonly exited: Promise<CommandEnd>;
   kill(signal: NodeJS.Signals): void;
 }
@@ -72,7 +74,7 @@ export async function runInNamespace(options: NamespaceOptions): Promise<Namespa
     const tun = await receiveTun(ours, options.mtu);
     writeSync(ours, "\n"); // The command may start.
     endOnAbort(child, exited, options.signal);
-    return { tun, exited, kill: (signal) => void child.kill(signal) };
+    return { tun, pid: child.pid!, exited, kill: (signal) => void child.kill(signal) };
   } catch (error) {
     child.kill("SIGKILL");
     const { signal } = await exited;

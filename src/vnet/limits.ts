@@ -45,3 +45,24 @@ export const MAX_STATUS_LEN = 32 * 1024 * 1024;
 
 /** An IPv4 range needs five host bits: room for the reserved addresses and a few apps. */
 export const MAX_IPV4_PREFIX_LEN = 27;
+
+/** The host's own resolver answers a probe within so long; its way leads through the TUN and back. */
+export const PROBE_TIMEOUT_MS = 3_000;
+
+/** After a probe that failed: a resolver that was just told of VNet may need a moment. */
+export const READY_RETRY_MS = 300;
+
+/** So many more probes, the host's state put right before the first of them; then the person is told. */
+export const READY_RETRIES = 5;
+
+/** From then on it is tried again so often. */
+export const UNREADY_RETRY_MS = 10_000;
+
+/** How often the clocks and the network's addresses are looked at. */
+export const READY_TICK_MS = 2_000;
+
+/** More than a busy machine's delay between two readings of two clocks: it slept, or its clock was set. */
+export const CLOCK_JUMP_MS = 1_000;
+
+/** Processes whose descriptors are searched for a connection's socket; a user has a few hundred. */
+export const MAX_SEARCHED_PROCESSES = 8_192;

@@ -9,11 +9,15 @@
 export { AddressFile, type AddressStore } from "./address-file.ts";
 export { DEFAULT_IPV4_CIDR, planAddresses, rangesOf, type VnetAddresses } from "./addresses.ts";
 export type { SavedName } from "./assignments.ts";
+export { type ClientProgram, type ClientProgramsOptions, clientPrograms } from "./client-programs.ts";
+export { type DiagFinding, type DiagTools, diagnose } from "./diagnose.ts";
 export type { AppView, ClusterView, Directory } from "./directory.ts";
 export { DialTimeoutError } from "./errors.ts";
 export { type ExplainInput, type ExplainStep, type Explanation, explain, type Finding, type Trial } from "./explain.ts";
 export { FreeRanges, type FreeRangesOptions, freePart } from "./free-ranges.ts";
 export { DIAL_TIMEOUT_MS } from "./limits.ts";
+export { newProbe } from "./probe.ts";
+export { Readiness, type ReadinessOptions } from "./readiness.ts";
 export { type ClusterStatus, clusterStatus, type VnetStatus, viewOf } from "./status.ts";
 export { readStatuses, serveStatus, statusDirs } from "./status-socket.ts";
 export type { AppTraffic, OpenConnection } from "./traffic.ts";

@@ -8,11 +8,15 @@ export interface VnetStatus {
   /** `host`: serves the machine. `exec`: one command. */
   kind: "host" | "exec";
   command?: readonly string[];
+  /** Of the command, whose network is VNet's. */
+  command_pid?: number;
   started: string;
   device: { name: string; mtu: number };
   addresses: { tun: string[]; dns: string[] };
   /** Who tells the host's programs to ask VNet: `systemd-resolved`, `openresolv`, `resolvconf`, `file` or `none`. */
   resolver?: { manager: string; note?: string };
+  /** Ranges of others on this host, which VNet leaves to them. */
+  taken?: { range: string; by: string }[];
   upstreams: { address: string; failed: boolean }[];
   clusters: ClusterStatus[];
   names: readonly { host: string; v4: string; v6: string }[];
@@ -50,6 +54,8 @@ interface AppStatus {
 }
 
 interface ConnectionStatus {
+  /** The client, where the system says who it is to whoever asks. */
+  program?: { pid: number; name: string };
   app: string;
   cluster: string;
   host: string;

@@ -21,6 +21,7 @@ import type { ClusterView, Directory } from "./directory.ts";
 import { MAX_DIALS_PER_NAME, MAX_DNS_STREAMS } from "./limits.ts";
 import { OwnAddresses } from "./own-addresses.ts";
 import { describePorts, offersPort } from "./ports.ts";
+import { isProbe } from "./probe.ts";
 import { RefusalLog } from "./refusals.ts";
 import { type AppTraffic, type Connection, type OpenConnection, Traffic } from "./traffic.ts";
 import { expiredOf, type NameTable, type Target, tableOf } from "./zones.ts";
@@ -223,6 +224,7 @@ export class VNet {
   }
 
   #resolve(host: string): Answer {
+    if (isProbe(host)) return this.#probed();
     const target = this.#names(host);
     const expired = target ? target.cluster.loginExpired && target.cluster : this.#expired(host);
     if (expired) this.#options.directory.needsLogin?.(expired);
@@ -234,6 +236,15 @@ export class VNet {
     return this.#options.ipv6 === false
       ? { kind: "addresses", v4: assignment.v4 }
       : { kind: "addresses", v4: assignment.v4, v6: assignment.v6 };
+  }
+
+  /** What anybody asks who wants to know whether questions come here. */
+  #probed(): Answer {
+    this.counters.count("vnet.probes");
+    const { dnsV4, dnsV6 } = this.#own;
+    return this.#options.ipv6 === false
+      ? { kind: "addresses", v4: dnsV4 }
+      : { kind: "addresses", v4: dnsV4, v6: dnsV6 };
   }
 
   #servedHostAt(address: IpAddress): string | undefined {

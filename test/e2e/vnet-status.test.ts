@@ -29,7 +29,9 @@ test("tsh vnet status and explain from another terminal", needs(...EXEC_NEEDS), 
   });
 
   await t.test("with one: its addresses, clusters, and connections with their octets", async () => {
-    const child = cluster.spawn("tsh", ["vnet", "exec", "--", ...connectionsTo(NAME, 80)], { env });
+    const flags = ["--diag-addr=127.0.0.1:0", "--", ...connectionsTo(NAME, 80)];
+    const child = cluster.spawn("tsh", ["vnet", "exec", ...flags], { env });
+    const [, metricsAt] = await child.waitFor(/^Metrics are at http:\/\/(\S+)\/metrics$/m);
     child.write("\n");
     assert.equal((await newsOf(child, 1)).event, "echo");
     const { vnets } = JSON.parse((await says("status", "--format=json")).stdout) as { vnets: VnetStatus[] };
@@ -43,9 +45,21 @@ test("tsh vnet status and explain from another terminal", needs(...EXEC_NEEDS), 
     const [app] = status.apps;
     assert.deepEqual([app?.host, app?.open, app?.to_app, app?.from_app], [NAME, 1, 6, 6]);
     assert.deepEqual([status.connections.length, status.connections[0]?.port], [1, 80]);
+    assert.equal(status.connections[0]?.program?.name, "node");
+    assert.equal(status.connections[0]?.program?.pid, status.command_pid);
     const { stdout } = await says("status");
     assert.match(stdout, /^VNet for ".*" +pid \d+, running for \d+s$/m);
+    assert.match(stdout, /^node \(\d+\) +echo\.company\.test:80 +\d+s +6 B +6 B$/m);
     assert.match(stdout, /^echo\.company\.test +100\.\d+\.\d+\.\d+ +1 +1 +0 +6 B +6 B$/m);
+
+    const diag = await says("diag", "--format=json");
+    const [diagnosis] = (JSON.parse(diag.stdout) as { diagnoses: { findings: { check: string; ok: boolean }[] }[] })
+      .diagnoses;
+    assert.deepEqual(diagnosis?.findings.find(({ check }) => check === "login")?.ok, true);
+    const metrics = await (await fetch(`http://${metricsAt}/metrics`)).text();
+    assert.match(metrics, /^teleport_vnet_connections 1$/m);
+    assert.match(metrics, /^teleport_vnet_to_apps_octets_total 6$/m);
+    assert.match(metrics, /^teleport_events_total\{component="vnet",event="dns\.answered"\} [1-9]/m);
 
     const served = await says("explain", NAME);
     assert.match(served.stdout, new RegExp(`^ok +address +${status.names[0]!.v4}, `, "m"));

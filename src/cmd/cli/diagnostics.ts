@@ -87,6 +87,19 @@ export class Diagnostics {
     });
   }
 
+  /** The same for a number that only grows: `teleport_vnet_octets_total`. */
+  counter(name: string, help: string, read: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+
   /** Serves until disposed of. `address`: `host:port`, port 0 for any. Throws `DiagListenError`. */
   async listen(address: string): Promise<AsyncDisposable & { readonly address: string }> {
     const server = createServer((request, response) => {

@@ -139,6 +139,7 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
     .addOption(dnsManagerOption())
     .addOption(ipv4CidrOption())
     .addOption(ipv4OnlyOption())
+    .addOption(diagAddrOption())
     .action(async (o: LauncherFlags) => {
       const { serveHost } = await import("./vnet-launcher.ts");
       const debug = program.opts<{ debug?: boolean }>().debug === true;
@@ -152,6 +153,7 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
     )
     .usage("[options] -- COMMAND [ARGUMENTS...]")
     .option("--isolated", "no network but VNet's apps and DNS", false)
+    .addOption(diagAddrOption())
     .option("--map-host-loopback <address>", "an address that leads to this machine's own loopback", parseAddress)
     .action(async (o: ExecFlags) => {
       if (command.length === 0) {
@@ -164,6 +166,14 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
     .description("print what runs: device, addresses, zones, and connections by app")
     .addOption(formatOption())
     .action(async (o: { format: Format }) => (await import("./vnet-status.ts")).printStatus(await tsh(), o.format));
+  vnet
+    .command("diag")
+    .description(
+      "look at what runs from outside: device, routes, DNS server by each transport, each zone; " +
+        "say what is wrong and what to do; exit code 1 if something is",
+    )
+    .addOption(formatOption())
+    .action(async (o: { format: Format }) => (await import("./vnet-diag.ts")).printDiagnosis(await tsh(), o.format));
   vnet
     .command("explain")
     .description(
@@ -179,6 +189,7 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
     .command(USER_PROCESS, { hidden: true })
     .addOption(ipv4CidrOption())
     .addOption(ipv4OnlyOption())
+    .addOption(diagAddrOption())
     .action(async (o: HostFlags) => (await code()).serveFromLauncher(await tsh(), o));
 }
 
@@ -204,4 +215,8 @@ function ipv4CidrOption(): Option {
 
 function ipv4OnlyOption(): Option {
   return new Option("--ipv4-only", "give VNet's names no IPv6 addresses").default(false);
+}
+
+function diagAddrOption(): Option {
+  return new Option("--diag-addr <host:port>", "serve Prometheus metrics of this VNet here, on loopback best");
 }

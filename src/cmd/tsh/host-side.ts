@@ -26,6 +26,7 @@ export class HostSide {
   readonly #ipv6: boolean;
   #ranges: readonly string[];
   #applied = "";
+  #last = Promise.resolve();
   #note: string | undefined;
   readonly #told = new Map<string, string>();
 
@@ -43,11 +44,19 @@ export class HostSide {
     await this.#update();
     this.#tellNote(this.#launcher.latest);
     this.#launcher.onReport((report) => this.#tellNote(report));
-    let last = Promise.resolve();
-    // One after the other, so that the newest state comes last.
-    this.#directory.onChange(() => {
-      last = last.then(() => this.#follow());
-    });
+    this.#directory.onChange(() => void this.#inOrder(() => this.#follow()));
+  }
+
+  /** One after the other, so that the newest state comes last. */
+  #inOrder(work: () => Promise<void>): Promise<void> {
+    this.#last = this.#last.then(work);
+    return this.#last;
+  }
+
+  /** Asks the launcher for the present state once more, though it has that already. */
+  async mend(): Promise<void> {
+    this.#applied = "";
+    await this.#inOrder(() => this.#follow());
   }
 
   /** Says which zones are served, of the clusters of which that is new. */
@@ -109,7 +118,7 @@ function wantedState(clusters: readonly ClusterView[], addresses: VnetAddresses)
 }
 
 /** A proxy may be called `localhost` or by its address, which the host's resolver cannot send to VNet. */
-function isZone(name: string): boolean {
+export function isZone(name: string): boolean {
   return name.includes(".") && isIP(name) === 0;
 }
 

@@ -7,11 +7,13 @@ import { ExitWith, exitCodeOf, say } from "../cli/program.ts";
 import { tunAddresses } from "./host-side.ts";
 import type { Tsh } from "./session.ts";
 import { newVnet, openAddresses, openDirectory } from "./vnet.ts";
+import { serveMetrics } from "./vnet-metrics.ts";
 import { offerStatus } from "./vnet-status.ts";
 
 export interface ExecFlags {
   readonly isolated: boolean;
   readonly mapHostLoopback?: IpAddress;
+  readonly diagAddr?: string;
 }
 
 /** All of it: VNet tells its own addresses, which change while it runs, from the others. */
@@ -50,7 +52,12 @@ export async function runCommand(tsh: Tsh, command: readonly string[], flags: Ex
     say(`VNet ended: ${messageOf(error)}\n`);
     run.kill("SIGTERM");
   });
-  await using _ = await offerStatus(tsh, { kind: "exec", command, tun, addresses, directory, upstreams, vnet });
+  await using _ = await offerStatus(tsh, {
+    kind: "exec",
+    command: { line: command, pid: run.pid },
+    ...{ tun, addresses, directory, upstreams, vnet },
+  });
+  await using _metrics = await serveMetrics(flags.diagAddr, { vnet, directory, upstreams });
   const end = await run.exited;
   await vnet.close();
   await served;

@@ -30,6 +30,10 @@ export async function serveHost(o: LauncherOptions): Promise<void> {
 }
 
 /** Those that are the user process's to follow. */
-function flagsOf({ ipv4Cidr, ipv4Only }: HostFlags): string[] {
-  return [...(ipv4Cidr === undefined ? [] : [`--ipv4-cidr=${ipv4Cidr}`]), ...(ipv4Only ? ["--ipv4-only"] : [])];
+function flagsOf({ ipv4Cidr, ipv4Only, diagAddr }: HostFlags): string[] {
+  return [
+    ...(ipv4Cidr === undefined ? [] : [`--ipv4-cidr=${ipv4Cidr}`]),
+    ...(ipv4Only ? ["--ipv4-only"] : []),
+    ...(diagAddr === undefined ? [] : [`--diag-addr=${diagAddr}`]),
+  ];
 }

@@ -4,6 +4,7 @@ import type { Upstreams } from "../../dns/mod.ts";
 import type { HostReport } from "../../host/mod.ts";
 import type { TunDevice } from "../../tun/mod.ts";
 import {
+  clientPrograms,
   clusterStatus,
   type Directory,
   readStatuses,
@@ -21,14 +22,14 @@ import type { Tsh } from "./session.ts";
 
 export interface RunningVnet {
   readonly kind: VnetStatus["kind"];
-  readonly command?: readonly string[];
+  readonly command?: { readonly line: readonly string[]; readonly pid: number };
   readonly tun: TunDevice;
   readonly addresses: VnetAddresses;
   readonly directory: Directory;
   readonly upstreams: Upstreams;
   readonly vnet: VNet;
-  /** How the host's own resolver finds VNet's names; absent for `exec`, which has its own. */
-  readonly resolver?: () => HostReport["dns"];
+  /** The machine as the launcher sees it; absent for `exec`, which is of no concern to it. */
+  readonly host?: () => HostReport;
 }
 
 function dirsOf(tsh: Tsh): string[] {
@@ -49,18 +50,18 @@ export async function offerStatus(tsh: Tsh, running: RunningVnet): Promise<Async
 }
 
 export function statusOf(running: RunningVnet, started: string): VnetStatus {
-  const { kind, command, tun, addresses, directory, upstreams, vnet, resolver } = running;
+  const { kind, command, tun, addresses, directory, upstreams, vnet, host } = running;
   const { names, apps, open, counters } = vnet.stats();
   return {
     version: 1,
     pid: process.pid,
     tsh_version: VERSION,
     kind,
-    ...(command && { command }),
+    ...(command && { command: command.line, command_pid: command.pid }),
     started,
     device: { name: tun.name, mtu: tun.mtu },
     addresses: { tun: [addresses.tunV4, addresses.tunV6], dns: [addresses.dnsV4, addresses.dnsV6] },
-    ...(resolver && { resolver: resolver() }),
+    ...(host && { resolver: host().dns, taken: [...host().taken] }),
     upstreams: upstreams.servers(),
     clusters: directory.clusters().map(clusterStatus),
     names,
@@ -75,6 +76,17 @@ export function statusOf(running: RunningVnet, started: string): VnetStatus {
   };
 }
 
+/** Adds the clients' programs, as far as this process may know them. */
+function withPrograms(status: VnetStatus): VnetStatus {
+  const ends = new Set(status.connections.map(({ from }) => from));
+  const programs = clientPrograms(ends, status.command_pid === undefined ? {} : { netOf: status.command_pid });
+  const connections = status.connections.map((each) => {
+    const program = programs.get(each.from);
+    return program ? { ...each, program } : each;
+  });
+  return { ...status, connections };
+}
+
 /** The user's running VNets, that of the machine first. Those of another version's form are left out. */
 export async function runningVnets(tsh: Tsh): Promise<VnetStatus[]> {
   const all = (await readStatuses(dirsOf(tsh))) as VnetStatus[];
@@ -83,9 +95,18 @@ export async function runningVnets(tsh: Tsh): Promise<VnetStatus[]> {
 }
 
 export async function printStatus(tsh: Tsh, format: Format): Promise<void> {
-  const vnets = await runningVnets(tsh);
+  const vnets = (await runningVnets(tsh)).map(withPrograms);
   printAs(format, { vnets }, () => vnets.map(statusText).join("\n"));
-  if (vnets.length > 0) return;
+  if (vnets.length === 0) sayNotRunning();
+}
+
+/** Those that run, with their clients' programs; else says that none does. */
+export async function requireRunning(tsh: Tsh): Promise<VnetStatus[]> {
+  const vnets = (await runningVnets(tsh)).map(withPrograms);
+  return vnets.length > 0 ? vnets : sayNotRunning();
+}
+
+function sayNotRunning(): never {
   say('VNet is not running; start it with "tsh vnet", or "tsh vnet exec -- COMMAND" for one command\n');
   throw new ExitWith(EXIT_FAILURE);
 }
@@ -122,7 +143,28 @@ export function statusText(status: VnetStatus): string {
       octets(row.from_app),
     ]),
   );
-  return [facts, clusters, ...(status.apps.length > 0 ? [apps] : [])].join("\n");
+  return [facts, clusters, ...(status.apps.length > 0 ? [apps] : []), ...connectionsText(status)].join("\n");
+}
+
+/** More are seen with --format=json. */
+const MAX_SHOWN_CONNECTIONS = 20;
+
+/** The open connections, the busiest first. */
+export function connectionsText({ connections }: VnetStatus): string[] {
+  if (connections.length === 0) return [];
+  const sorted = connections.toSorted((a, b) => b.to_app + b.from_app - a.to_app - a.from_app);
+  const rows = sorted
+    .slice(0, MAX_SHOWN_CONNECTIONS)
+    .map(({ program, host, port, since, to_app, from_app }) => [
+      program ? `${program.name} (${program.pid})` : "another user's",
+      `${host}:${port}`,
+      humanDuration(Date.now() - Date.parse(since)),
+      octets(to_app),
+      octets(from_app),
+    ]);
+  const shown = table(["Program", "Connected To", "For", "To App", "From App"], rows);
+  const more = connections.length - rows.length;
+  return [more > 0 ? `${shown}and ${more} more\n` : shown];
 }
 
 function resolverText({ manager, note }: NonNullable<VnetStatus["resolver"]>): string {

@@ -6,6 +6,7 @@
 
 export { type Asked, type Asker, isAnswerTo, type Transport } from "./asking.ts";
 export { ANSWER_TTL_S, FORWARD_TIMEOUT_MS, HEDGE_DELAY_MS, MAX_FORWARDS, MAX_UPSTREAMS } from "./limits.ts";
+export { type LookupOptions, lookupAt } from "./lookup.ts";
 export { type Answer, DnsServer, type DnsServerOptions, type Reply, type Resolve } from "./server.ts";
 export { type DnsStreamOptions, serveDnsStream } from "./stream.ts";
 export { type Forwarder, Upstreams, type UpstreamsOptions } from "./upstreams.ts";

@@ -1,7 +1,7 @@
 import { concat, type IpAddress, isMalformed, type Malformed, malformed } from "../../base/mod.ts";
-import { MAX_RECORDS } from "./limits.ts";
-import { encodeName, HEADER_LEN, readName, skipName } from "./name.ts";
-import { CLASS_IN, decodeHeader, Flag, Type, viewOf, word } from "./query.ts";
+import { encodeName, readName } from "./name.ts";
+import { CLASS_IN, decodeHeader, Flag, Type, viewOf } from "./query.ts";
+import { type RecordRange, readRecords, skipQuestions } from "./records.ts";
 
 /** Of the records, those that carry names which may be compressed (RFC 3597 §4): fixed octets before, names, rest. */
 const RDATA_NAMES: Readonly<Record<number, { skip: number; names: number }>> = {
@@ -13,16 +13,6 @@ const RDATA_NAMES: Readonly<Record<number, { skip: number; names: number }>> = {
   [Type.SRV]: { skip: 6, names: 1 },
   [Type.DNAME]: { skip: 0, names: 1 },
 };
-
-interface RecordRange {
-  readonly section: number; // 0 answer, 1 authority, 2 additional
-  readonly start: number;
-  readonly type: number;
-  readonly class: number;
-  readonly fixed: number; // where the type stands, after the owner's name
-  readonly rdata: number;
-  readonly end: number;
-}
 
 /**
  * Takes the A and AAAA records that `forbidden` names out of an upstream's answer:
@@ -67,41 +57,6 @@ export function truncateReply(message: Uint8Array): Uint8Array | Malformed {
   if (isMalformed(header)) return header;
   const questionsEnd = skipQuestions(message, header.questions);
   return typeof questionsEnd === "number" ? cut(message, questionsEnd) : questionsEnd;
-}
-
-function skipQuestions(message: Uint8Array, count: number): number | Malformed {
-  if (count > 1) return malformed("dns.question-count");
-  if (count === 0) return HEADER_LEN;
-  const end = skipName(message, HEADER_LEN);
-  if (typeof end !== "number") return end;
-  return end + 4 <= message.length ? end + 4 : malformed("dns.truncated");
-}
-
-function readRecords(message: Uint8Array, start: number, counts: readonly number[]): RecordRange[] | Malformed {
-  if (counts.reduce((a, b) => a + b) > MAX_RECORDS) return malformed("dns.record-count");
-  const records: RecordRange[] = [];
-  let at = start;
-  for (const [section, count] of counts.entries()) {
-    for (let i = 0; i < count; i++) {
-      const fixed = skipName(message, at);
-      if (typeof fixed !== "number") return fixed;
-      const rdata = fixed + 10;
-      if (rdata > message.length) return malformed("dns.truncated");
-      const end = rdata + word(message, fixed + 8);
-      if (end > message.length) return malformed("dns.truncated");
-      records.push({
-        section,
-        start: at,
-        type: word(message, fixed),
-        class: word(message, fixed + 2),
-        fixed,
-        rdata,
-        end,
-      });
-      at = end;
-    }
-  }
-  return records;
 }
 
 function isForbidden(message: Uint8Array, record: RecordRange, forbidden: (address: IpAddress) => boolean): boolean {

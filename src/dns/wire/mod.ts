@@ -11,6 +11,7 @@ export {
   decodeHeader,
   decodeQuery,
   type Edns,
+  encodeQuery,
   Flag,
   type Header,
   OPCODE_QUERY,
@@ -19,5 +20,6 @@ export {
   Type,
 } from "./query.ts";
 export { decodeQuestion, type Question, sameQuestion } from "./question.ts";
+export { addressesIn } from "./records.ts";
 export { addressReply, errorReply, headerReply, noDataReply, OWN_UDP_SIZE, pointerReply } from "./reply.ts";
 export { addressOfReverse } from "./reverse.ts";

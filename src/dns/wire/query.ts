@@ -105,6 +105,15 @@ function findOpt(message: Uint8Array, start: number, records: number): Edns | Ma
   return edns;
 }
 
+/** A query for one name's records, as a stub resolver sends it. `name`: its octets. */
+export function encodeQuery(id: number, name: Uint8Array, type: number): Uint8Array {
+  const message = new Uint8Array(HEADER_LEN + name.length + 4);
+  message.set([id >> 8, id & 0xff, Flag.RD >> 8, 0, 0, 1]);
+  message.set(name, HEADER_LEN);
+  message.set([type >> 8, type & 0xff, 0, CLASS_IN], HEADER_LEN + name.length);
+  return message;
+}
+
 export function word(message: Uint8Array, at: number): number {
   return (message[at]! << 8) | message[at + 1]!;
 }
