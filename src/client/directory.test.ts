@@ -132,6 +132,23 @@ test("logins and logouts are followed while it runs; connections outlive all but
   assert.notEqual(await late.closed, "end");
 });
 
+test("clusters that are named come first, in the order of the setting", async (t) => {
+  const store = await newStore(t);
+  for (const name of ["a.test", "b.test", "c.test"]) {
+    await store.save(await fakeProfile(Date.now() - 1_000, { name, cluster: `${name}-cluster` }));
+  }
+  const order = async (...names: string[]) => {
+    const tell = () => {};
+    await using directory = await ClusterDirectory.open({ store, log: silentLogger, tell, order: names });
+    return directory
+      .clusters()
+      .map(({ profile }) => profile[0])
+      .join("");
+  };
+  assert.equal(await order(), "cab", "the current login, then the others by name");
+  assert.equal(await order("b.test-cluster", "nobody.test", "a.test"), "bac");
+});
+
 test("an expired login at the start: the list of the last time, and a refusal that says what to type", async (t) => {
   const store = await newStore(t);
   const profile = await fakeProfile(Date.now() - 1_000);
