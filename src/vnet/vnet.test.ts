@@ -146,6 +146,29 @@ test("an address without a name, and a DNS address's other ports, are refused at
   assert.deepEqual(directory.dialled, []);
 });
 
+test("packets to nowhere are refused within one round trip, in both families", async (t) => {
+  const { host, vnet } = startVirtualVnet(t);
+  const [v4] = (await host.lookup("multi.company.test")).addresses;
+  const [v6] = (await host.lookup("multi.company.test", "AAAA")).addresses;
+  const nobody6 = v6!.replace(/[^:]+$/, "2ff"); // a neighbour of the app's own address
+  for (const [address, port] of [
+    ["192.168.2.77", 80], // unassigned
+    [nobody6, 80],
+    [v4!, 1338], // not among tcp_ports
+    [v6!, 1338],
+  ] as const) {
+    await assert.rejects(host.connect(address, port), /refused/, address);
+  }
+  // One packet there, one back: nothing was sent again, and no timer was waited for.
+  assert.deepEqual(
+    ["tcp.rst-sent", "tcp.syn-absorbed"].map((name) => vnet.counters.get(name)),
+    [4, 0],
+  );
+  for (const address of ["192.168.2.77", nobody6, v4!, v6!]) host.send(address, 1337, Uint8Array.of(1));
+  await settle();
+  assert.deepEqual(host.unreachables, ["3/3", "1/4", "3/3", "1/4"]);
+});
+
 test("a full range, or one too small, is SERVFAIL with one line; names that have addresses are still answered", async (t) => {
   const { host, directory, lines } = startVirtualVnet(t);
   const apps = Array.from({ length: 30 }, (_, i) => appView(`app${i}.company.test`));
