@@ -1,5 +1,3 @@
-import { lookup } from "node:dns/promises";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { Counters, systemClock, systemRandom } from "../../base/mod.ts";
 import { ClusterDirectory, NotLoggedInError } from "../../client/mod.ts";
@@ -13,13 +11,12 @@ import {
   FreeRanges,
   type Outside,
   planAddresses,
-  Readiness,
   VNet,
   type VnetAddresses,
-  zonesOf,
 } from "../../vnet/mod.ts";
-import { aborted, interruption, print, say } from "../cli/program.ts";
-import { HostSide, isZone } from "./host-side.ts";
+import { aborted, interruption, say } from "../cli/program.ts";
+import { HostSide } from "./host-side.ts";
+import { watchReadiness } from "./readiness.ts";
 import type { Tsh } from "./session.ts";
 import { serveMetrics } from "./vnet-metrics.ts";
 import { offerStatus } from "./vnet-status.ts";
@@ -147,63 +144,19 @@ async function serve(
   // A device that vanishes meanwhile is told now, not when the launcher's time is up.
   await Promise.race([host.start(), served]);
   if (stop.aborted) return;
-  let problem: string | undefined = "its names were not asked for yet";
-  const ready = watchReadiness({ host, directory, addresses, tun, latest, told: (now) => void (problem = now) }, stop);
-  await using _metrics = await serveMetrics(flags.diagAddr, { vnet, directory, upstreams, problem: () => problem });
+  const state: { problem?: string | undefined } = { problem: "its names were not asked for yet" };
+  const told = (problem: string | undefined) => {
+    state.problem = problem;
+  };
+  const ready = watchReadiness({ host, directory, addresses, tun, latest, told }, stop);
+  await using _metrics = await serveMetrics(flags.diagAddr, {
+    vnet,
+    directory,
+    upstreams,
+    problem: () => state.problem,
+  });
   await served;
   await ready;
-}
-
-interface Watched {
-  readonly host: HostSide;
-  readonly directory: Directory;
-  readonly addresses: VnetAddresses;
-  readonly tun: TunDevice;
-  readonly latest: () => HostReport;
-  /** Of each change: why names are not found, or that they are. */
-  readonly told: (problem: string | undefined) => void;
-}
-
-/** Says that VNet is ready when the machine's own resolver finds its names, and when that changes. */
-function watchReadiness({ host, directory, addresses, tun, latest, told }: Watched, stop: AbortSignal): Promise<void> {
-  let wasReady = false;
-  const readiness = new Readiness({
-    clock: systemClock,
-    random: systemRandom,
-    lookup: lookupV4,
-    // With `none` it is the person who sees to it; what to do they have been told.
-    zone: () => (latest().dns.manager === "none" ? undefined : zonesOf(directory.clusters()).find(isZone)),
-    answer: addresses.dnsV4,
-    network: () => networkText(tun.name, latest()),
-    mend: () => host.mend(),
-    tell: (problem) => {
-      told(problem);
-      if (problem !== undefined) {
-        const state = wasReady ? "VNet's names are not found any more" : "VNet runs, but its names are not found";
-        say(`${state}: this machine's resolver was asked, and ${problem}. "tsh vnet diag" says more.\n`);
-      } else if (wasReady) {
-        say("VNet's names are found again.\n");
-      } else {
-        wasReady = true;
-        print("VNet is ready.\n");
-        host.tellZones();
-      }
-    },
-  });
-  return readiness.run(stop);
-}
-
-/** This machine's own resolver, whatever it is (getaddrinfo); a name that is not there has no addresses. */
-async function lookupV4(name: string): Promise<string[]> {
-  const found = await lookup(name, { all: true, family: 4 }).catch(() => []);
-  return found.map(({ address }) => address);
-}
-
-/** What a change of network changes: the interfaces' addresses, but for our own device's, and the name servers. */
-function networkText(device: string, { upstreams, dns }: HostReport): string {
-  const { [device]: _, ...others } = networkInterfaces();
-  const addresses = Object.values(others).flatMap((each = []) => each.map(({ cidr }) => cidr));
-  return JSON.stringify([addresses.sort(), upstreams, dns.manager]);
 }
 
 /** A name server beyond a default route is in no route of its own. */
