@@ -37,10 +37,11 @@ function start(t: TestContext, o: Partial<ReadinessOptions> = {}, answer: string
   });
   const end = new AbortController();
   const run = readiness.run(end.signal);
-  t.after(async () => {
+  const finish = async () => {
     end.abort();
     await run;
-  });
+  };
+  t.after(finish);
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
   const pass = async (ms: number) => {
     for (let left = ms; left > 0; left -= 100) {
@@ -54,6 +55,7 @@ function start(t: TestContext, o: Partial<ReadinessOptions> = {}, answer: string
     asked,
     told,
     pass,
+    end: finish,
     jump: (ms: number) => {
       jumped += ms;
     },
@@ -103,6 +105,14 @@ test("what does not come back is mended once, tried again, told once; and told w
     await pass(UNREADY_RETRY_MS + 100);
     assert.deepEqual(told.slice(1), [undefined]);
   }
+});
+
+test("the end is not waited for, whatever is under way", async (t) => {
+  const lookup = () => new Promise<never>(() => {});
+  const readiness = start(t, { lookup });
+  await readiness.pass(100);
+  await readiness.end();
+  assert.deepEqual(readiness.told, []);
 });
 
 test("a machine that slept, a clock that was set and another network are reasons to try again, and to mend", async (t) => {

@@ -38,6 +38,8 @@ export class Readiness {
   #again = Promise.withResolvers<void>();
   #tick: Timer | undefined;
   #lastTick = { now: 0, wallMs: 0, network: "" };
+  /** Ends each pause that is under way. */
+  readonly #pauses = new Set<() => void>();
   #closed = false;
 
   constructor(options: ReadinessOptions) {
@@ -89,9 +91,16 @@ export class Readiness {
       : `somebody else answers for names below ${zone}, with ${found[0]}`;
   }
 
+  /** Shorter where the end comes first. */
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#options.clock.after(ms, resolve);
+      const finish = () => {
+        timer.cancel();
+        this.#pauses.delete(finish);
+        resolve();
+      };
+      const timer = this.#options.clock.after(ms, finish);
+      this.#pauses.add(finish);
     });
   }
 
@@ -115,6 +124,7 @@ export class Readiness {
 
   #close(): void {
     this.#closed = true;
+    for (const finish of [...this.#pauses]) finish();
     this.#tick?.cancel();
     this.#again.resolve();
   }

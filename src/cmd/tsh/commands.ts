@@ -135,6 +135,7 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
   const vnet = program
     .command("vnet")
     .description("reach every TCP app of every cluster you are logged in to by its DNS name, from any program")
+    .enablePositionalOptions() // `exec` has some of the same names
     .option("--all-users", "let every user of this machine in, not only you", false)
     .addOption(dnsManagerOption())
     .addOption(ipv4CidrOption())
