@@ -135,7 +135,6 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
   const vnet = program
     .command("vnet")
     .description("reach every TCP app of every cluster you are logged in to by its DNS name, from any program")
-    .enablePositionalOptions() // `exec` has some of the same names
     .option("--all-users", "let every user of this machine in, not only you", false)
     .addOption(dnsManagerOption())
     .addOption(ipv4CidrOption())
@@ -156,11 +155,11 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
     .option("--isolated", "no network but VNet's apps and DNS", false)
     .addOption(diagAddrOption())
     .option("--map-host-loopback <address>", "an address that leads to this machine's own loopback", parseAddress)
-    .action(async (o: ExecFlags) => {
+    .action(async (_: unknown, self: Command) => {
       if (command.length === 0) {
         throw new UsageError('no command: say it after two dashes, as in "tsh vnet exec -- psql postgres://…"');
       }
-      await (await import("./vnet-exec.ts")).runCommand(await tsh(), command, o);
+      await (await import("./vnet-exec.ts")).runCommand(await tsh(), command, self.optsWithGlobals<ExecFlags>()); // `vnet` takes what both have
     });
   vnet
     .command("status")
