@@ -159,7 +159,8 @@ function addVnetCommands(program: Command, tsh: () => Promise<Tsh>, command: rea
       if (command.length === 0) {
         throw new UsageError('no command: say it after two dashes, as in "tsh vnet exec -- psql postgres://…"');
       }
-      await (await import("./vnet-exec.ts")).runCommand(await tsh(), command, self.optsWithGlobals<ExecFlags>()); // `vnet` takes what both have
+      const flags = self.optsWithGlobals<ExecFlags>(); // Those that both have, `vnet` has taken.
+      await (await import("./vnet-exec.ts")).runCommand(await tsh(), command, flags);
     });
   vnet
     .command("status")
