@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { basename } from "node:path";
 import { formatIp } from "../base/mod.ts";
 import { MAX_SEARCHED_PROCESSES } from "./limits.ts";
 
 /** Whose connection it is. */
 export interface ClientProgram {
   readonly pid: number;
-  /** As the kernel calls it (`comm`): at most 15 octets. */
+  /** Of its file; the kernel's own name for it where that is not to be seen. */
   readonly name: string;
 }
 
@@ -39,10 +40,14 @@ export function clientPrograms(
     for (const descriptor of entries(`${proc}/${pid}/fd`)) {
       const inode = /^socket:\[(\d+)\]$/.exec(linkAt(`${proc}/${pid}/fd/${descriptor}`))?.[1];
       const end = inode === undefined ? undefined : endOf.get(inode);
-      if (end !== undefined) found.set(end, { pid: Number(pid), name: textAt(`${proc}/${pid}/comm`).trim() });
+      if (end !== undefined) found.set(end, { pid: Number(pid), name: nameOf(`${proc}/${pid}`) });
     }
   }
   return found;
+}
+
+function nameOf(process: string): string {
+  return basename(linkAt(`${process}/exe`)) || textAt(`${process}/comm`).trim();
 }
 
 /** Lines of `/proc/net/tcp` and `tcp6` (proc_pid_net(5)): local address and port, and the socket's inode. */
