@@ -67,6 +67,17 @@ db.company.test 100.64.0.9 1    12    3       1023 B 5.0 GiB
   );
 });
 
+test("who asks VNet for its names, and what the person should do about it", () => {
+  const asked = (resolver: NonNullable<VnetStatus["resolver"]>) =>
+    /^Asked by +(.*)$/m.exec(statusText({ ...STATUS, resolver }))?.[1];
+  assert.equal(asked({ manager: "systemd-resolved" }), "systemd-resolved");
+  assert.equal(asked({ manager: "file" }), "all programs that read /etc/resolv.conf");
+  assert.equal(
+    asked({ manager: "none", note: "send company.test to 100.64.0.2" }),
+    "nobody, unless you see to it (send company.test to 100.64.0.2)",
+  );
+});
+
 test("explain sees what the running VNet sees, and says where it stops", () => {
   const clusters = STATUS.clusters.map(viewOf);
   assert.deepEqual(clusters[0]!.apps[0]!.tcpPorts, [{ port: 5432 }, { port: 1, endPort: 9 }]);
