@@ -49,22 +49,35 @@ export class Guard {
   /** Undoes everything now. @throws {LauncherError} when something could not be undone */
   async undo(): Promise<void> {
     this.#ending = true;
-    this.#shell.stdin!.end("end\n");
-    const late = setTimeout(() => this.#shell.kill("SIGKILL"), OS_COMMAND_MS);
+    let code = await this.#end();
+    if (code === null) {
+      this.#replace(); // Killed at this very moment.
+      code = await this.#end();
+    }
+    if (code !== 0) throw new LauncherError("not everything could be undone; the next start of VNet tries again");
+  }
+
+  async #end(): Promise<number | null> {
+    const shell = this.#shell;
+    shell.stdin!.end("end\n");
+    const late = setTimeout(() => shell.kill("SIGKILL"), OS_COMMAND_MS);
     const code = await this.#ended;
     clearTimeout(late);
-    if (code !== 0) throw new LauncherError("not everything could be undone; the next start of VNet tries again");
+    return code;
   }
 
   #watch(): void {
     this.#shell.stdin!.on("error", () => {}); // EPIPE: its end says it all.
     void this.#ended.then(() => {
-      if (this.#ending || this.#started >= MAX_GUARDS) return;
-      this.#started++;
-      this.#shell = this.#spawn("take-over");
-      this.#ended = endOf(this.#shell);
-      this.#watch();
+      if (!this.#ending && this.#started < MAX_GUARDS) this.#replace();
     });
+  }
+
+  #replace(): void {
+    this.#started++;
+    this.#shell = this.#spawn("take-over");
+    this.#ended = endOf(this.#shell);
+    this.#watch();
   }
 }
 

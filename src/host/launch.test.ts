@@ -199,6 +199,16 @@ test("kill -9 of the guard alone: another takes its place, and nothing is distur
   await backTo(before);
 });
 
+test("kill -9 of the guard when VNet ends: all is undone nevertheless", asRoot, async () => {
+  const before = snapshot();
+  const { launcher, pid } = await start();
+  const guard = childrenOf(launcher.pid!).find((child) => child !== pid)!;
+  launcher.kill("SIGTERM");
+  process.kill(guard, "SIGKILL");
+  assert.equal(await exitCode(launcher), 6);
+  assert.equal(snapshot(), before);
+});
+
 test("a second VNet on the host is refused and disturbs nothing", asRoot, async () => {
   const { launcher } = await start();
   const running = snapshot();
