@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
+import { OsCommandError } from "./errors.ts";
 import { Resolvconf } from "./resolvconf.ts";
 
 let dir: string;
@@ -25,7 +26,10 @@ function resolvconf(manager: "openresolv" | "resolvconf", result: (args: string[
     else rmSync(join(dir, "records", args.at(-1)!));
     writeFileSync(join(dir, "resolv.conf"), result([...args]));
   };
-  return { calls, resolver: new Resolvconf(manager, run, join(dir, "resolv.conf"), join(dir, "records")) };
+  return {
+    calls,
+    resolver: new Resolvconf(manager, run, join(dir, "resolv.conf"), [join(dir, "none"), join(dir, "records")]),
+  };
 }
 
 test("openresolv: VNet's server alone, the others from what the interfaces said", async () => {
@@ -57,4 +61,14 @@ test("where VNet's server would not be asked first, that is an error and everyth
     await assert.rejects(resolver.apply(WANTED), { code: "oscfg.resolv-conf" });
     assert.equal(calls.at(-1), "-d tun.tsh-vnet <");
   }
+});
+
+test("a hook that fails is no failure, where VNet's server is first all the same", async () => {
+  const run = async () => {
+    writeFileSync(join(dir, "resolv.conf"), "nameserver 100.64.0.2\n");
+    throw new OsCommandError("resolvconf -a", "/etc/resolvconf/update.d/unbound exited with return code 1");
+  };
+  const resolver = new Resolvconf("resolvconf", run, join(dir, "resolv.conf"), []);
+  await resolver.apply(WANTED);
+  await assert.rejects(resolver.apply({ ...WANTED, servers: ["100.64.9.9"] }), { message: /unbound exited/ });
 });

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { messageOf } from "../base/mod.ts";
 import { ResolvConfError } from "./errors.ts";
 import { nameservers } from "./resolv-conf.ts";
 import type { HostResolver, WantedDns } from "./resolver.ts";
@@ -13,14 +14,14 @@ export const STYLES = {
     // Exclusive: glibc gets no other server, and the others' changes are kept for the end.
     add: (name: string) => ["-m", "0", "-x", "-a", name],
     remove: (name: string) => ["-f", "-d", name],
-    /** Where both keep what the interfaces said. */
-    records: "/run/resolvconf/interfaces",
+    /** Where what the interfaces said is kept; the second since version 3.13. */
+    records: ["/run/resolvconf/interfaces", "/run/resolvconf/keys"],
     name: "tsh-vnet",
   },
   resolvconf: {
     add: (name: string) => ["-a", name],
     remove: (name: string) => ["-d", name],
-    records: "/run/resolvconf/interface",
+    records: ["/run/resolvconf/interface"],
     // By `tun*` of interface-order it comes before those of Ethernet and wireless devices.
     name: "tun.tsh-vnet",
   },
@@ -34,13 +35,13 @@ export class Resolvconf implements HostResolver {
   readonly manager: keyof typeof STYLES;
   readonly #run: RunResolvconf;
   readonly #conf: string;
-  readonly #records: string;
+  readonly #records: readonly string[];
 
   constructor(
     manager: keyof typeof STYLES,
     run: RunResolvconf,
     conf: string,
-    records: string = STYLES[manager].records,
+    records: readonly string[] = STYLES[manager].records,
   ) {
     this.manager = manager;
     this.#run = run;
@@ -50,10 +51,18 @@ export class Resolvconf implements HostResolver {
 
   async apply(wanted: WantedDns): Promise<void> {
     const { add, name } = STYLES[this.manager];
-    await this.#run(add(name), `nameserver ${wanted.servers[0]}\n`);
+    let cause: unknown;
+    try {
+      await this.#run(add(name), `nameserver ${wanted.servers[0]}\n`);
+    } catch (error) {
+      cause = error; // One of its hooks may have failed, and the rest be done.
+    }
     if (await this.isApplied(wanted)) return;
-    await this.revert();
-    throw new ResolvConfError(`${this.manager} did not put VNet's DNS server first in ${this.#conf}`);
+    await this.revert().catch(() => {});
+    const reason = cause === undefined ? "" : ` (${messageOf(cause)})`;
+    throw new ResolvConfError(`${this.manager} did not put VNet's DNS server first in ${this.#conf}${reason}`, {
+      cause,
+    });
   }
 
   async isApplied(wanted: WantedDns): Promise<boolean> {
@@ -68,16 +77,18 @@ export class Resolvconf implements HostResolver {
 
   async upstreams(): Promise<string[]> {
     const { name } = STYLES[this.manager];
-    const others = list(this.#records).filter((record) => record !== name);
-    const ours = nameservers(read(join(this.#records, name)));
-    const told = others.flatMap((record) => nameservers(read(join(this.#records, record))));
+    const files = this.#records.flatMap(filesIn);
+    const serversOf = (file: string) => nameservers(read(file));
+    const ours = files.filter((file) => basename(file) === name).flatMap(serversOf);
+    const told = files.flatMap(serversOf);
     return [...new Set([...nameservers(read(this.#conf)), ...told])].filter((server) => !ours.includes(server));
   }
 }
 
-function list(directory: string): string[] {
+function filesIn(directory: string): string[] {
   try {
-    return readdirSync(directory).sort();
+    const names = readdirSync(directory).sort();
+    return names.map((name) => join(directory, name));
   } catch {
     return []; // Nobody has told anything yet.
   }

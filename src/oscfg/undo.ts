@@ -2,6 +2,11 @@ import { MARK, type ResolvConfPaths } from "./resolv-conf.ts";
 import { STYLES } from "./resolvconf.ts";
 import { TABLE } from "./table.ts";
 
+/** What VNet may have told a `resolvconf`, and the arguments that take it back. */
+const RECORDS = Object.values(STYLES).flatMap(({ records, name, remove }) =>
+  records.map((directory) => ({ file: `${directory}/${name}`, remove: remove(name).join(" ") })),
+);
+
 /**
  * A shell function `undo` that removes every trace of VNet from the host, also
  * what a crashed run has left, and is harmless where there is none. The guard
@@ -33,9 +38,9 @@ undo_resolv_conf() {
   fi
 }
 undo_resolvconf() {
-${Object.values(STYLES)
-  .map(({ records, name, remove }) => `  [ ! -e ${records}/${name} ] || resolvconf ${remove(name).join(" ")}`)
-  .join("\n")}
+  failed=0
+${RECORDS.map(({ file, remove }) => `  [ ! -e ${file} ] || resolvconf ${remove}; [ ! -e ${file} ] || failed=1`).join("\n")}
+  return $failed
 }
 undo_network() {
   for family in -4 -6; do
@@ -45,9 +50,9 @@ undo_network() {
   "$ip" link delete dev ${quote(options.device)}
 }
 undo() {
-  undo_resolvconf 2>/dev/null # It warns where resolv.conf is not its own.
-  undo_resolv_conf
-  result=$?
+  result=0
+  undo_resolvconf 2>/dev/null || result=1 # It warns where resolv.conf is not its own.
+  undo_resolv_conf || result=1
   undo_network 2>/dev/null # Most of it is not there.
   return $result
 }
