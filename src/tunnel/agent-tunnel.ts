@@ -47,11 +47,12 @@ export class AgentTunnel {
     this.#current?.drain();
   }
 
-  /** The credentials have changed: a connection with the present ones is made before this one is given up. */
-  renew(): void {
+  /** The credentials have changed: a connection with the present ones is made before this one is given up. Never rejects. */
+  renew(): Promise<void> {
     this.#renewing ??= this.#renew().finally(() => {
       this.#renewing = undefined;
     });
+    return this.#renewing;
   }
 
   /** Ends the control connection; the proxy then ends what it relays to this agent. */

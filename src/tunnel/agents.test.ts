@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { type AppLink, dialAppLink } from "./dial-app-link.ts";
-import { clientTools, TestProxy } from "./path-harness.ts";
+import { clientTools, TestAuthority, TestProxy } from "./path-harness.ts";
 import { relay } from "./relay.ts";
 
 /** A link of a session of its own. */
@@ -98,3 +98,37 @@ class Way {
     for (const socket of this.#sockets) socket.destroy();
   }
 }
+
+test("an agent renews its control connection before it gives up the old one, which keeps its clients", async () => {
+  await using proxy = await TestProxy.start();
+  const next = await TestAuthority.create();
+  const { credentials: own } = proxy;
+  const credentials = await proxy.authority.host("agent-1", ["App"]);
+  const renewing = await proxy.addAgent("agent-1", { credentials });
+  await proxy.addAgent("agent-2");
+  const dial = async (hostId: string) => {
+    const hostCas = [proxy.authority.hostCa.certPem, next.hostCa.certPem];
+    const session = { ...(await proxy.session([hostId])), hostCas };
+    proxy.agentIds = [hostId];
+    return dialAppLink({ ...clientTools(), session, proxies: [proxy.address] });
+  };
+  const [kept, lost] = [await dial("agent-1"), await dial("agent-2")];
+
+  own.hostCas = [proxy.authority.hostCa.certPem, next.hostCa.certPem];
+  Object.assign(credentials, await next.host("agent-1", ["App"]), { hostCas: own.hostCas });
+  await renewing.tunnel.renew();
+  const both = proxy.tunnel.connectedAgents().map(({ hostId }) => hostId);
+  assert.ok(both.includes("agent-1"), `${both}`);
+  own.hostCas = [next.hostCa.certPem];
+  proxy.tunnel.reviewAgents();
+
+  await lost.link.closed; // Nobody vouches for the second agent any more.
+  assert.deepEqual(
+    proxy.tunnel.connectedAgents().map(({ hostId }) => hostId),
+    ["agent-1"],
+  );
+  assert.equal(kept.link.ended, false);
+  const fresh = await dial("agent-1");
+  assert.equal(kept.link.ended, false, "by the connection of before");
+  for (const { link } of [kept, fresh]) link.close("shutdown");
+});

@@ -92,6 +92,8 @@ export class TestProxy implements AsyncDisposable {
   readonly sessions = new Map<string, RouteSession>();
   readonly tunnel: ProxyTunnel;
   readonly authority: TestAuthority;
+  /** Its own; a test may change them. */
+  readonly credentials: HostCredentials;
   agentIds: string[] = [];
   readonly unhealthy = new Set<string>();
   readonly #server: Server;
@@ -101,6 +103,7 @@ export class TestProxy implements AsyncDisposable {
 
   private constructor(authority: TestAuthority, credentials: HostCredentials) {
     this.authority = authority;
+    this.credentials = credentials;
     this.tunnel = new ProxyTunnel({
       ...this.tools,
       credentials: () => credentials,

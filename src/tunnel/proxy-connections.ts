@@ -25,7 +25,7 @@ export class ProxyConnections {
 
   /** The agent's credentials have changed. */
   renew(): void {
-    for (const tunnel of this.#tunnels.values()) tunnel.renew();
+    for (const tunnel of this.#tunnels.values()) void tunnel.renew();
   }
 
   get connected(): number {
