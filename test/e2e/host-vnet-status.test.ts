@@ -20,7 +20,7 @@ test("tsh vnet status on a host", needs(...HOST_NEEDS), async () => {
   assert.ok(!status.upstreams.some(({ address }) => status.addresses.dns.includes(address)));
   assert.ok(status.apps.some(({ total, to_app }) => total > 0 && to_app > 0));
   const explained = await alice.execOk(["tsh", "vnet", "explain", "tcp-app.company.test:5432"]);
-  assert.match(explained, /^ok route +the kernel sends [\d.]+ to \w+$/m);
+  assert.match(explained, /^ok route +the kernel sends [\d.]+ to [\w-]+$/m);
   assert.match(explained, /^ok target +the app's own server accepted a connection$/m);
 
   const diagnosed = async () => {
@@ -43,7 +43,7 @@ test("tsh vnet status on a host", needs(...HOST_NEEDS), async () => {
   await root.execOk(["ip", "link", "set", status.device.name, "down"]);
   const broken = await diagnosed();
   assert.equal(broken.code, 1);
-  assert.match(broken.findings.find(({ check }) => check === "device")!.advice!, /ip link set \w+ up/);
+  assert.match(broken.findings.find(({ check }) => check === "device")!.advice!, /ip link set [\w-]+ up/);
   await root.execOk(["ip", "link", "set", status.device.name, "up"]);
 
   for (const other of [asUser(root, "bob"), root]) {
