@@ -51,11 +51,16 @@ export function parseAddress(text: string): IpAddress {
   return address;
 }
 
-/** A range of IPv4 addresses, as it is written usually. */
+/** Shortest and longest prefix of a range that VNet can use (`oscfg` and `vnet` have the limits, and load too much). */
+const IPV4_PREFIX_LENS = [8, 27] as const;
+
+/** A range of IPv4 addresses for VNet's names, as it is written usually. */
 export function parseIpv4Cidr(text: string): string {
   const range = parseCidr(text);
-  if (isMalformed(range) || range.base.length !== 4 || formatCidr(range) !== text) {
-    throw new InvalidArgumentError('expected an IPv4 range such as "100.96.0.0/12"');
+  const [shortest, longest] = IPV4_PREFIX_LENS;
+  const usable = !isMalformed(range) && range.base.length === 4 && formatCidr(range) === text;
+  if (!usable || range.prefixLen < shortest || range.prefixLen > longest) {
+    throw new InvalidArgumentError(`expected an IPv4 range of /${shortest} to /${longest}, such as "100.96.0.0/12"`);
   }
   return text;
 }
