@@ -5,11 +5,13 @@ import { asUser, needs } from "../../src/testkit/mod.ts";
 import type { DiagFinding, VnetStatus } from "../../src/vnet/mod.ts";
 import { clientAddress, HOST_NEEDS, LaptopVnet } from "./host-vnet.ts";
 
-test("tsh vnet status on a host", needs(...HOST_NEEDS), async () => {
+const DIAG_ADDR = "127.0.0.1:9155";
+
+test("tsh vnet status on a host", needs(...HOST_NEEDS, "curl"), async () => {
   await using laptop = await LaptopVnet.prepare();
   const { alice, root } = laptop;
   await root.execOk(["useradd", "--create-home", "bob"]);
-  await laptop.start();
+  await laptop.start(["sudo", "tsh", "vnet", `--diag-addr=${DIAG_ADDR}`]);
   await clientAddress(alice);
   const { vnets } = JSON.parse(await alice.execOk(["tsh", "vnet", "status", "--format=json"])) as {
     vnets: VnetStatus[];
@@ -19,6 +21,12 @@ test("tsh vnet status on a host", needs(...HOST_NEEDS), async () => {
   assert.ok(status.upstreams.length > 0, "the host's own servers, not VNet's");
   assert.ok(!status.upstreams.some(({ address }) => status.addresses.dns.includes(address)));
   assert.ok(status.apps.some(({ total, to_app }) => total > 0 && to_app > 0));
+  const ready = await alice.execOk(["curl", "-sf", `http://${DIAG_ADDR}/readyz`]);
+  assert.deepEqual(JSON.parse(ready), { status: "ok" });
+  const metrics = await alice.execOk(["curl", "-sf", `http://${DIAG_ADDR}/metrics`]);
+  assert.match(metrics, /^teleport_vnet_connections_total [1-9]/m);
+  assert.match(metrics, /^teleport_events_total\{component="vnet",event="vnet\.probes"\} [1-9]/m);
+
   const explained = await alice.execOk(["tsh", "vnet", "explain", "tcp-app.company.test:5432"]);
   assert.match(explained, /^ok route +the kernel sends [\d.]+ to [\w-]+$/m);
   assert.match(explained, /^ok target +the app's own server accepted a connection$/m);
