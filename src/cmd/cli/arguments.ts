@@ -7,8 +7,9 @@ export const COMPLETE = "__complete";
 
 export type Format = "text" | "json" | "yaml";
 
-export function formatOption(fallback: Format = "text"): Option {
-  return new Option("-f, --format <format>", "how to print it").choices(["text", "json", "yaml"]).default(fallback);
+/** `flags`: without `-f` where that means something else. */
+export function formatOption(fallback: Format = "text", flags = "-f, --format <format>"): Option {
+  return new Option(flags, "how to print it").choices(["text", "json", "yaml"]).default(fallback);
 }
 
 /** `1h30m`, `45m`, `3600s` in seconds. */

@@ -18,6 +18,7 @@ import {
 import { ConfigFileError } from "../../config/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { addFilters, type Format, formatOption } from "../cli/arguments.ts";
+import { printAs } from "../cli/format.ts";
 import { listAll } from "../cli/list-all.ts";
 import { print, say, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
@@ -32,7 +33,8 @@ export function addResourceCommands(program: Command, tctl: Tctl): void {
     .description("create resources from a YAML or JSON file, or from standard input")
     .argument("[file]", 'the file; absent or "-": standard input')
     .option("-f, --force", "replace what exists", false)
-    .action((file: string | undefined, o: { force: boolean }) => tctl.run((rpc) => create(rpc, file, o.force)));
+    .addOption(formatOption("text", "--format <format>"))
+    .action((file: string | undefined, o: CreateOptions) => tctl.run((rpc) => create(rpc, file, o)));
   const get = program
     .command("get")
     .description("print resources")
@@ -51,11 +53,18 @@ export function addResourceCommands(program: Command, tctl: Tctl): void {
     .alias("del")
     .description("delete a resource")
     .argument("<ref>", "KIND or KIND/NAME")
-    .action((ref: string) => tctl.run((rpc) => remove(rpc, parseNamedRef(ref))));
+    .addOption(formatOption())
+    .action((ref: string, o: { format: Format }) => tctl.run((rpc) => remove(rpc, parseNamedRef(ref), o.format)));
+}
+
+interface CreateOptions {
+  force: boolean;
+  format: Format;
 }
 
 /** In the order of the file; stops at the first failure, and says so by its error. */
-async function create(rpc: RpcClient, file: string | undefined, force: boolean): Promise<void> {
+async function create(rpc: RpcClient, file: string | undefined, { force, format }: CreateOptions): Promise<void> {
+  const written: Resource[] = [];
   const fromStdin = file === undefined || file === "-";
   const source = fromStdin ? await textOf(process.stdin) : await readResourceFile(file);
   for (const resource of parseDocuments(source, fromStdin ? "stdin" : file)) {
@@ -66,9 +75,12 @@ async function create(rpc: RpcClient, file: string | undefined, force: boolean):
     }
     const { kind, metadata } = resource;
     const replaces = force && SAYS_UPDATED.includes(kind) && (await exists(rpc, kind, metadata.name));
-    await rpc.call(force ? "resource.upsert" : "resource.create", { resource }).catch(hintAtForce);
-    print(`${titleOf(kind, metadata.name)} has been ${replaces ? "updated" : "created"}\n`);
+    const answer = await rpc.call(force ? "resource.upsert" : "resource.create", { resource }).catch(hintAtForce);
+    written.push(answer.resource);
+    if (format === "text") print(`${titleOf(kind, metadata.name)} has been ${replaces ? "updated" : "created"}\n`);
   }
+  if (format === "json") print(renderJson(withoutSecrets(written)));
+  if (format === "yaml") print(renderYaml(withoutSecrets(written)));
 }
 
 /** Of the others Teleport says "created" also where something was replaced. */
@@ -182,7 +194,7 @@ async function update(rpc: RpcClient, ref: Required<ResourceRef>, after: string)
   });
 }
 
-async function remove(rpc: RpcClient, ref: Required<ResourceRef>): Promise<void> {
+async function remove(rpc: RpcClient, ref: Required<ResourceRef>, format: Format): Promise<void> {
   await rpc.call("resource.delete", ref);
-  print(`${titleOf(ref.kind, ref.name)} has been deleted\n`);
+  printAs(format, { deleted: ref }, () => `${titleOf(ref.kind, ref.name)} has been deleted\n`);
 }

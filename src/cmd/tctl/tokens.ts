@@ -4,7 +4,7 @@ import { stringify } from "yaml";
 import { maskedToken, parseTokenRole, TOKEN_ROLES, type Token, type TokenRole, unknownWord } from "../../api/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { collectList, type Format, formatOption, parseCount, parseDuration } from "../cli/arguments.ts";
-import { humanDuration } from "../cli/format.ts";
+import { humanDuration, printAs } from "../cli/format.ts";
 import { listAll } from "../cli/list-all.ts";
 import { print, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
@@ -45,10 +45,11 @@ export function addTokenCommands(program: Command, tctl: Tctl): void {
     .command("rm")
     .description("delete a token")
     .argument("<token>")
-    .action((token: string) =>
+    .addOption(formatOption())
+    .action((token: string, o: { format: Format }) =>
       tctl.run(async (rpc) => {
         await rpc.call("resource.delete", { kind: "token", name: token });
-        print(`Token ${token} has been deleted\n`);
+        printAs(o.format, { deleted: token }, () => `Token ${token} has been deleted\n`);
       }),
     );
 }

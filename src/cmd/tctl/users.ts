@@ -44,17 +44,21 @@ export function addUserCommands(program: Command, tctl: Tctl): void {
     .command("unlock")
     .description("let a user log in again whose account was locked by failed logins")
     .argument("<name>")
-    .action((name: string) => tctl.run((rpc) => unlock(rpc, name)));
+    .addOption(formatOption())
+    .action((name: string, o: { format: Format }) => tctl.run((rpc) => unlock(rpc, name, o.format)));
   users
     .command("rm")
     .description("delete users")
     .argument("<names>", "names, separated by commas")
-    .action((names: string) =>
+    .addOption(formatOption())
+    .action((names: string, o: { format: Format }) =>
       tctl.run(async (rpc) => {
-        for (const name of collectList(names, undefined)) {
+        const deleted = collectList(names, undefined);
+        for (const name of deleted) {
           await rpc.call("resource.delete", { kind: "user", name });
-          print(`User "${name}" has been deleted\n`);
+          if (o.format === "text") print(`User "${name}" has been deleted\n`);
         }
+        if (o.format !== "text") printAs(o.format, { deleted }, () => "");
       }),
     );
 }
@@ -107,10 +111,10 @@ async function list(rpc: RpcClient, format: Format): Promise<void> {
 }
 
 /** Lifts the lock that failed logins, or an administrator, put on the account. */
-async function unlock(rpc: RpcClient, name: string): Promise<void> {
+async function unlock(rpc: RpcClient, name: string, format: Format): Promise<void> {
   const { resource } = await rpc.call("resource.get", { kind: "user", name });
   if (resource.kind !== "user") return;
   const { status: _, ...spec } = resource.spec;
-  await rpc.call("resource.update", { resource: { ...resource, spec } });
-  print(`User "${name}" may log in again\n`);
+  const answer = await rpc.call("resource.update", { resource: { ...resource, spec } });
+  printAs(format, answer.resource, () => `User "${name}" may log in again\n`);
 }

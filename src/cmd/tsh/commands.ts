@@ -52,7 +52,8 @@ function addLoginCommands(program: Command, tsh: () => Promise<Tsh>): void {
     .option("--auth <way>", "local: with a password; passwordless: with a passkey alone (TELEPORT_AUTH)")
     .option("--browser <none>", "none: print the address of the page for passkeys, and open nothing")
     .option("--ttl <minutes>", "how long the login is valid", parseMinutes)
-    .action(async (o: LoginFlags) => (await login()).login(await tsh(), o));
+    .addOption(formatOption())
+    .action(async (o: LoginFlags & { format: Format }) => (await login()).login(await tsh(), o, o.format));
   program
     .command("logout")
     .description("end the login named by --proxy and --user, or all of them")

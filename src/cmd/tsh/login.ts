@@ -23,7 +23,7 @@ export interface LoginFlags {
   browser?: string;
 }
 
-export async function login(tsh: Tsh, o: LoginFlags): Promise<void> {
+export async function login(tsh: Tsh, o: LoginFlags, format: Format = "text"): Promise<void> {
   const known = await tsh.findProfile().catch(() => undefined);
   const address = tsh.options.proxy ?? known?.proxyAddress;
   if (address === undefined) {
@@ -32,8 +32,7 @@ export async function login(tsh: Tsh, o: LoginFlags): Promise<void> {
   const user = tsh.options.user ?? known?.user ?? tsh.env.osUser;
   if (known !== undefined && known.user === user && !isExpired(known) && samePlace(known, address)) {
     await tsh.store.select(known.name);
-    print(profileText(known, true));
-    return;
+    return printProfile(known, format);
   }
   if (tsh.options.insecure) say("WARNING: --insecure: nobody checks that this proxy is the one you mean.\n");
   const trust = o.caPin === undefined ? tsh.webTrust : { ...tsh.webTrust, insecure: true };
@@ -52,7 +51,11 @@ export async function login(tsh: Tsh, o: LoginFlags): Promise<void> {
     known: known?.name === proxy.host ? known : undefined,
   });
   await tsh.store.save(profile);
-  print(profileText(profile, true));
+  printProfile(profile, format);
+}
+
+function printProfile(profile: Profile, format: Format): void {
+  printAs(format, profileJson(profile), () => profileText(profile, true));
 }
 
 function isPasswordless(auth = "local"): boolean {
