@@ -14,6 +14,7 @@ export interface LoginOptions {
   readonly who: { readonly user: string; readonly password: string } | "passwordless";
   /** Asked for a second factor where the cluster demands one. */
   readonly person: MfaPerson;
+  /** Ends the waiting, for Auth as for a passkey. */
   readonly signal: AbortSignal;
   readonly trust: WebTrust;
   /** `sha256:…` of a host CA's key; then the web certificate is not relied on. */
@@ -56,8 +57,8 @@ async function ask(rpc: RpcClient, o: LoginOptions, csr: string): Promise<Login>
   const wanted = { csr, ...(o.ttlSeconds !== undefined && { ttl_seconds: o.ttlSeconds }) };
   const { login, mfa } =
     o.who === "passwordless"
-      ? { login: undefined, ...(await rpc.call("login.passwordless", wanted)) }
-      : await rpc.call("login.password", { ...o.who, ...wanted });
+      ? { login: undefined, ...(await rpc.call("login.passwordless", wanted, { signal: o.signal })) }
+      : await rpc.call("login.password", { ...o.who, ...wanted }, { signal: o.signal });
   if (login !== undefined) return login;
   return rpc.call("login.finish", { mfa: await answerMfa(rpc, demanded(mfa), o.person, o.signal) });
 }
