@@ -62,7 +62,7 @@ test("with no way back in sight a new connection is refused in time, and the ope
   await cluster.proxy.close();
   const started = performance.now();
   await assert.rejects(connections.dial(APP, 0, NEVER));
-  assert.ok(performance.now() - started < 6_000);
+  assert.ok(performance.now() - started < 15_000, "long before the links give up");
   await cluster.startProxy();
   await echoes(user);
   await connections.close();

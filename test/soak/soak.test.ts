@@ -12,6 +12,6 @@ test("random clients and random faults: no octet is wrong, no stream is lost", a
   const { whole = 0, "given-up": givenUp = 0, ...lost } = result.streams;
   assert.deepEqual(lost, {}, `seed ${seed}`);
   assert.equal(result.wrong, 0, `seed ${seed}`);
-  assert.ok(whole > 50 && givenUp > 0, `${whole} whole, ${givenUp} given up`);
+  assert.ok(whole > 20 && givenUp > 0, `${whole} whole, ${givenUp} given up`);
   assert.ok(Object.values(result.faults).reduce((sum, count) => sum + count, 0) >= 3);
 });
