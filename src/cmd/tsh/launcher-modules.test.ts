@@ -40,7 +40,7 @@ test("the root launcher of tsh vnet loads nothing that parses what others send",
   );
   assert.deepEqual(
     files.filter((file) => file.startsWith("src/cmd/")).sort(),
-    ["arguments", "list-all", "program"]
+    ["arguments", "program"]
       .map((name) => `src/cmd/cli/${name}.ts`)
       .concat("src/cmd/tsh/commands.ts", "src/cmd/tsh/vnet-launcher.ts"),
   );
