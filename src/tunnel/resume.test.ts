@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { test } from "node:test";
 import { type ByteStream, plainChunk, sleep } from "../base/mod.ts";
 import { LinkClosedError } from "../link/mod.ts";
 import { type AppLink, dialAppLink } from "./dial-app-link.ts";
 import { clientTools, type TestAgent, TestAuthority, TestProxy } from "./path-harness.ts";
+import { relay } from "./relay.ts";
 
 const KIB = 1024;
 
 /** Two proxies of one cluster, one agent process that is connected to both, a client that may resume. */
-async function place(proxies: TestProxy[]): Promise<{ app: AppLink; agent: TestAgent }> {
+async function place(
+  proxies: TestProxy[],
+  addresses = proxies.map(({ address }) => address),
+): Promise<{ app: AppLink; agent: TestAgent }> {
   const [first, ...others] = proxies as [TestProxy, ...TestProxy[]];
   const agent = await first.addAgent("agent-1");
   for (const other of others) await agent.alsoTo(other);
@@ -18,10 +23,23 @@ async function place(proxies: TestProxy[]): Promise<{ app: AppLink; agent: TestA
   const app = await dialAppLink({
     ...clientTools(),
     session,
-    proxies: proxies.map(({ address }) => address),
+    proxies: addresses,
     resume: true,
   });
   return { app, agent };
+}
+
+/** Leads each connection to the next proxy in turn, dead or alive, as a simple balancer does. */
+async function startBalancer(proxies: TestProxy[]) {
+  const ports = proxies.map(({ port }) => port);
+  const state = { address: "", connections: 0, close: () => void server.close() };
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
+    const port = ports[state.connections++ % ports.length]!;
+    relay(client, connect({ host: "127.0.0.1", port, allowHalfOpen: true }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  state.address = `localhost:${(server.address() as AddressInfo).port}`;
+  return state;
 }
 
 /** Sends and compares a little at a time until told to stop, then all that is left. */
@@ -89,6 +107,22 @@ test("one of two proxies is killed: streams go on through the other", async () =
   await Promise.all(streams.map((stream) => stream.moves()));
   for (const stream of streams) assert.equal(await stream.stop(), "end");
   app.link.close("done");
+});
+
+test("two proxies behind one address: whichever answers, and the other when that is killed", async () => {
+  const authority = await TestAuthority.create();
+  await using one = await TestProxy.start(authority);
+  await using two = await TestProxy.start(authority);
+  const balancer = await startBalancer([one, two]);
+  const { app } = await place([one, two], [balancer.address]);
+  const streams = await Promise.all(Array.from({ length: 4 }, async () => new Pinger(await app.link.open(1))));
+  await Promise.all(streams.map((stream) => stream.moves()));
+  one.kill(); // The first connection was its.
+  await Promise.all(streams.map((stream) => stream.moves()));
+  assert.ok(balancer.connections > 1, "the balancer has led to the dead one too");
+  for (const stream of streams) assert.equal(await stream.stop(), "end");
+  app.link.close("done");
+  balancer.close();
 });
 
 test("the control connection of an agent is lost: its relays end, its links do not", async () => {
