@@ -37,6 +37,14 @@ export async function fuzzApi(seed: number, requests: number, warmUp: number): P
     names: ["alice", "ed", "access", "editor", "sample", "sample-token", auth.hostId, `${auth.hostId}.sample`],
     texts: ["1h", "30m", "2030-01-01T00:00:00Z", "127.0.0.1:1", "company.test", "10.0.0.0/8", "App", auth.csr, "*"],
     resources: auth.samples,
+    fields: {
+      csr: [auth.csr],
+      app: ["sample"],
+      user: ["alice", "ed"],
+      name: auth.samples.map(({ metadata }) => metadata.name),
+      from: ["2026-01-01T00:00:00Z"],
+      expires: ["2030-01-01T00:00:00Z"],
+    },
   });
   const methods = Object.keys(RPC) as RpcMethod[];
   const answers = new Map<string, Map<number, number>>();

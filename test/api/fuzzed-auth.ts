@@ -27,6 +27,10 @@ const USERS: readonly [name: string, role: string][] = [
 /** An answer that has not come by then is a failure: no call takes so long. */
 const ANSWER_MS = 15_000;
 
+function callerOf(role: string): Caller {
+  return role === "editor" ? "editor" : "user";
+}
+
 export interface Answer {
   readonly status: number;
   readonly text: string;
@@ -41,6 +45,7 @@ export class FuzzedAuth implements AsyncDisposable {
   readonly bugs: string[] = [];
   readonly hostId = randomUUID();
   csr = "";
+  #hostCas: readonly string[] = [];
   #service!: AuthService;
   #admin!: RpcClient;
 
@@ -68,33 +73,34 @@ export class FuzzedAuth implements AsyncDisposable {
       log: createLogger({ level: "error", format: "json", write }),
     });
     this.#life.defer(() => this.#service.close());
-    const { hostCas } = await fetchTrust({ dial: tcpDial(this.#service.listenAddress) });
+    this.#hostCas = (await fetchTrust({ dial: tcpDial(this.#service.listenAddress) })).hostCas;
     const file = JSON.parse(await readFile(join(dataDir, ADMIN_FILE), "utf8")) as { cert: string; key: string };
     this.#identities.set("admin", { certPem: file.cert, keyPem: file.key });
-    this.#admin = this.#rpc(hostCas, this.#identities.get("admin"));
-    for (const [name, role] of USERS) await this.#makeUser(name, role, hostCas);
+    this.#admin = this.#rpc(this.#identities.get("admin"));
+    for (const [name, role] of USERS) await this.#makeUser(name, role);
     this.#identities.set("agent", await this.#service.localIdentity("App", this.hostId));
     this.#identities.set("proxy", await this.#service.localIdentity("Proxy", this.hostId));
     this.csr = await createCsr(await generateKeyPair());
+    this.#life.defer(() => this.#admin.close());
     this.#life.defer(() => {
       for (const session of this.#sessions.values()) session.destroy();
     });
   }
 
-  async #makeUser(name: string, role: string, hostCas: readonly string[]): Promise<void> {
-    const anonymous = this.#rpc(hostCas, undefined);
+  async #makeUser(name: string, role: string): Promise<void> {
+    await using anonymous = this.#rpc(undefined);
     const { token } = await this.#admin.call("user.invite", { name, roles: [role] });
     await anonymous.call("invite.accept", { token, password: PASSWORD });
     const keys = await generateKeyPair();
     const csr = await createCsr(keys);
     const { login } = await anonymous.call("login.password", { user: name, password: PASSWORD, csr });
-    this.#identities.set(role === "editor" ? "editor" : "user", { certPem: login!.cert, keyPem: keys.keyPem });
+    this.#identities.set(callerOf(role), { certPem: login!.cert, keyPem: keys.keyPem });
+    this.#sessions.get(callerOf(role))?.destroy();
   }
 
-  #rpc(hostCas: readonly string[], identity: ClientIdentity | undefined): RpcClient {
-    const client = new RpcClient({ dial: tcpDial(this.#service.listenAddress), trust: { hostCas }, identity });
-    this.#life.defer(() => client.close());
-    return client;
+  #rpc(identity: ClientIdentity | undefined): RpcClient {
+    const trust = { hostCas: this.#hostCas };
+    return new RpcClient({ dial: tcpDial(this.#service.listenAddress), trust, identity });
   }
 
   /** Puts back what requests may have taken away: the callers' own users and roles, and that nobody is locked. */
@@ -105,6 +111,11 @@ export class FuzzedAuth implements AsyncDisposable {
     for (const [name, role] of USERS) {
       const user: User = { kind: "user", version: "v2", metadata: { name }, spec: { roles: [role] } };
       await this.#admin.call("resource.upsert", { resource: user });
+      // A login that was ended stays so: another one, of the same user made anew.
+      const { status } = await this.send(callerOf(role), "POST", "/v1/cluster.status", Buffer.from("{}"));
+      if (status !== 401) continue;
+      await this.#admin.call("resource.delete", { kind: "user", name });
+      await this.#makeUser(name, role);
     }
   }
 

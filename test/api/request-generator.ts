@@ -8,6 +8,8 @@ export interface Vocabulary {
   readonly names: readonly string[];
   readonly texts: readonly string[];
   readonly resources: readonly Resource[];
+  /** What fields of these names mostly hold. */
+  readonly fields: Readonly<Record<string, readonly string[]>>;
 }
 
 const NUMBERS = [0, 1, -1, 2, 443, 65_535, 65_536, 1.5, 2 ** 31, 2 ** 53, -(2 ** 53), 1e308];
@@ -88,11 +90,17 @@ export class RequestGenerator {
 
   #object({ properties = {}, required = [], additionalProperties }: JsonSchema): Json {
     const chosen = Object.entries(properties).filter(([key]) => required.includes(key) || this.#random.below(4) === 0);
-    const entries = chosen.map(([key, value]): [string, Json] => [key, this.#from(value)]);
+    const entries = chosen.map(([key, value]): [string, Json] => [key, this.#field(key, value)]);
     if (typeof additionalProperties === "object") {
       for (let i = this.#random.below(3); i > 0; i--) entries.push([this.#text(), this.#from(additionalProperties)]);
     }
     return Object.fromEntries(entries);
+  }
+
+  #field(key: string, schema: JsonSchema): Json {
+    const words = Object.hasOwn(this.#words.fields, key) ? this.#words.fields[key] : undefined;
+    const meant = words !== undefined && schema.type === "string" && this.#random.below(4) !== 0;
+    return meant ? this.#random.oneOf(words) : this.#from(schema);
   }
 
   #text(): string {
