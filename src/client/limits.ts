@@ -42,7 +42,7 @@ export const OPEN_TIMEOUT_MS = 4_800;
 export const RESUME_FIRST_MS = 300;
 
 /** … and so long for either of them. */
-export const RESUME_WAIT_MS = 4_800;
+export const RESUME_WAIT_MS = 4_000;
 
 /** Links of one app: of those that look for a connection or drain, while a newer one is in use. */
 export const MAX_APP_LINKS = 4;

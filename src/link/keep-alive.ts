@@ -27,6 +27,11 @@ export class KeepAlive {
     this.#heardAt = this.#clock.now();
   }
 
+  /** Milliseconds since the last sign of life. */
+  get silentMs(): number {
+    return this.#clock.now() - this.#heardAt;
+  }
+
   /** Also measures the path: call once at the start. */
   ping(): void {
     this.#pingedAt = this.#clock.now();

@@ -77,7 +77,7 @@ export const REDIAL_MIN_MS = 100;
 export const REDIAL_MAX_MS = 2_000;
 /** Every proxy that answers has said for so long that the agent is not there: it is gone. */
 export const AGENT_GONE_MS = 10_000;
-/** … and that much less after a silence, which is half of the answer: agents come back to a proxy within 5 s. */
+/** … less the silence before, up to this: it is half of the answer, and agents come back to a proxy within 5 s. */
 export const SILENCE_CREDIT_MS = 4_500;
 /** Octets over one carrier in either direction before another takes its place: OpenSSL does not rekey by itself. */
 export const CARRIER_OCTETS = 2 ** 36;

@@ -29,8 +29,8 @@ type Hello = Extract<Frame, { type: "hello" }>;
 
 /** What became of a carrier. */
 export interface LinkEvents {
-  /** A transport has no carrier any more; `attach` another, or the link ends after `resumeMs`. */
-  detached?(transport: number, how: "closed" | "silent", message: string): void;
+  /** A transport has no carrier any more, and heard nothing for `silentMs` before; `attach` another, or the link ends after `resumeMs`. */
+  detached?(transport: number, silentMs: number, message: string): void;
   /** It has one again. */
   attached?(transport: number): void;
   /** Its carrier has carried much: `attach` another in its place. */
@@ -296,7 +296,7 @@ export class Link implements AsyncDisposable {
   }
 
   /** The carrier of a transport is gone. What would not be missed ends with it. */
-  #lost(transport: Transport, code: "carrier" | "dead", message: string): void {
+  #lost(transport: Transport, code: "carrier" | "dead", message: string, silentMs = 0): void {
     if (this.#end) return;
     const { clock } = this.#options;
     const resumeMs = this.#peer?.resumeMs ?? 0;
@@ -312,7 +312,7 @@ export class Link implements AsyncDisposable {
       clock.after(resumeMs, () => this.#finish(code, over)),
     );
     this.#options.log.debug({ link: this.id, transport: transport.id, message }, "a link has lost its connection");
-    this.#events.detached?.(transport.id, code === "dead" ? "silent" : "closed", message);
+    this.#events.detached?.(transport.id, silentMs, message);
   }
 
   // ---- the beginning
@@ -378,7 +378,7 @@ export class Link implements AsyncDisposable {
       },
       goaway: (frame) => this.#onGoaway(frame),
       broken: (bad) => this.#broken(bad),
-      lost: (transport, code, message) => this.#lost(transport, code, message),
+      lost: (transport, code, message, silentMs) => this.#lost(transport, code, message, silentMs),
       worn: (transport) => this.#events.worn?.(transport.id),
       idle: () => {
         if (this.#draining) this.#endWhenDrained();

@@ -28,7 +28,8 @@ export class Redialer {
     this.#options = options;
     const { link } = options;
     link.onCarriers({
-      detached: (transport, how) => this.#bring(transport, how === "silent" ? SILENCE_CREDIT_MS : 0),
+      // The proxy may have noticed the agent's silence first, and have ended the carrier.
+      detached: (transport, silentMs) => this.#bring(transport, Math.min(SILENCE_CREDIT_MS, silentMs)),
       worn: (transport) => this.#bring(transport),
     });
     void link.closed.then(() => this.#interrupt("the link has ended"));

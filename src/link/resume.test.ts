@@ -17,12 +17,12 @@ const keep = (request: OpenRequest) => void request.accept();
 test("a link goes on over another carrier, and nobody is told but who brings it", async () => {
   const pair = new ResumablePair();
   const detached: string[] = [];
-  pair.client.onCarriers({ detached: (_, how, message) => detached.push(`${how}: ${message}`) });
+  pair.client.onCarriers({ detached: (_, silentMs, message) => detached.push(`${message}, ${silentMs} ms`) });
   const talker = new Talker(await pair.client.open(1), { total: 300 * KIB });
   await turns(2);
   pair.cut();
   await turns();
-  assert.deepEqual(detached, ["closed: the connection was closed"]);
+  assert.deepEqual(detached, ["the connection was closed, 0 ms"]);
   assert.equal(pair.client.attached, false);
   assert.equal(pair.client.ended, false);
   await pair.client.attach(0, pair.connect());

@@ -36,7 +36,7 @@ export interface TransportHost {
   goaway(frame: Extract<Frame, { type: "goaway" }>): void;
   broken(bad: Malformed): void;
   /** The carrier is gone, and given up already. */
-  lost(transport: Transport, code: "carrier" | "dead", message: string): void;
+  lost(transport: Transport, code: "carrier" | "dead", message: string, silentMs: number): void;
   worn(transport: Transport): void;
   /** Perhaps nothing would be lost with the link any more. */
   idle(): void;
@@ -212,8 +212,9 @@ export class Transport {
   }
 
   #lost(code: "carrier" | "dead", message: string): void {
+    const silentMs = this.#keepAlive?.silentMs ?? 0;
     this.detach();
-    this.#host.lost(this, code, message);
+    this.#host.lost(this, code, message, silentMs);
   }
 
   // ---- receiving

@@ -27,10 +27,17 @@ test("what is gone", needs(...EXEC_NEEDS), async (t) => {
     cluster.agent = await cluster.startAgent();
     await back(t, paths);
   });
-  await t.test("proxy killed", (t) => gone(t, paths, () => cluster.teleport.stop("SIGKILL")));
+  const held = paths.map((path) => path.last);
+  const holds = () => paths.every((path, i) => path.holds(held[i]!));
+  await t.test("proxy killed: new connections are refused, open ones wait", async (t) => {
+    await cluster.teleport.stop("SIGKILL");
+    await refused(t, paths);
+    assert.equal(holds(), true);
+  });
   await t.test("proxy back", async (t) => {
     await cluster.startTeleport();
     await back(t, paths);
+    assert.equal(holds(), true, "they go on");
   });
 });
 
@@ -51,6 +58,16 @@ class Path {
     return newsOf(this.#client, ++this.#last);
   }
 
+  /** The number of the last one that was opened. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Whether nothing has ended the connection of this number. */
+  holds(id: number): boolean {
+    return !new RegExp(`^\\{"id":${id},"event":"(?!echo)`, "m").test(this.#client.output);
+  }
+
   /** The end of the last one that was opened. */
   ended(): Promise<Happening> {
     return endOf(this.#client, this.#last);
@@ -66,6 +83,10 @@ async function gone(t: TestContext, paths: Path[], kill: () => Promise<unknown>)
     assert.equal(event, "ECONNRESET", path.name);
     assert.ok(at - before <= RESET_MS, path.name);
   }
+  await refused(t, paths);
+}
+
+async function refused(t: TestContext, paths: Path[]): Promise<void> {
   for (const path of paths) {
     const { event, after } = await path.open();
     t.diagnostic(`${path.name}: new connection ${event} after ${after} ms`);
