@@ -126,7 +126,7 @@ test("zsh: commands with their descriptions, and files where nothing is known", 
   await rm(dir, { recursive: true, force: true });
   assert.deepEqual(stdout.trim().split("\n"), [
     "registered:_tctl",
-    "lock:stop a user, a role, an app or a host now: open connections end, new ones are refused",
+    "lock:stop a user, a role, an app, a host or an MFA device now: open connections end, new ones are refused",
     "files",
   ]);
 });
