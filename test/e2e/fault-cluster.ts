@@ -198,7 +198,7 @@ export class LiveStreams {
 
   async stop(): Promise<Result> {
     this.#child.write("stop\n");
-    const [line] = await this.#child.waitFor(/^\{.*\}$/m, 60_000);
+    const [line] = await this.#child.waitFor(/^\{.*\}$/m, 90_000);
     await this.#child.exited;
     return JSON.parse(line) as Result;
   }

@@ -39,7 +39,7 @@ export async function inflict(
   if (fault.survives === "all") {
     if (result.whole !== o.streams) problems.push(`${o.streams - result.whole} streams lost`);
     if (said !== undefined && (transactions === undefined || !/failed transactions: 0 /.test(said))) {
-      problems.push(`pgbench: ${said.split("\n").at(-1)}`);
+      problems.push(`pgbench: ${said.trim().split("\n").at(-1)}`);
     }
   } else if (result.resetMs > RESET_WITHIN_MS) {
     problems.push(`the last reset came after ${result.resetMs} ms`);

@@ -32,10 +32,14 @@ export interface Result {
 const BLOCK = pseudoRandom(65_521);
 const TWICE = Buffer.concat([BLOCK, BLOCK]);
 const PIECE_LEN = 1_024;
+/** Between two pieces, and at least this for each stream: many of them must not fill a small machine. */
 const EVERY_MS = 100;
+const EVERY_MS_PER_STREAM = 4;
+/** What a client says first: its seed, and the time between two pieces. */
+const HEADER_LEN = 8;
 /** What the server says after its pattern: how many octets it has had. */
 const TRAILER_LEN = 8;
-const END_MS = 30_000;
+const END_MS = 60_000;
 
 function pseudoRandom(length: number): Buffer {
   let state = 0x9e3779b9;
@@ -69,12 +73,12 @@ class Source {
   sent = 0;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(socket: Socket, seed: number) {
+  constructor(socket: Socket, seed: number, everyMs: number) {
     this.#timer = setInterval(() => {
       if (socket.writableLength > 0) return;
       socket.write(pattern(seed, this.sent, PIECE_LEN));
       this.sent += PIECE_LEN;
-    }, EVERY_MS);
+    }, everyMs);
   }
 
   stop(): void {
@@ -91,8 +95,8 @@ function serve(address: string, port: number): void {
       let rest = bytes;
       if (seed === undefined) {
         seed = bytes.readUInt32BE(0);
-        rest = bytes.subarray(4);
-        source = new Source(socket, seed + 1);
+        rest = bytes.subarray(HEADER_LEN);
+        source = new Source(socket, seed + 1, bytes.readUInt32BE(4));
       }
       // A wrong octet is answered by a reset: the client's count shows it.
       if (!isPattern(seed, received, rest)) socket.resetAndDestroy();
@@ -124,14 +128,15 @@ class Stream {
   /** May hold the trailer. */
   #tail = Buffer.alloc(0);
 
-  constructor(host: string, port: number, seed: number) {
+  constructor(host: string, port: number, seed: number, everyMs: number) {
     this.#seed = seed;
     const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
     this.#socket = socket;
-    const header = Buffer.alloc(4);
-    header.writeUInt32BE(seed);
+    const header = Buffer.alloc(HEADER_LEN);
+    header.writeUInt32BE(seed, 0);
+    header.writeUInt32BE(everyMs, 4);
     socket.write(header);
-    this.#source = new Source(socket, seed);
+    this.#source = new Source(socket, seed, everyMs);
     socket.on("data", (bytes: Buffer) => this.#onData(bytes));
     socket.on("end", () => this.#onEnd());
     socket.on("error", () => {
@@ -168,7 +173,8 @@ class Stream {
 }
 
 async function run(host: string, port: number, count: number): Promise<void> {
-  const streams = Array.from({ length: count }, (_, i) => new Stream(host, port, i * 2 + 1));
+  const everyMs = Math.max(EVERY_MS, count * EVERY_MS_PER_STREAM);
+  const streams = Array.from({ length: count }, (_, i) => new Stream(host, port, i * 2 + 1, everyMs));
   let faultAt = performance.now();
   const moved = async (what: string, timeoutMs: number) => {
     const before = streams.map(({ received }) => received);
