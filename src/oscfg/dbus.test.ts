@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { BackgroundProcess, needs } from "../testkit/mod.ts";
+import { BackgroundProcess, needs, runOk } from "../testkit/mod.ts";
 import { DBus } from "./dbus.ts";
 import { DBusError } from "./errors.ts";
 
@@ -52,6 +52,15 @@ test("calls, properties and errors of a real bus", needs("dbus-daemon"), async (
   await assert.rejects(bus.call({ ...BUS, destination: "test.nobody" }, "Ping"), {
     errorName: "org.freedesktop.DBus.Error.ServiceUnknown",
   });
+});
+
+test("an open connection keeps no process alive", needs("dbus-daemon"), async () => {
+  const { socket, daemon } = await startBus("idle");
+  await using _ = daemon;
+  const url = JSON.stringify(new URL("./dbus.ts", import.meta.url).href);
+  const script = `const { DBus } = await import(${url}); await DBus.connect(${JSON.stringify(socket)});`;
+  const node = [process.execPath, "--disable-warning=ExperimentalWarning", "--input-type=module", "-e", script];
+  await runOk(node, { timeoutMs: 10_000 });
 });
 
 test("what may be otherwise soon is worth another try", () => {

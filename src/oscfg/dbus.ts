@@ -35,6 +35,7 @@ export class DBus implements Disposable {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
+    socket.unref(); // Keeps no process alive; a call that waits does, by its timer.
     socket.on("data", (data: Uint8Array) => this.#receive(data));
     socket.on("close", () => this.#end(new DBusError("the connection to the D-Bus system bus has ended")));
   }

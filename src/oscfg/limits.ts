@@ -46,4 +46,6 @@ export const MENDS_WINDOW_MS = 60_000;
 
 /** How long the host's resolver may be away at VNet's start before another way is taken; systemd restarts it in 0.1 s. */
 export const RESOLVER_RESTART_MS = 5_000;
+/** The same for one that has not been heard of yet: it may be configured and not installed. */
+export const RESOLVER_START_MS = 1_000;
 export const RESOLVER_RETRY_MS = 50;

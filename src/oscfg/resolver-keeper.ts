@@ -1,7 +1,7 @@
 import { type Clock, messageOf, OperationError } from "../base/mod.ts";
 import type { DnsManager } from "./dns-manager.ts";
 import { byHand } from "./file-resolver.ts";
-import { MAX_MENDS, MENDS_WINDOW_MS, RESOLVER_RESTART_MS, RESOLVER_RETRY_MS } from "./limits.ts";
+import { MAX_MENDS, MENDS_WINDOW_MS, RESOLVER_RESTART_MS, RESOLVER_RETRY_MS, RESOLVER_START_MS } from "./limits.ts";
 import type { HostResolver, WantedDns } from "./resolver.ts";
 
 export interface ResolverKeeperOptions {
@@ -106,15 +106,15 @@ export class ResolverKeeper {
     }
   }
 
-  /** Whoever has answered before and does not now is restarting, most likely: no reason to do without it. */
+  /** Whoever has answered before and does not now is restarting, most likely; who has not yet may be starting. */
   async #patiently<T>(work: () => Promise<T>): Promise<T> {
     const { clock, checkOpen } = this.#options;
-    const until = clock.now() + RESOLVER_RESTART_MS;
+    const until = clock.now() + (this.#answered ? RESOLVER_RESTART_MS : RESOLVER_START_MS);
     for (;;) {
       try {
         return await work();
       } catch (error) {
-        if (!isRetryable(error) || !this.#answered || this.#settled || clock.now() >= until) throw error;
+        if (!isRetryable(error) || this.#settled || clock.now() >= until) throw error;
         await new Promise<void>((resolve) => clock.after(RESOLVER_RETRY_MS, resolve));
         checkOpen();
       }
