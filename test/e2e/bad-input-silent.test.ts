@@ -5,8 +5,11 @@ import { needs } from "../../src/testkit/mod.ts";
 import { connectionsTo, endOf, newsOf } from "./connections.ts";
 import { EXEC_NEEDS, LoopbackCluster } from "./loopback-cluster.ts";
 
-/** The issue's bounds. */
-const RESET_MS = 15_000;
+/**
+ * A silent agent may come back, as one behind a broken path does: its streams wait for `link.DEAD_AFTER_MS`
+ * (7.5 s), and then for `link.AGENT_GONE_MS` (10 s) in which no proxy knows it. The rest is for a loaded machine.
+ */
+const RESET_MS = 20_000;
 const REFUSED_MS = 5_000;
 /** While the agent is still believed alive an attempt ends by its own bound, 4.8 s; the rest is for a loaded machine. */
 const UNANSWERED_MS = 5_500;
