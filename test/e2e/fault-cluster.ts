@@ -167,8 +167,10 @@ export class FaultCluster implements AsyncDisposable {
     const vnet = laptop.spawn("tsh vnet", [program("tsh"), "vnet"]);
     await vnet.waitFor(/VNet is ready\./, READY_MS);
     const deadline = performance.now() + READY_MS;
-    while ((await this.connects()).error !== undefined) {
-      assert.ok(performance.now() < deadline, "the app cannot be reached");
+    for (;;) {
+      const { error } = await this.connects();
+      if (error === undefined) return;
+      assert.ok(performance.now() < deadline, `the app cannot be reached: ${error}\n${vnet.output}`);
       await sleep(200);
     }
   }
@@ -279,7 +281,9 @@ app_service:
   apps:
   - name: live
     uri: tcp://${DB}:${LIVE_PORT}
+    public_addr: live.${PROXY}
   - name: db
     uri: tcp://${DB}:5432
+    public_addr: db.${PROXY}
 `;
 }
