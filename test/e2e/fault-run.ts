@@ -23,7 +23,7 @@ export async function inflict(
 ): Promise<FaultResult> {
   const problems: string[] = [];
   const live = await cluster.liveStreams(o.streams);
-  const bench = o.pgbench ? cluster.pgbench(o.seconds + 5).catch((error) => `failed: ${messageOf(error)}`) : undefined;
+  const bench = o.pgbench ? await cluster.pgbench(o.seconds + 10) : undefined;
   try {
     live.fault();
     await fault.inflict(cluster, o.seconds).catch((error: unknown) => problems.push(messageOf(error)));
@@ -32,7 +32,7 @@ export async function inflict(
     await fault.mend?.(cluster);
   }
   const result = await live.stop();
-  const said = await bench;
+  const said = await bench?.said;
   const transactions = said && /number of transactions actually processed: (\d+)/.exec(said)?.[1];
   if (result.wrong > 0) problems.push(`${result.wrong} wrong octets`);
   if (result.hung > 0) problems.push(`${result.hung} streams hang`);
