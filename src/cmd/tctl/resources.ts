@@ -47,7 +47,10 @@ export function addResourceCommands(program: Command, tctl: Tctl): void {
     .command("edit")
     .description("edit a resource in your editor (TELEPORT_EDITOR, VISUAL, EDITOR, else vi)")
     .argument("<ref>", "KIND or KIND/NAME")
-    .action((ref: string) => tctl.run((rpc) => edit(rpc, parseNamedRef(ref), tctl.editor)));
+    .addOption(formatOption())
+    .action((ref: string, o: { format: Format }) =>
+      tctl.run((rpc) => edit(rpc, parseNamedRef(ref), { editor: tctl.editor, format: o.format })),
+    );
   program
     .command("rm")
     .alias("del")
@@ -161,7 +164,11 @@ function textTable(kind: Kind, resources: readonly Resource[]): string {
 }
 
 /** A round trip through the editor, conditional on the revision that was fetched. */
-async function edit(rpc: RpcClient, ref: Required<ResourceRef>, editor: string): Promise<void> {
+async function edit(
+  rpc: RpcClient,
+  ref: Required<ResourceRef>,
+  { editor, format }: { editor: string; format: Format },
+): Promise<void> {
   const { resource } = await rpc.call("resource.get", ref).catch((error: unknown) => {
     if (!(error instanceof NotFoundError)) throw error;
     throw new NotFoundError(
@@ -172,19 +179,19 @@ async function edit(rpc: RpcClient, ref: Required<ResourceRef>, editor: string):
   const before = renderYaml([resource]);
   await editText(before, editor, async (after) => {
     if (after === before) return say("edit cancelled, no changes made\n");
-    await update(rpc, ref, after);
-    print(`${titleOf(ref.kind, ref.name)} has been updated\n`);
+    const updated = await update(rpc, ref, after);
+    printAs(format, withoutSecrets([updated])[0], () => `${titleOf(ref.kind, ref.name)} has been updated\n`);
   });
 }
 
-async function update(rpc: RpcClient, ref: Required<ResourceRef>, after: string): Promise<void> {
+async function update(rpc: RpcClient, ref: Required<ResourceRef>, after: string): Promise<Resource> {
   const [edited] = parseDocuments(after, titleOf(ref.kind, ref.name));
   if (edited === undefined || edited.kind !== ref.kind || edited.metadata.name !== ref.name) {
     throw new UsageError(
       `renaming ${titleOf(ref.kind, ref.name)} is not possible: create the new one and delete the old`,
     );
   }
-  await rpc.call("resource.update", { resource: edited }).catch((cause: unknown) => {
+  const { resource } = await rpc.call("resource.update", { resource: edited }).catch((cause: unknown) => {
     if (!(cause instanceof RevisionMismatchError)) throw cause;
     throw new RevisionMismatchError(
       `the revision of ${titleOf(ref.kind, ref.name)} does not match: it was changed while you edited it, ` +
@@ -192,6 +199,7 @@ async function update(rpc: RpcClient, ref: Required<ResourceRef>, after: string)
       { cause },
     );
   });
+  return resource;
 }
 
 async function remove(rpc: RpcClient, ref: Required<ResourceRef>, format: Format): Promise<void> {

@@ -1,8 +1,9 @@
 import { type Command, Option } from "commander";
 import { type CaRotation, ROTATION_PHASES, type RotationPhase } from "../../api/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
-import { parseDuration } from "../cli/arguments.ts";
-import { print, say, UsageError } from "../cli/program.ts";
+import { type Format, formatOption, parseDuration } from "../cli/arguments.ts";
+import { printAs } from "../cli/format.ts";
+import { say, UsageError } from "../cli/program.ts";
 import { addSignCommand } from "./sign.ts";
 import type { Tctl } from "./tctl.ts";
 
@@ -11,6 +12,7 @@ interface RotateOptions {
   manual?: boolean;
   phase?: RotationPhase;
   gracePeriod?: number;
+  format: Format;
 }
 
 export function addAuthCommands(program: Command, tctl: Tctl): void {
@@ -27,6 +29,7 @@ export function addAuthCommands(program: Command, tctl: Tctl): void {
     .option("--manual", "no phase begins by itself")
     .addOption(new Option("--phase <phase>", "the phase to come to, with --manual").choices(ROTATION_PHASES))
     .option("--grace-period <duration>", "how long the rotation takes by itself (by default 30h)", parseDuration)
+    .addOption(formatOption())
     .action((o: RotateOptions) => tctl.run((rpc) => rotate(rpc, o)));
 }
 
@@ -38,7 +41,7 @@ async function rotate(rpc: RpcClient, o: RotateOptions): Promise<void> {
     mode: o.manual ? "manual" : "auto",
     ...(o.gracePeriod !== undefined && { grace_seconds: o.gracePeriod }),
   });
-  print(
+  printAs(o.format, answer, () =>
     begins && !o.manual
       ? 'Initiated certificate authority rotation. To check status use "tctl status"\n'
       : `Updated rotation phase to "${answer.phase}". To check status use "tctl status"\n`,
@@ -47,7 +50,7 @@ async function rotate(rpc: RpcClient, o: RotateOptions): Promise<void> {
 }
 
 /** What the command line means, or what is wrong with it. */
-export function checkedStep(o: RotateOptions): { phase: RotationPhase; begins: boolean } {
+export function checkedStep(o: Omit<RotateOptions, "format">): { phase: RotationPhase; begins: boolean } {
   if (o.manual && o.phase === undefined) throw new UsageError("--manual needs --phase=init (or another phase)");
   if (!o.manual && o.phase !== undefined && o.phase !== "rollback") {
     throw new UsageError("--phase is for --manual; without it every phase begins by itself");

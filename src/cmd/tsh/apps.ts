@@ -64,13 +64,17 @@ async function findApp(rpc: RpcClient, name: string) {
   return app;
 }
 
-export async function loginToApp(tsh: Tsh, name: string, cluster: string | undefined): Promise<void> {
+export async function loginToApp(
+  tsh: Tsh,
+  name: string,
+  { cluster, format }: { cluster?: string; format: Format },
+): Promise<void> {
   await tsh.inCluster(cluster, async ({ rpc, profile, sessions }) => {
     const app = await findApp(rpc, name);
     const keys = await generateKeyPair();
     const session = await sessions.create(app, await createCsr(keys), new AbortController().signal);
     const files = await tsh.store.saveAppCredential(profile, name, { certPem: session.cert, keyPem: keys.keyPem });
-    print(
+    printAs(format, { app: name, cluster: session.cluster, expires: session.expires, ...files }, () =>
       app.protocol === "tcp"
         ? `Logged into TCP app ${name}. Start the local TCP proxy for it:\n\n  tsh proxy app ${name}\n\nThen connect to the application through this proxy.\n`
         : `Logged into app ${name}. Its certificate and key:\n\n  ${files.cert}\n  ${files.key}\n`,

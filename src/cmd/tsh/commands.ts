@@ -57,7 +57,8 @@ function addLoginCommands(program: Command, tsh: () => Promise<Tsh>): void {
   program
     .command("logout")
     .description("end the login named by --proxy and --user, or all of them")
-    .action(async () => (await login()).logout(await tsh()));
+    .addOption(formatOption())
+    .action(async (o: { format: Format }) => (await login()).logout(await tsh(), o.format));
   program
     .command("env")
     .description('print what makes a shell use this login: eval "$(tsh env)"')
@@ -88,12 +89,14 @@ function addMfaCommands(program: Command, tsh: () => Promise<Tsh>): void {
     .option("--type <type>", "TOTP or WEBAUTHN; asked for without it")
     .option("--name <name>", "the device's name; asked for without it")
     .option("--allow-passwordless", "of a passkey: it shall also log in without a password")
+    .addOption(formatOption())
     .action(async (o: AddDeviceFlags) => (await code()).addDevice(await tsh(), o));
   mfa
     .command("rm")
     .description("remove an MFA device, confirmed by a device that you have")
     .argument("<name>")
-    .action(async (name: string) => (await code()).removeDevice(await tsh(), name));
+    .addOption(formatOption())
+    .action(async (name: string, o: { format: Format }) => (await code()).removeDevice(await tsh(), name, o.format));
 }
 
 function addAppCommands(program: Command, tsh: () => Promise<Tsh>): void {
@@ -111,7 +114,10 @@ function addAppCommands(program: Command, tsh: () => Promise<Tsh>): void {
     .description("get a short-lived certificate for an application")
     .argument("<app>")
     .addOption(clusterOption())
-    .action(async (app: string, o: { cluster?: string }) => (await code()).loginToApp(await tsh(), app, o.cluster));
+    .addOption(formatOption())
+    .action(async (app: string, o: { cluster?: string; format: Format }) =>
+      (await code()).loginToApp(await tsh(), app, o),
+    );
   program
     .command("clusters")
     .description("list clusters")

@@ -10,7 +10,7 @@ import {
 } from "../../client/mod.ts";
 import type { Format } from "../cli/arguments.ts";
 import { humanDuration, printAs } from "../cli/format.ts";
-import { EXIT_FAILURE, ExitWith, interruption, print, say, UsageError } from "../cli/program.ts";
+import { EXIT_FAILURE, ExitWith, interruption, say, UsageError } from "../cli/program.ts";
 import { withProgress } from "../cli/progress.ts";
 import type { Tsh } from "./session.ts";
 
@@ -75,7 +75,7 @@ function warnOfVersion(server: string): void {
   }
 }
 
-export async function logout(tsh: Tsh): Promise<void> {
+export async function logout(tsh: Tsh, format: Format): Promise<void> {
   const { proxy, user } = tsh.options;
   if ((proxy === undefined) !== (user === undefined)) {
     throw new UsageError("say both --proxy and --user, or neither to log out of everything");
@@ -86,9 +86,13 @@ export async function logout(tsh: Tsh): Promise<void> {
   for (const profile of chosen) {
     await endSessions(tsh, profile);
     await tsh.store.remove(profile.name);
-    print(`Logged out ${profile.user} from proxy ${profile.name}.\n`);
   }
-  if (chosen.length === 0) print("Not logged in.\n");
+  const ended = chosen.map(({ user: of, name }) => ({ user: of, proxy: name }));
+  printAs(format, { logged_out: ended }, () =>
+    ended.length === 0
+      ? "Not logged in.\n"
+      : ended.map((each) => `Logged out ${each.user} from proxy ${each.proxy}.\n`).join(""),
+  );
 }
 
 /** The server's app sessions end with the login; when it cannot be told, they end by themselves. */

@@ -10,7 +10,7 @@ import { answerMfa, awaitRegistration } from "../../client/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import type { Format } from "../cli/arguments.ts";
 import { printAs } from "../cli/format.ts";
-import { interruption, print, say, UsageError } from "../cli/program.ts";
+import { interruption, say, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
 import type { Tsh } from "./session.ts";
 
@@ -23,6 +23,7 @@ export interface AddDeviceFlags {
   type?: string;
   name?: string;
   allowPasswordless?: boolean;
+  format: Format;
 }
 
 export async function listDevices(tsh: Tsh, { verbose, format }: ListDevicesFlags): Promise<void> {
@@ -44,23 +45,24 @@ export async function addDevice(tsh: Tsh, o: AddDeviceFlags): Promise<void> {
   const type = typeOf(o.type ?? (await tsh.prompt.visible(`Choose device type [${MFA_DEVICE_TYPES.join(", ")}]: `)));
   const name = o.name ?? (await tsh.prompt.visible("Enter device name: "));
   const signal = interruption();
-  await tsh.withCluster(async (rpc) => {
+  const added = await tsh.withCluster(async (rpc) => {
     const { devices } = await rpc.call("mfa.list", {});
     const mfa = devices.length === 0 ? undefined : await proof(tsh, rpc, signal);
     const passwordless = o.allowPasswordless === true;
     const begun = await rpc.call("mfa.register", { type, name, passwordless, ...(mfa && { mfa }) });
     if (begun.otp !== undefined) await finishOtp(tsh, rpc, begun.otp, begun.registration_id);
     else await finishPasskey(rpc, begun, name, signal);
+    return (await rpc.call("mfa.list", {})).devices.find((device) => device.name === name);
   });
-  print(`MFA device "${name}" added.\n`);
+  printAs(o.format, added, () => `MFA device "${name}" added.\n`);
 }
 
-export async function removeDevice(tsh: Tsh, name: string): Promise<void> {
+export async function removeDevice(tsh: Tsh, name: string, format: Format): Promise<void> {
   const signal = interruption();
   const { device } = await tsh.withCluster(async (rpc) =>
     rpc.call("mfa.delete", { name, mfa: await proof(tsh, rpc, signal) }),
   );
-  print(`MFA device "${device.name}" removed.\n`);
+  printAs(format, device, () => `MFA device "${device.name}" removed.\n`);
 }
 
 /** Whoever changes the devices shows one of them. */
