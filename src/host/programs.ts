@@ -37,9 +37,18 @@ export function requireCommand(command: string, path = process.env.PATH ?? ""): 
   const candidates = command.includes("/")
     ? [command]
     : path.split(delimiter).map((dir) => join(dir === "" ? "." : dir, command));
-  const found = candidates.filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
+  const found = candidates.filter(isFile);
   if (found.some(isExecutable)) return;
   throw new CommandNotFoundError(command, found[0]);
+}
+
+/** Not where a directory on the way may not be searched: execvp(3) goes on to the next one too. */
+function isFile(file: string): boolean {
+  try {
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
 }
 
 function isExecutable(file: string): boolean {

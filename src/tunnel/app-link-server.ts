@@ -6,7 +6,7 @@ import { type CloseCode, type Link, LinkAcceptor, linkLimits, type OpenRequest, 
 import { type AppIdentity, verifyChain } from "../pki/mod.ts";
 import type { Route } from "./data-wire.ts";
 import { DetachedBound } from "./detached-bound.ts";
-import { LINK_HANDSHAKE_TIMEOUT_MS, MAX_HANDSHAKES, MAX_LINKS } from "./limits.ts";
+import { FAREWELL_TIMEOUT_MS, LINK_HANDSHAKE_TIMEOUT_MS, MAX_HANDSHAKES, MAX_LINKS } from "./limits.ts";
 import { LINK_ALPN, linkSessionOf } from "./route-token.ts";
 import { tlsCarrier } from "./tls-carrier.ts";
 import { serveTls } from "./tls-ends.ts";
@@ -51,6 +51,8 @@ export class AppLinkServer {
   readonly #links = new Map<Link, LinkContext>();
   readonly #detached: DetachedBound;
   readonly #handshakes = new Set<Socket>();
+  /** When each relayed connection is gone, its last octets with it. */
+  readonly #gone = new Set<Promise<void>>();
   #draining = false;
   #closing = false;
 
@@ -73,6 +75,7 @@ export class AppLinkServer {
       return;
     }
     this.#handshakes.add(socket);
+    this.#watch(socket);
     void this.#serve(socket, route)
       .catch((error: unknown) => {
         this.#options.counters.count("link.handshake");
@@ -104,6 +107,14 @@ export class AppLinkServer {
     for (const socket of this.#handshakes) socket.destroy();
     for (const link of this.#links.keys()) link.close("shutdown", "the agent is shutting down");
     await ended;
+    // What links said last is on its way: a proxy cuts it off once the control connection ends.
+    await within(Promise.all(this.#gone), FAREWELL_TIMEOUT_MS);
+  }
+
+  #watch(socket: Socket): void {
+    const gone = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    this.#gone.add(gone);
+    void gone.then(() => this.#gone.delete(gone));
   }
 
   async #serve(socket: Socket, route: Route): Promise<void> {
