@@ -4,7 +4,7 @@
  * data connections, raw relays, and the TLS ends of a link.
  *
  * It decides nothing about access: it proves who is who and asks its owner. It
- * lacks on purpose, for now: CONNECT proxies and the resumption of links.
+ * lacks on purpose, for now: CONNECT proxies.
  */
 export type { AgentHost } from "./agent-choice.ts";
 export { AgentTunnel, type AgentTunnelOptions } from "./agent-tunnel.ts";
