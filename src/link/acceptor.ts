@@ -1,10 +1,10 @@
 import { isMalformed, type Malformed, malformed, toHex } from "../base/mod.ts";
-import { AttachRate } from "./attach-rate.ts";
+import { AttachTurns } from "./attach-turns.ts";
 import type { Carrier } from "./carrier.ts";
 import { Channel, type ChannelOwner } from "./channel.ts";
 import type { GoawayCode } from "./codes.ts";
 import { decodeFrame, type Frame } from "./frames.ts";
-import { ATTACHES_PER_MINUTE, HELLO_TIMEOUT_MS } from "./limits.ts";
+import { HELLO_TIMEOUT_MS } from "./limits.ts";
 import { Link } from "./link.ts";
 import type { ServerLinkOptions } from "./options.ts";
 
@@ -26,7 +26,7 @@ type Attach = Extract<Frame, { type: "attach" }>;
 
 /** The agent's links: a carrier begins one, or goes on with one that it is proved to belong to. */
 export class LinkAcceptor {
-  readonly #links = new Map<string, { link: Link; owner: string; rate: AttachRate }>();
+  readonly #links = new Map<string, { link: Link; owner: string; turns: AttachTurns }>();
 
   accept(arrival: Arrival): void {
     const { clock, counters } = arrival.options;
@@ -66,14 +66,18 @@ export class LinkAcceptor {
       channel.handOver(next);
       return channel;
     }, options);
-    this.#links.set(link.id, { link, owner, rate: new AttachRate(options.clock, ATTACHES_PER_MINUTE) });
-    void link.closed.then(() => this.#links.delete(link.id));
+    const turns = new AttachTurns(options.clock);
+    this.#links.set(link.id, { link, owner, turns });
+    void link.closed.then(() => {
+      this.#links.delete(link.id);
+      turns.stop(); // Whoever waits learns now that the link is gone.
+    });
     onLink(link);
     return greeter;
   }
 
   #attach(channel: Channel, frame: Attach, arrival: Arrival): void {
-    const { clock, counters } = arrival.options;
+    const { counters } = arrival.options;
     const known = this.#links.get(toHex(frame.link));
     if (known?.owner !== arrival.owner || !known.link.isGenuine(frame, channel.binding)) {
       counters.count("link.gone");
@@ -88,21 +92,26 @@ export class LinkAcceptor {
       frame: () => malformed("link.not-attached"),
       broken: () => channel.destroy(),
     });
-    const go = () => {
-      if (channel.over) return; // It did not wait for its turn.
-      if (known.link.ended) {
-        channel.say({ type: "link-gone" });
-        channel.close();
-      } else if (known.link.reattach(channel, claim)) {
+    known.turns.ask({
+      transport: claim.transport,
+      generation: claim.generation,
+      tooLate: () => channel.destroy(),
+      attach: () => {
+        if (channel.over) return false; // It did not wait for its turn.
+        if (known.link.ended) {
+          channel.say({ type: "link-gone" });
+          channel.close();
+          return false;
+        }
+        if (!known.link.reattach(channel, claim)) {
+          counters.count("link.stale-attach");
+          channel.destroy();
+          return false;
+        }
         arrival.onAttached(known.link);
-      } else {
-        counters.count("link.stale-attach");
-        channel.destroy();
-      }
-    };
-    const delayMs = known.rate.delayMs(frame.transport);
-    if (delayMs === 0) go();
-    else clock.after(delayMs, go);
+        return true;
+      },
+    });
   }
 }
 

@@ -369,6 +369,24 @@ test("an ATTACH whose carrier has ended before its turn costs the living one not
   pair.client.close("done");
 });
 
+test("attempts that are lost while they wait for their turn do not lengthen the wait", async () => {
+  const pair = new ResumablePair({ onOpen: keep });
+  await pair.client.open(1);
+  for (let i = 0; i < 10; i++) await pair.client.attach(0, pair.connect());
+  for (let i = 0; i < 20; i++) {
+    const lost = assert.rejects(pair.client.attach(0, pair.connect()), LinkAttachError);
+    await pair.clock.advance(100, 100);
+    pair.cut();
+    await lost;
+  }
+  const waiting = pair.client.attach(0, pair.connect());
+  const newest = pair.client.attach(0, pair.connect()); // Its client did not wait for the other.
+  await assert.rejects(waiting, LinkAttachError);
+  await pair.clock.advance(4_100, 100);
+  await newest;
+  pair.client.close("done");
+});
+
 test("a path that falls silent costs its carrier, not its streams", async () => {
   const pair = new ResumablePair();
   const talker = new Talker(await pair.client.open(1), { total: 64 * KIB, credit: 0 });

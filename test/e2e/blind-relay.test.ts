@@ -46,7 +46,8 @@ test("the proxy's octets, keys, heap and memory do not have the plaintext", asyn
   });
 
   await t.test("the client's key log opens what was captured, the proxy's does not", () => {
-    const captured = tap.links.at(-1);
+    // Of several transports the one with the transfer.
+    const captured = tap.links.toSorted((a, b) => a.toAgent.length - b.toAgent.length).at(-1);
     assert.ok(captured);
     const onTheWire = Buffer.concat([...captured.toAgent, ...captured.toClient]);
     assert.ok(onTheWire.length > 2 * ENOUGH);
@@ -60,8 +61,8 @@ test("the proxy's octets, keys, heap and memory do not have the plaintext", asyn
   socket.destroy();
 });
 
-/** A transfer over two connections takes a second or two. */
-const STALL_MS = 30_000;
+/** Longer than the acknowledgement of a last octet takes. */
+const LINK_IDLE_MS = 100;
 
 test("a proxy that tampers ends its own connection, and never delivers a wrong octet", async (t) => {
   await using place = await start();
@@ -72,7 +73,9 @@ test("a proxy that tampers ends its own connection, and never delivers a wrong o
   for (const direction of ["toAgent", "toClient"] as const) {
     for (const [what, how] of Object.entries(TAMPERS)) {
       await t.test(`${what}, ${direction === "toAgent" ? "to the agent" : "to the client"}`, async () => {
-        await tap.endLinks(); // Each begins a link, and so waits for no turn to attach.
+        // Each begins a link, unless the last one is still busy, and so waits for no turn to attach.
+        await sleep(LINK_IDLE_MS);
+        await tap.endLinks();
         let done = false;
         const tamper = how();
         const first = tap.links.length;
@@ -83,12 +86,8 @@ test("a proxy that tampers ends its own connection, and never delivers a wrong o
           done = instead?.again !== true;
           return instead;
         };
-        const started = place.transfer(data);
-        // Seen once in eight runs, and not understood yet: a transfer that stalls. It must not hide the other answers.
-        const stalled = await Promise.race([started.then(() => false), sleep(STALL_MS).then(() => true)]);
+        const result = await place.transfer(data);
         tap.tamper = undefined;
-        if (stalled) t.diagnostic(`${what}, ${direction}: stalled for ${STALL_MS / 1000} s, tried once more`);
-        const result = stalled ? await place.transfer(data) : await started;
         assert.equal(done, true, "it was tampered with");
         assert.deepEqual(result, { end: "end", length: TRANSFER }, "whole, over another connection");
         assert.ok(tap.links.length > first + 1, "the one that was tampered with has ended");

@@ -101,7 +101,8 @@ export class TlsTap implements AsyncDisposable {
     from.on("error", () => {});
     from.on("close", () => {
       this.#sockets.delete(from);
-      if (!from.readableEnded) to.resetAndDestroy();
+      // Also where it took not all: the other side, paused, would wait for it for ever.
+      if (!from.readableEnded || !from.writableFinished) to.resetAndDestroy();
     });
   }
 }
