@@ -1,149 +1,184 @@
 /**
- * What a connection through client, proxy and agent costs, each a process of
- * its own, beside one TLS connection per stream and beside plain pipes. The
- * octets of each transfer are compared with what was sent.
+ * The whole path from a client through proxy and agent to an app's server, beside a Node chain that ends TLS at the
+ * proxy as Teleport does, three plain relays, loopback itself, and two of haproxy or stunnel where one is installed.
+ * Our path begins at an address of VNet or at a local port of `tsh proxy app`. Each part of each path is a process of
+ * its own, so are the load, the bulk beside it and the server; all in one network namespace. The octets of each
+ * transfer are compared with what was sent; the rounds are interleaved.
  *
- * On a busy machine trust the CPU seconds and the ratios, not the rates.
+ * `--rounds=N --mib=N`; `--markdown` prints the table of docs/performance.md; `--only='up 1|idle'` measures the keys
+ * that match, such as `vnet up 1`. On a busy machine trust the ratios, which compare the same round.
  */
-import { connection, Echo, startApp, transfer } from "./path/load.ts";
-import { SHAPES, type Shape } from "./path/messages.ts";
-import { PARTS, type Part, Path } from "./path/processes.ts";
-import { report } from "./report.ts";
+import { setTimeout as wait } from "node:timers/promises";
+import { lacking } from "../src/testkit/mod.ts";
+import { idleStreams } from "./path/idle.ts";
+import { type Path, ROLES, startLink, startPlain, startTerminating } from "./path/paths.ts";
+import { startTlsPair } from "./path/tls-pair.ts";
+import { comparisons, DIRECTIONS, STREAMS } from "./path/wanted.ts";
+import { inside, Part } from "./tun/processes.ts";
+import type { Mode, Request } from "./tun/protocol.ts";
+import { median, print, Samples } from "./tun/samples.ts";
 
-const ROUNDS = option("rounds", 3);
-const OCTETS = option("mib", 192) * 1024 * 1024;
-const CONNECTIONS = option("connections", 64);
-const ROUND_TRIPS = option("round-trips", 400);
-const CHATTY = option("chatty", 500);
-const CHATTY_ROUND_TRIPS = 8;
-/** Between a stream's answer and its next question. */
-const CHATTY_PAUSE_MS = 200;
-const DIRECTIONS = ["up", "down"] as const;
-const STREAMS = [1, 8];
+const ROUNDS = Number(option("rounds", "3"));
+const OCTETS = Number(option("mib", "256")) * 1024 * 1024;
+const ONLY = new RegExp(option("only", ""));
+const CONNECTIONS = 256;
+/** A session may make 20 connections to the proxy at once, and 10 each second. */
+const COLD_CONNECTIONS = 10;
+const ROUND_TRIPS = 400;
+const CHATTY = { job: "chatty", count: 500, times: 8, pauseMs: 200 } as const;
+const IDLE_STREAMS = Number(option("idle", "9999"));
 
-/** Processes of its own for each shape, so that none collects another's garbage. */
-type Paths = Record<Shape, Path>;
-
-/** Figures of all rounds by case and shape. */
-const samples = new Map<string, Record<Shape, number[]>>();
-
-await main();
+const samples = new Samples();
+/** Why VNet's part cannot be measured here. */
+const withoutTun = lacking("tun") ?? lacking("userns") ?? lacking("ip") ?? lacking("nsenter");
+const ENTRIES = withoutTun === undefined ? (["tun", "ports"] as const) : (["ports"] as const);
 
 async function main(): Promise<void> {
-  const appPort = await startApp();
-  using link = await Path.start(appPort);
-  using tls = await Path.start(appPort);
-  using raw = await Path.start(appPort);
-  const paths: Paths = { link, tls, raw };
-  for (const shape of SHAPES) await bulk(paths, shape, "up", 1, "warm"); // Compiled, and the pools filled.
-  for (const shape of SHAPES) await bulk(paths, shape, "down", 1, "warm");
-  samples.clear();
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const streams of STREAMS) {
-      for (const direction of DIRECTIONS) {
-        for (const shape of SHAPES) await bulk(paths, shape, direction, streams, `${direction} ${streams}`);
-      }
+  const unshare = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
+  const [target, port] = await Part.start<number>(withoutTun === undefined ? unshare : [], "server.ts");
+  const here = withoutTun === undefined ? inside(target) : [];
+  const [near] = await Part.start(here, "client.ts");
+  const [beside] = await Part.start(here, "client.ts");
+  const paths = await startPaths(here, port);
+  const bench = new Bench(near, beside);
+  for (let round = 0; round <= ROUNDS; round++) {
+    await bench.round(paths);
+    if (round === 0) samples.clear(); // compiled by now, and the pools filled
+  }
+  for (const path of paths) path.stop();
+  for (const entry of ENTRIES) {
+    if (!ONLY.test(`${entry === "tun" ? "vnet" : "link"} memory`)) continue;
+    const path = await startLink(here, port, entry);
+    await idleStreams(samples, path, near, IDLE_STREAMS);
+    path.stop();
+  }
+  print(samples, comparisons(), "link");
+  for (const part of [near, beside, target]) part.stop();
+}
+
+async function startPaths(here: string[], port: number): Promise<Path[]> {
+  const loopback = { host: "127.0.0.1", port };
+  const direct: Path = { name: "direct", entries: [loopback], cold: loopback, cpu: {}, parts: {}, stop() {} };
+  const ours: Path[] = [];
+  for (const entry of ENTRIES) ours.push(await startLink(here, port, entry));
+  const pair = await startTlsPair(here, port);
+  return [
+    ...ours,
+    await startTerminating(here, port),
+    await startPlain(here, port),
+    ...(pair === undefined ? [] : [pair]),
+    direct,
+  ];
+}
+
+/** The jobs of the load, and what they come to. */
+class Bench {
+  readonly #near: Part;
+  readonly #beside: Part;
+
+  constructor(near: Part, beside: Part) {
+    this.#near = near;
+    this.#beside = beside;
+  }
+
+  async round(paths: readonly Path[]): Promise<void> {
+    for (const way of DIRECTIONS) {
+      for (const streams of STREAMS) for (const path of paths) await this.#bulk(path, way, streams);
     }
-    for (const shape of SHAPES) await connections(paths, shape);
-    for (const shape of SHAPES) await roundTrips(paths, shape, "idle");
-    for (const shape of SHAPES) await besideBulk(paths, shape, () => roundTrips(paths, shape, "beside bulk"));
+    for (const path of paths) await this.#cold(path);
+    for (const atOnce of [1, 16]) for (const path of paths) await this.#connections(path, atOnce);
+    for (const path of paths) await this.#roundTrips(path, "idle");
+    for (const way of DIRECTIONS) {
+      for (const path of paths) await this.#besideBulk(path, way, () => this.#roundTrips(path, `beside ${way}`));
+    }
     // A TLS connection for each of them would measure handshakes.
-    for (const shape of ["link", "raw"] as const) await chatty(paths, shape, "alone");
-    for (const shape of ["link", "raw"] as const) {
-      await besideBulk(paths, shape, () => chatty(paths, shape, "beside bulk"));
+    for (const path of paths.filter(({ name }) => name !== "terminating")) {
+      await this.#crowd(path, "alone");
+      await this.#besideBulk(path, "down", () => this.#crowd(path, "beside"));
     }
   }
-  print();
-}
 
-async function bulk(
-  paths: Paths,
-  shape: Shape,
-  direction: "up" | "down",
-  streams: number,
-  name: string,
-): Promise<void> {
-  const before = paths[shape].cpu();
-  const start = performance.now();
-  const each = Math.floor(OCTETS / streams);
-  await Promise.all(Array.from({ length: streams }, () => transfer(paths[shape].ports[shape], direction, each)));
-  const seconds = (performance.now() - start) / 1000;
-  add(`${name} Gbit/s`, shape, (each * streams * 8) / 1e9 / seconds);
-  const after = paths[shape].cpu();
-  const cost = (part: Part) => (after[part] - before[part]) / ((each * streams) / 1e9);
-  for (const part of PARTS) add(`${name} ${part} CPU s/GB`, shape, cost(part));
-  add(`${name} path CPU s/GB`, shape, cost("client") + cost("proxy") + cost("agent"));
-}
+  async #bulk(path: Path, way: Mode, streams: number): Promise<void> {
+    const key = `${path.name} ${way} ${streams}`;
+    if (!ONLY.test(key)) return;
+    const before = ROLES.map((role) => path.cpu[role]?.cpu());
+    const octets = Math.floor(OCTETS / streams);
+    const { seconds } = await this.#near.run({
+      job: "bulk",
+      ...path.entries[0]!,
+      ...bulk(way, octets),
+      flows: streams,
+    });
+    const gigabytes = (octets * streams) / 1e9;
+    samples.add(key, (gigabytes * 8) / seconds);
+    const costs = ROLES.map((role, i) => ((path.cpu[role]?.cpu() ?? Number.NaN) - (before[i] ?? 0)) / gigabytes);
+    if (costs.some(Number.isNaN)) return;
+    for (const [i, role] of ROLES.entries()) samples.add(`${key} ${role}`, costs[i]!);
+    samples.add(`${key} all three`, costs[0]! + costs[1]! + costs[2]!);
+  }
 
-/** One after the other: connect, one octet and its echo, close. */
-async function connections(paths: Paths, shape: Shape): Promise<void> {
-  const start = performance.now();
-  for (let i = 0; i < CONNECTIONS; i++) await connection(paths[shape].ports[shape]);
-  add("connections 1/s", shape, CONNECTIONS / ((performance.now() - start) / 1000));
-}
+  async #cold(path: Path): Promise<void> {
+    const key = `${path.name} cold`;
+    if (!ONLY.test(key)) return;
+    const { timesMs } = await this.#near.run({ job: "exchange", ...path.cold, count: COLD_CONNECTIONS, atOnce: 1 });
+    samples.add(key, median(timesMs));
+  }
 
-async function roundTrips(paths: Paths, shape: Shape, name: string): Promise<void> {
-  using echo = new Echo(paths[shape].ports[shape]);
-  const times: number[] = [];
-  for (let i = 0; i < ROUND_TRIPS; i++) times.push(await echo.roundTrip());
-  times.sort((a, b) => a - b);
-  add(`round trip ${name} p50 ms`, shape, times[Math.floor(times.length / 2)]!);
-  add(`round trip ${name} p99 ms`, shape, times[Math.floor(times.length * 0.99)]!);
-}
+  async #connections(path: Path, atOnce: number): Promise<void> {
+    const key = `${path.name} connections ${atOnce}`;
+    if (!ONLY.test(key)) return;
+    const { seconds, timesMs } = await this.#near.run({
+      job: "exchange",
+      ...path.entries[0]!,
+      count: CONNECTIONS,
+      atOnce,
+    });
+    samples.add(key, CONNECTIONS / seconds);
+    if (atOnce === 1) samples.add(`${path.name} exchange`, median(timesMs));
+  }
 
-/** Many connections that ask now and then, all at the same time. */
-async function chatty(paths: Paths, shape: Shape, name: string): Promise<void> {
-  const times: number[] = [];
-  const one = async (i: number) => {
-    using echo = new Echo(paths[shape].ports[shape]);
-    await echo.roundTrip();
-    await pause((i * CHATTY_PAUSE_MS) / CHATTY);
-    for (let round = 0; round < CHATTY_ROUND_TRIPS; round++) {
-      times.push(await echo.roundTrip());
-      await pause(CHATTY_PAUSE_MS);
-    }
-  };
-  await Promise.all(Array.from({ length: CHATTY }, (_, i) => one(i)));
-  times.sort((a, b) => a - b);
-  add(`${CHATTY} chatty streams ${name} p50 ms`, shape, times[Math.floor(times.length / 2)]!);
-  add(`${CHATTY} chatty streams ${name} p99 ms`, shape, times[Math.floor(times.length * 0.99)]!);
-}
+  async #roundTrips(path: Path, when: string): Promise<void> {
+    const key = `${path.name} ${when}`;
+    if (!ONLY.test(key)) return;
+    const { timesMs } = await this.#near.run({ job: "round-trips", ...path.entries[0]!, count: ROUND_TRIPS });
+    samples.add(`${key} p50`, median(timesMs));
+    samples.add(`${key} p99`, p99(timesMs));
+  }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
+  async #crowd(path: Path, when: string): Promise<void> {
+    const key = `${path.name} crowd ${when}`;
+    if (!ONLY.test(key)) return;
+    const { timesMs } = await this.#near.run({ ...CHATTY, ...path.entries[0]! });
+    samples.add(key, p99(timesMs));
+  }
 
-async function besideBulk(paths: Paths, shape: Shape, measure: () => Promise<void>): Promise<void> {
-  const state = { over: false };
-  const load = (async () => {
-    while (!state.over) await transfer(paths[shape].ports[shape], "down", OCTETS / 8);
-  })();
-  await measure();
-  state.over = true;
-  await load;
-}
-
-function add(name: string, shape: Shape, value: number): void {
-  const all = samples.get(name) ?? { link: [], tls: [], raw: [] };
-  all[shape].push(value);
-  samples.set(name, all);
-}
-
-function print(): void {
-  for (const [name, { link, tls, raw }] of samples) {
-    const [what, unit] = [name.slice(0, name.lastIndexOf(" ")), name.slice(name.lastIndexOf(" ") + 1)];
-    for (const [reference, values] of Object.entries({ tls, raw })) {
-      if (values.length === 0) continue; // Not measured so.
-      report({ bench: "link", case: `${what} / ${reference}`, value: median(link), unit, reference: median(values) });
-    }
+  /** `measure` while another process moves all that the path takes. */
+  async #besideBulk(path: Path, way: Mode, measure: () => Promise<void>): Promise<void> {
+    if (!ONLY.test(`${path.name} beside ${way}`) && !ONLY.test(`${path.name} crowd beside`)) return;
+    const state = { over: false };
+    const load = (async () => {
+      while (!state.over) await this.#beside.run({ job: "bulk", ...path.entries[0]!, ...bulk(way, OCTETS), flows: 1 });
+    })();
+    await wait(100);
+    await measure();
+    state.over = true;
+    await load;
   }
 }
 
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+function bulk(mode: Mode, octets: number): Request {
+  return { mode, octets, hash: false, compare: true };
 }
 
-function option(name: string, otherwise: number): number {
+function p99(times: number[]): number {
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)]!;
+}
+
+function option(name: string, fallback: string): string {
   const given = process.argv.find((arg) => arg.startsWith(`--${name}=`));
-  return given === undefined ? otherwise : Number(given.slice(name.length + 3));
+  return given === undefined ? fallback : given.slice(name.length + 3);
 }
+
+if (withoutTun !== undefined) console.error(`link: without VNet, ${withoutTun}`);
+await main();
+process.exit(0);

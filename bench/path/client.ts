@@ -1,43 +1,40 @@
-/** The client of the path: a local port for each shape, as `tsh proxy app` has one. */
+/** Our client of the path: a link for each session, behind addresses of VNet or behind local ports. */
 import { randomBytes } from "node:crypto";
-import { connect } from "node:net";
-import { connect as connectTls } from "node:tls";
 import { Counters, silentLogger, splice, systemClock } from "../../src/base/mod.ts";
-import { TLS_DEFAULTS } from "../../src/pki/mod.ts";
-import { dialAppLink, RouteCounters, socketStream } from "../../src/tunnel/mod.ts";
-import { type ClientStart, serve } from "./messages.ts";
-import { listen, pipeBoth } from "./sockets.ts";
+import { type AppSession, dialAppLink, RouteCounters, socketStream } from "../../src/tunnel/mod.ts";
+import { type ClientAnswer, type ClientStart, type Entry, serve } from "./part.ts";
+import { listen } from "./sockets.ts";
+import { type Dial, vnetTo } from "./vnet.ts";
 
-serve(async ({ session, proxy }: ClientStart) => {
-  const { link } = await dialAppLink({
-    clock: systemClock,
-    counters: new Counters(),
-    log: silentLogger,
-    session,
-    proxies: [`127.0.0.1:${proxy.link}`],
-    routes: new RouteCounters(),
-    instance: randomBytes(8),
-    resume: true,
-  });
-  const toProxy = { host: "127.0.0.1", noDelay: true };
-  const { certPem, keyPem, hostCas } = session;
-  return {
-    link: await listen((socket) => {
-      void link.open(0).then((stream) => splice(socketStream(socket), stream, () => {}));
-    }),
-    tls: await listen((socket) => {
-      const secure = connectTls({
-        ...TLS_DEFAULTS,
-        ...toProxy,
-        port: proxy.tls,
-        cert: certPem,
-        key: keyPem,
-        ca: [...hostCas],
-        checkServerIdentity: () => undefined,
-      });
-      secure.setNoDelay(true);
-      pipeBoth(socket, secure);
-    }),
-    raw: await listen((socket) => pipeBoth(socket, connect({ ...toProxy, port: proxy.raw }))),
+serve(async ({ sessions, proxyPort, entry }: ClientStart): Promise<ClientAnswer> => {
+  const connect = (session: AppSession) => {
+    const routes = new RouteCounters();
+    const instance = randomBytes(8);
+    const tools = { clock: systemClock, counters: new Counters(), log: silentLogger };
+    return () =>
+      dialAppLink({ ...tools, session, proxies: [`127.0.0.1:${proxyPort}`], routes, instance, resume: true });
   };
+  const warm = async (session: AppSession): Promise<Dial> => {
+    const { link } = await connect(session)();
+    return () => link.open(0);
+  };
+  const cold = (session: AppSession): Dial => {
+    const dial = connect(session);
+    return async () => {
+      const { link } = await dial();
+      const stream = await link.open(0);
+      link.drain(); // It ends with its one stream.
+      return stream;
+    };
+  };
+  const dials = [...(await Promise.all(sessions.slice(1).map(warm))), cold(sessions[0]!)];
+  const entries = entry === "tun" ? await vnetTo(dials) : await Promise.all(dials.map(localPort));
+  return { entries: entries.slice(0, -1), cold: entries.at(-1)! };
 });
+
+async function localPort(dial: Dial): Promise<Entry> {
+  const port = await listen((socket) => {
+    void dial().then((stream) => splice(socketStream(socket), stream, () => {}));
+  });
+  return { host: "127.0.0.1", port };
+}

@@ -1,19 +1,24 @@
-/** The proxy of the path: our tunnel, and plain pipes to the agent for both references. */
-import { once } from "node:events";
-import { connect } from "node:net";
+/** Our proxy of the path: blind relays to the agent. */
 import { Counters, silentLogger, systemClock } from "../../src/base/mod.ts";
 import { CONTROL_ALPN, PortDispatcher, ProxyTunnel } from "../../src/tunnel/mod.ts";
-import { type Ports, type ProxyStart, serve } from "./messages.ts";
-import { listen, pipeBoth } from "./sockets.ts";
+import { type ProxyStart, serve } from "./part.ts";
+import { listen } from "./sockets.ts";
 
-serve(async ({ credentials, session }: ProxyStart) => {
+const HOUR_MS = 3_600_000;
+
+serve(async ({ credentials, sessions }: ProxyStart) => {
   const tools = { clock: systemClock, counters: new Counters(), log: silentLogger };
-  const { sessionId, cluster, routeKey } = session;
+  const known = new Map(sessions.map((session) => [session.sessionId, session]));
   const tunnel = new ProxyTunnel({
     ...tools,
     credentials: () => credentials,
-    session: async () => ({ sessionId, cluster, routeKey, app: "bench", expires: Date.now() + 3_600_000 }),
-    agents: () => session.hostIds.map((hostId) => ({ hostId, healthy: true })),
+    session: async (id) => {
+      const session = known.get(id);
+      if (session === undefined) return undefined;
+      const { sessionId, cluster, routeKey } = session;
+      return { sessionId, cluster, routeKey, app: "bench", expires: Date.now() + HOUR_MS };
+    },
+    agents: () => [{ hostId: "agent", healthy: true }],
   });
   const dispatcher = new PortDispatcher({
     ...tools,
@@ -23,15 +28,5 @@ serve(async ({ credentials, session }: ProxyStart) => {
       else tunnel.link(connection);
     },
   });
-  // The agent's ports follow, as it is started after us.
-  const agent = once(process, "message") as Promise<[Ports]>;
-  const pipeTo = (shape: "tls" | "raw") =>
-    listen((socket) => {
-      void agent.then(([ports]) => pipeBoth(socket, connect({ host: "127.0.0.1", port: ports[shape], noDelay: true })));
-    });
-  return {
-    link: await listen((socket) => dispatcher.accept(socket)),
-    tls: await pipeTo("tls"),
-    raw: await pipeTo("raw"),
-  };
+  return await listen((socket) => dispatcher.accept(socket));
 });

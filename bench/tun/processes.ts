@@ -22,7 +22,10 @@ export class Part {
       join(import.meta.dirname, file),
       ...args.map(String),
     ];
-    const child = spawn(command[0]!, command.slice(1), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const child = spawn(command[0]!, command.slice(1), {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      serialization: "advanced",
+    });
     const part = new Part(child);
     if (file === "client.ts") return [part, undefined as T];
     const [first] = (await once(child, "message")) as [T];

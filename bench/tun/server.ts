@@ -20,8 +20,8 @@ const server = createServer({ noDelay: true }, (socket) => {
 server.listen(0, process.argv[2] ?? "127.0.0.1", () => process.send!((server.address() as AddressInfo).port));
 process.on("disconnect", () => process.exit(0));
 
-function receive(socket: Socket, { octets, hash }: Request, rest: Buffer): void {
-  const receiver = new Receiver(octets, hash);
+function receive(socket: Socket, { octets, hash, compare }: Request, rest: Buffer): void {
+  const receiver = new Receiver(octets, hash, compare);
   const take = (bytes: Buffer) => {
     if (receiver.take(bytes)) socket.end("!");
   };

@@ -6,3 +6,4 @@
  * It lacks on purpose: the serving of web apps, which it only announces.
  */
 export { type AppService, type AppServiceOptions, startApp } from "./app.ts";
+export { Connections, type ConnectionsOptions } from "./connection.ts";
