@@ -8,7 +8,14 @@ import {
   systemClock,
   systemRandom,
 } from "../base/mod.ts";
-import { LinkClosedError, LinkDrainingError, LinkLimitError, LinkRefusedError } from "../link/mod.ts";
+import {
+  LinkBudget,
+  LinkBudgetError,
+  LinkClosedError,
+  LinkDrainingError,
+  LinkLimitError,
+  LinkRefusedError,
+} from "../link/mod.ts";
 import { type AppLink, dialAppLink, RouteCounters, SessionUnknownError } from "../tunnel/mod.ts";
 import type { AppRef, AppSessions } from "./app-sessions.ts";
 import { MAX_APP_LINKS, MAX_LINK_ATTEMPTS, OPEN_TIMEOUT_MS, RESUME_FIRST_MS, RESUME_WAIT_MS } from "./limits.ts";
@@ -22,6 +29,8 @@ export interface AppConnectionsOptions {
   /** The cluster's proxies as they are now, where that is known; besides those that Auth named with the session. */
   proxies?(): readonly string[];
   readonly log: Logger;
+  /** Of this process, where it has connections to several clusters; by default one of their own. */
+  readonly budget?: LinkBudget | undefined;
   /** For tests. */
   readonly watchNetwork?: WatchNetwork;
 }
@@ -34,10 +43,12 @@ export interface AppConnectionsOptions {
 export class AppConnections implements AsyncDisposable {
   readonly #options: AppConnectionsOptions;
   readonly #apps = new Map<string, AppConnection>();
+  readonly #budget: LinkBudget;
   readonly #unwatch: () => void;
 
   constructor(options: AppConnectionsOptions) {
     this.#options = options;
+    this.#budget = options.budget ?? new LinkBudget();
     this.#unwatch = (options.watchNetwork ?? pollNetwork)(() => {
       for (const app of this.#apps.values()) app.networkChanged();
     });
@@ -48,7 +59,7 @@ export class AppConnections implements AsyncDisposable {
     const key = `${app.name}\0${app.publicAddr}`;
     let connection = this.#apps.get(key);
     if (connection === undefined) {
-      connection = new AppConnection(app, this.#options);
+      connection = new AppConnection(app, this.#options, this.#budget);
       this.#apps.set(key, connection);
     }
     return connection.dial(port, signal);
@@ -69,6 +80,7 @@ export class AppConnections implements AsyncDisposable {
 class AppConnection {
   readonly #app: string;
   readonly #options: AppConnectionsOptions;
+  readonly #budget: LinkBudget;
   readonly #routes = new RouteCounters();
   readonly #instance = systemRandom(8);
   readonly #counters = new Counters();
@@ -81,8 +93,9 @@ class AppConnection {
   /** Several connections at once share the making of a link. */
   #linking: Promise<AppLink> | undefined;
 
-  constructor(app: AppRef, options: AppConnectionsOptions) {
+  constructor(app: AppRef, options: AppConnectionsOptions, budget: LinkBudget) {
     this.#app = app.name;
+    this.#budget = budget;
     this.#options = options;
     this.#session = new SessionKeeper(options.sessions, app, options.log, this.#abort.signal);
   }
@@ -172,6 +185,7 @@ class AppConnection {
 
   async #newLink(): Promise<AppLink> {
     if (this.#links.size >= MAX_APP_LINKS) throw new LinkLimitError("links that wait for a connection", MAX_APP_LINKS);
+    if (this.#budget.full) throw new LinkBudgetError(`${this.#budget.maxLinks} links`);
     for (let attempt = 1; ; attempt++) {
       const session = await this.#session.usable();
       try {
@@ -198,6 +212,7 @@ class AppConnection {
       proxies: this.#proxies(session),
       routes: this.#routes,
       instance: this.#instance,
+      budget: this.#budget,
       refreshAgents: async (signal) => {
         const now = await sessions.agents(session.answer, signal);
         return { hostIds: now.agents.map((agent) => agent.host_id), hostCas: now.host_cas };

@@ -1,5 +1,6 @@
 import type { AppView, ClusterView } from "../api/mod.ts";
 import { type ByteStream, type Logger, messageOf, Repeats, sleep, systemClock } from "../base/mod.ts";
+import { LinkBudget } from "../link/mod.ts";
 import { expired, identityOfProfile } from "./cluster.ts";
 import { emptyView } from "./cluster-access.ts";
 import { AppNotFoundError, LoginExpiredError } from "./errors.ts";
@@ -41,6 +42,8 @@ interface Login {
 export class ClusterDirectory implements AsyncDisposable {
   readonly #options: ClusterDirectoryOptions;
   readonly #desk: MfaDesk;
+  /** For the links to all clusters. */
+  readonly #budget = new LinkBudget();
   readonly #listeners = new Set<() => void>();
   readonly #reminders = new Repeats(systemClock, LOGIN_REMINDER_MS, MAX_REMINDERS);
   /** Of logins that are over, while their connections go on. */
@@ -216,7 +219,7 @@ export class ClusterDirectory implements AsyncDisposable {
       this.#changed();
       this.#queue(() => saveLastView(store, profile, views, log));
     };
-    login.access = new LoginAccess(profile, log, { known, desk: this.#desk, changed });
+    login.access = new LoginAccess(profile, log, { known, desk: this.#desk, budget: this.#budget, changed });
     return login;
   }
 

@@ -1,5 +1,6 @@
 import { type ClusterView, UnauthenticatedError } from "../api/mod.ts";
 import type { Logger } from "../base/mod.ts";
+import type { LinkBudget } from "../link/mod.ts";
 import { authorityCerts, CachedView, type RpcClient } from "../rpc/mod.ts";
 import type { AppConnections } from "./app-connections.ts";
 import { leafSessions, ownSessions } from "./app-sessions.ts";
@@ -20,6 +21,7 @@ export class LoginAccess {
   readonly #profile: Profile;
   readonly #log: Logger;
   readonly #desk: MfaDesk;
+  readonly #budget: LinkBudget;
   readonly #changed: (views: readonly ClusterView[]) => void;
   readonly #rpc: RpcClient;
   readonly #root: ClusterAccess;
@@ -32,16 +34,25 @@ export class LoginAccess {
   constructor(
     profile: Profile,
     log: Logger,
-    o: { known: readonly ClusterView[]; desk: MfaDesk; changed: (views: readonly ClusterView[]) => void },
+    o: {
+      known: readonly ClusterView[];
+      desk: MfaDesk;
+      budget: LinkBudget;
+      changed: (views: readonly ClusterView[]) => void;
+    },
   ) {
     this.#profile = profile;
     this.#log = log;
     this.#changed = o.changed;
     this.#desk = o.desk;
+    this.#budget = o.budget;
     for (const view of o.known) this.#views.set(view.cluster, view);
     this.#rpc = connectCluster(profile, log);
     const sessions = ownSessions(this.#rpc, this.#desk);
-    this.#root = new ClusterAccess({ profile, rpc: this.#rpc, sessions, log, changed: (view) => this.#tell(view) });
+    this.#root = new ClusterAccess({
+      ...{ profile, rpc: this.#rpc, sessions, log, budget: o.budget },
+      changed: (view) => this.#tell(view),
+    });
     this.seen = this.#root.seen;
     this.#trusts = new CachedView(this.#rpc, ["remote_cluster", "cert_authority"], { log });
     this.#trusts.ready.then(
@@ -115,6 +126,7 @@ export class LoginAccess {
       leaf: cluster,
       sessions: leafSessions(this.#rpc, rpc, cluster, this.#desk),
       log: this.#log,
+      budget: this.#budget,
       changed: (view) => this.#tell(view),
     });
     this.#leaves.set(cluster, { access, rpc });

@@ -60,6 +60,16 @@ export class LinkLimitError extends OperationError {
   }
 }
 
+/** All links of this process together hold as much as they may. */
+export class LinkBudgetError extends OperationError {
+  readonly code = "link.budget";
+  override readonly retryable = true;
+
+  constructor(what: string) {
+    super(`this process has ${what} for app connections already; close some of them and try again`);
+  }
+}
+
 /** A carrier could not be put under the link; another one may. */
 export class LinkAttachError extends OperationError {
   readonly code = "link.attach";

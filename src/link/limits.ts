@@ -16,6 +16,10 @@ export const MAX_UNANSWERED_OPENS = 512;
 
 /** Octets of receive credit that a link gives out in all. */
 export const LINK_BUDGET = 16 * 1024 * 1024;
+/** Octets of receive credit that all links of a process give out together. */
+export const PROCESS_CREDIT = 256 * 1024 * 1024;
+/** Octets of it that each link has whatever the others do: 16 streams that go on slowly. */
+export const LINK_CREDIT_MIN = 32 * 1024;
 /** Octets that every stream may always send; outside the shared pool, so the budget holds with all streams open. */
 export const MIN_WINDOW = 2 * 1024;
 /** Octets of a stream's first window while the pool is far from empty. */
@@ -29,9 +33,13 @@ export const SEND_BUDGET = 8 * 1024 * 1024;
 /** … and always this: all streams that there may be, with this much each, hold twice the budget. */
 export const MIN_SEND_QUEUE = 4 * 1024;
 
-/** Octets sent and not acknowledged, of a link: what a resumption may have to send again. */
+/** Octets sent and not acknowledged, of a link, in equal parts for its transports: what a resumption may have to send again. */
 export const REPLAY_LIMIT = 8 * 1024 * 1024;
-/** Octets of that kept from data, so that control frames always pass. */
+/** The same, of all links of a process together. */
+export const PROCESS_REPLAY = 512 * 1024 * 1024;
+/** Octets of it that each transport has whatever the others do: one full frame on its way, with others beside it. */
+export const TRANSPORT_REPLAY_MIN = 24 * 1024;
+/** Octets of a link's kept from data, so that control frames always pass. */
 export const REPLAY_RESERVE = 256 * 1024;
 /** Octets that may be unacknowledged whatever the path: less costs throughput on a fast one. */
 export const PACING_FLOOR = 512 * 1024;
@@ -61,6 +69,8 @@ export const VERSION_MIN = 1;
 /** … and the newest. HELLO carries both. */
 export const VERSION_MAX = 1;
 
+/** Links of one process: each has its minimum of the budgets above. */
+export const MAX_LINKS = 4_096;
 /** Transports of one link: more would buy nothing, each has a carrier of its own. */
 export const MAX_TRANSPORTS = 4;
 /** A link without a carrier lives so long, unless the cluster says otherwise: long enough for a train's tunnel. */

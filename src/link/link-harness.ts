@@ -10,6 +10,7 @@ import {
   silentLogger,
   systemClock,
 } from "../base/mod.ts";
+import type { LinkBudget } from "./budget.ts";
 import { encodeFrame, type Frame } from "./frames.ts";
 import { Link } from "./link.ts";
 import { type MemoryCarrier, type MemoryCarrierOptions, memoryCarrierPair } from "./memory-carrier.ts";
@@ -30,6 +31,7 @@ export function linkPair(o: {
   clock?: Clock;
   carrier?: MemoryCarrierOptions;
   record?: boolean;
+  budgets?: { client: LinkBudget; server: LinkBudget };
 }): LinkPair {
   const [clientCarrier, serverCarrier] = memoryCarrierPair(o.carrier);
   if (o.record) {
@@ -38,8 +40,13 @@ export function linkPair(o: {
   }
   const counters = new Counters();
   const options = { clock: o.clock ?? systemClock, counters, log: silentLogger, instance: new Uint8Array(8) };
-  const client = Link.client(clientCarrier, options);
-  const server = Link.server(serverCarrier, { ...options, onOpen: o.onOpen });
+  const { budgets } = o;
+  const client = Link.client(clientCarrier, { ...options, ...(budgets && { budget: budgets.client }) });
+  const server = Link.server(serverCarrier, {
+    ...options,
+    ...(budgets && { budget: budgets.server }),
+    onOpen: o.onOpen,
+  });
   return { client, server, clientCarrier, serverCarrier, counters, options };
 }
 

@@ -1,11 +1,12 @@
 import { assert, type ByteStream, isMalformed, type Malformed, malformed, type Timer } from "../base/mod.ts";
 import { offerAttach } from "./attach-offer.ts";
 import { attachProof, isProofGenuine, type LinkKeys, linkKeys } from "./attach-proof.ts";
+import { LinkBudget } from "./budget.ts";
 import type { Carrier } from "./carrier.ts";
 import { Channel, type ChannelOwner } from "./channel.ts";
 import { type CloseCode, resetReasonOf } from "./codes.ts";
 import { CreditPool } from "./credit.ts";
-import { LinkAttachError, LinkClosedError, LinkDrainingError, LinkLimitError } from "./errors.ts";
+import { LinkAttachError, LinkBudgetError, LinkClosedError, LinkDrainingError, LinkLimitError } from "./errors.ts";
 import { decodeFrame, type Frame } from "./frames.ts";
 import {
   HELLO_TIMEOUT_MS,
@@ -14,6 +15,7 @@ import {
   MAX_UNANSWERED_OPENS,
   MIN_SEND_QUEUE,
   OPEN_TIMEOUT_MS,
+  REPLAY_LIMIT,
   SEND_BUDGET,
   SEND_QUEUE,
   VERSION_MAX,
@@ -49,6 +51,7 @@ export class Link implements AsyncDisposable {
   readonly closed: Promise<LinkClosedError>;
 
   readonly #options: LinkOptions;
+  readonly #budget: LinkBudget;
   readonly #host: TransportHost;
   readonly #keys: LinkKeys;
   readonly #transports: Transport[] = [];
@@ -87,6 +90,8 @@ export class Link implements AsyncDisposable {
   ) {
     assert(options.instance.length === 8, "an instance id has 8 octets");
     this.#options = options;
+    this.#budget = options.budget ?? new LinkBudget();
+    if (this.#budget.full) throw new LinkBudgetError(`${this.#budget.maxLinks} links`);
     this.#isServer = onOpen !== undefined;
     this.ready = this.#ready.promise;
     this.closed = this.#closed.promise;
@@ -145,6 +150,11 @@ export class Link implements AsyncDisposable {
     return this.#transports.reduce((sum, { heldOctets }) => sum + heldOctets, 0);
   }
 
+  /** Octets kept for the peer alone. */
+  get unackedOctets(): number {
+    return this.#transports.reduce((sum, { unacked }) => sum + unacked, 0);
+  }
+
   /** Nothing would be lost with it. */
   get #idle(): boolean {
     return this.#transports.every(({ idle }) => idle);
@@ -175,6 +185,7 @@ export class Link implements AsyncDisposable {
     if (this.#end) throw this.#end;
     if (this.#draining) throw new LinkDrainingError();
     if (this.streams >= MAX_STREAMS) throw new LinkLimitError("open connections", MAX_STREAMS);
+    if (this.#host.pool.exhausted) throw new LinkBudgetError("promised all the memory that it has");
     if (this.#transports.reduce((sum, { unanswered }) => sum + unanswered, 0) >= MAX_UNANSWERED_OPENS) {
       throw new LinkLimitError("connections being opened", MAX_UNANSWERED_OPENS);
     }
@@ -361,11 +372,16 @@ export class Link implements AsyncDisposable {
   #hostOf(onOpen: ((request: OpenRequest) => void) | undefined): TransportHost {
     const { clock, counters, log } = this.#options;
     const link = this;
+    const pool = new CreditPool(this.#budget.credit.join());
     return {
       clock,
       counters,
       log,
-      pool: new CreditPool(),
+      pool,
+      replay: this.#budget.replay,
+      get replayLimit() {
+        return REPLAY_LIMIT / link.maxTransports;
+      },
       onOpen,
       get draining() {
         return link.#draining;
@@ -374,7 +390,7 @@ export class Link implements AsyncDisposable {
         return Math.min(SEND_QUEUE, Math.max(MIN_SEND_QUEUE, Math.floor(SEND_BUDGET / Math.max(1, link.streams))));
       },
       get full() {
-        return link.streams > MAX_STREAMS;
+        return link.streams >= MAX_STREAMS || pool.exhausted;
       },
       goaway: (frame) => this.#onGoaway(frame),
       broken: (bad) => this.#broken(bad),
@@ -434,6 +450,7 @@ export class Link implements AsyncDisposable {
     this.#ready.reject(end);
     this.#attachedAgain?.reject(end);
     for (const transport of this.#transports) transport.end(end, cut, last);
+    this.#host.pool.end();
     this.#closed.resolve(end);
   }
 }

@@ -9,10 +9,12 @@
  * transport to another, and any part of a link's life after its process.
  */
 export { type Arrival, LinkAcceptor } from "./acceptor.ts";
+export { LinkBudget } from "./budget.ts";
 export type { Carrier, CarrierHandler } from "./carrier.ts";
 export type { CloseCode, GoawayCode, RefusalCode } from "./codes.ts";
 export {
   LinkAttachError,
+  LinkBudgetError,
   LinkClosedError,
   LinkDrainingError,
   LinkLimitError,

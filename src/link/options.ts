@@ -1,4 +1,5 @@
 import type { ByteStream, Clock, Counters, Logger } from "../base/mod.ts";
+import type { LinkBudget } from "./budget.ts";
 import type { RefusalCode } from "./codes.ts";
 
 export interface LinkOptions {
@@ -7,6 +8,8 @@ export interface LinkOptions {
   log: Logger;
   /** 8 octets that name this process; the route token of a second transport carries the agent's. */
   instance: Uint8Array;
+  /** Of the process, for all of its links together; by default the link has one of its own. */
+  budget?: LinkBudget;
   /** From OPEN to its answer. */
   openTimeoutMs?: number;
   /** How long the link may be without a carrier, if the peer agrees: the shorter time counts. 0, the default: not at all. */

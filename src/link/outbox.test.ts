@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { LinkBudget } from "./budget.ts";
 import { encodeFrame } from "./frames.ts";
-import { HEADER_LEN, IDLE_SPARE_SEGMENTS, MAX_PAYLOAD, PACING_FLOOR, SEGMENT_LEN } from "./limits.ts";
+import { HEADER_LEN, IDLE_SPARE_SEGMENTS, MAX_PAYLOAD, PACING_FLOOR, REPLAY_LIMIT, SEGMENT_LEN } from "./limits.ts";
 import { TestClock } from "./link-harness.ts";
 import { Outbox } from "./outbox.ts";
 import { Pacer } from "./pacing.ts";
@@ -13,7 +14,7 @@ function slowOutbox() {
     writable: true,
     write: (bytes: Uint8Array) => void written.push(bytes),
   };
-  const outbox = new Outbox(new TestClock());
+  const outbox = new Outbox(new TestClock(), { limit: REPLAY_LIMIT, budget: new LinkBudget().replay });
   outbox.attach(carrier, 0);
   return { outbox, carrier, written };
 }

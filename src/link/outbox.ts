@@ -1,18 +1,38 @@
 import { type Clock, type Malformed, malformed } from "../base/mod.ts";
+import type { Budget, Share } from "./budget.ts";
 import type { Carrier } from "./carrier.ts";
 import { writeDataHeader } from "./frames.ts";
-import { HEADER_LEN, IDLE_SPARE_SEGMENTS, MAX_PAYLOAD, REPLAY_LIMIT, SEGMENT_LEN, SPARE_SEGMENTS } from "./limits.ts";
+import {
+  HEADER_LEN,
+  IDLE_SPARE_SEGMENTS,
+  MAX_FRAME,
+  MAX_PAYLOAD,
+  MAX_TEXT,
+  REPLAY_RESERVE,
+  SEGMENT_LEN,
+  SPARE_SEGMENTS,
+} from "./limits.ts";
 import { Pacer } from "./pacing.ts";
 import { compact, newSegment, roomInRecord, type Segment } from "./segment.ts";
 
 /** Octets under which the rest of a segment is not worth a DATA frame. */
 const MIN_PIECE = 1024;
+/** Octets of the longest numbered frame that is not DATA. */
+const MAX_CONTROL = HEADER_LEN + 2 + MAX_TEXT;
 
 interface Batch {
   readonly lastFrame: number;
   /** Octets of numbered frames up to its end. */
   readonly end: number;
   readonly at: number;
+}
+
+/** What an outbox may keep. */
+export interface ReplaySpace {
+  /** Octets, in the measure of the link. */
+  readonly limit: number;
+  /** What the process keeps. */
+  readonly budget: Budget;
 }
 
 /** What an outbox writes to: a carrier, for as long as that lives. */
@@ -26,6 +46,9 @@ export type OutboxCarrier = Pick<Carrier, "write" | "writable">;
  */
 export class Outbox {
   readonly #clock: Clock;
+  readonly #space: ReplaySpace;
+  /** From the first carrier on: nothing is encoded before. */
+  #share: Share | undefined;
   readonly #segments: Segment[] = [];
   readonly #spare: Uint8Array[] = [];
   readonly #batches: Batch[] = [];
@@ -41,8 +64,9 @@ export class Outbox {
   #octets = 0;
   #ackedOctets = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, space: ReplaySpace) {
     this.#clock = clock;
+    this.#space = space;
   }
 
   get unacked(): number {
@@ -55,13 +79,15 @@ export class Outbox {
     return tail !== undefined && tail.filled > tail.flushed;
   }
 
+  /** Whoever may not go has something unacknowledged: its acknowledgement is the time to ask again. */
   get dataMayGo(): boolean {
-    return this.unacked < this.#pacer.limit;
+    const limit = Math.min(this.#pacer.limit, this.#space.limit - REPLAY_RESERVE);
+    return this.unacked < limit && this.#share!.room >= MAX_FRAME;
   }
 
   /** Control frames may use what data leaves free. */
   get controlMayGo(): boolean {
-    return this.unacked < REPLAY_LIMIT;
+    return this.unacked < this.#space.limit && this.#share!.left >= MAX_CONTROL;
   }
 
   /** A carrier is there that takes more. */
@@ -84,6 +110,7 @@ export class Outbox {
    */
   attach(carrier: OutboxCarrier, received: number): Malformed | undefined {
     if (received > this.#sent || received < this.#ackedFrames) return malformed("link.received");
+    this.#share ??= this.#space.budget.join();
     this.#ackedFrames = received;
     this.#sent = received;
     this.#batches.length = 0;
@@ -91,6 +118,7 @@ export class Outbox {
     while (this.#segments.length > 0 && this.#segments[0]!.lastFrame <= received) this.#segments.shift();
     for (const segment of this.#segments) compact(segment, received);
     this.#ackedOctets = this.#octets - this.#segments.reduce((sum, { filled }) => sum + filled, 0);
+    this.#share!.use(this.unacked);
     this.#resends.splice(0, Number.POSITIVE_INFINITY, ...this.#segments);
     this.#carrier = carrier;
     return undefined;
@@ -144,15 +172,19 @@ export class Outbox {
       this.#ackedOctets = batch.end;
       this.#pacer.rtt(now - batch.at);
     }
+    this.#share!.use(this.unacked);
     this.#pacer.acked(this.#ackedOctets, this.unacked, now);
     this.#freeSegments();
     if (this.unacked === 0) this.#spare.splice(IDLE_SPARE_SEGMENTS);
     return undefined;
   }
 
-  /** Lets go of everything. */
+  /** Lets go of everything, for good. */
   clear(): void {
     this.detach();
+    this.#share?.use(0);
+    this.#share?.leave();
+    this.#share = undefined;
     this.#segments.length = 0;
     this.#resends.length = 0;
     this.#spare.length = 0;
@@ -160,6 +192,7 @@ export class Outbox {
 
   #count(segment: Segment, octets: number): void {
     this.#octets += octets;
+    this.#share!.use(this.unacked);
     segment.lastFrame = ++this.#encoded;
     segment.end = this.#octets;
   }

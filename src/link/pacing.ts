@@ -1,4 +1,4 @@
-import { PACING_FLOOR, REPLAY_LIMIT, REPLAY_RESERVE } from "./limits.ts";
+import { PACING_FLOOR, REPLAY_LIMIT } from "./limits.ts";
 
 /** Shortest round over which a rate is measured. */
 const MIN_ROUND_MS = 5;
@@ -38,6 +38,6 @@ export class Pacer {
     this.#roundAt = now;
     this.#roundAcked = acked;
     const wanted = 2 * this.#rate * this.#minRttMs;
-    this.#limit = Math.min(REPLAY_LIMIT - REPLAY_RESERVE, Math.max(PACING_FLOOR, wanted));
+    this.#limit = Math.min(REPLAY_LIMIT, Math.max(PACING_FLOOR, wanted));
   }
 }

@@ -1,12 +1,13 @@
 import type { Clock, Malformed } from "../base/mod.ts";
 import { encodeFrame } from "./frames.ts";
-import { Outbox, type OutboxCarrier } from "./outbox.ts";
+import { Outbox, type OutboxCarrier, type ReplaySpace } from "./outbox.ts";
 import type { Receipts } from "./receipts.ts";
 import type { LinkStream, Owed } from "./stream.ts";
 
 export interface SenderOptions {
   clock: Clock;
   receipts: Receipts;
+  replay: ReplaySpace;
   /** A stream's answer or OPEN was sent. */
   sent(stream: LinkStream, frame: Owed["type"]): void;
 }
@@ -28,7 +29,7 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.#options = options;
-    this.outbox = new Outbox(options.clock);
+    this.outbox = new Outbox(options.clock, options.replay);
   }
 
   /** Begins, or goes on, over this carrier, whose peer has taken `received` numbered frames. */

@@ -9,6 +9,7 @@ import {
   malformed,
   type ResetReason,
 } from "../base/mod.ts";
+import type { Budget } from "./budget.ts";
 import type { Channel } from "./channel.ts";
 import type { CreditPool } from "./credit.ts";
 import { decodeFrame, encodeFrame, type Frame, isNumbered, TYPE } from "./frames.ts";
@@ -26,6 +27,9 @@ export interface TransportHost {
   readonly counters: Counters;
   readonly log: Logger;
   readonly pool: CreditPool;
+  /** What transports keep until it is acknowledged: of the process, and how much of it is one transport's at most. */
+  readonly replay: Budget;
+  readonly replayLimit: number;
   /** Set on the server's side. */
   readonly onOpen: ((request: OpenRequest) => void) | undefined;
   readonly draining: boolean;
@@ -70,6 +74,12 @@ export class Transport {
     this.#receipts = new Receipts(clock, () => this.#sender.wake());
     this.#sender = new Sender({
       clock,
+      replay: {
+        budget: host.replay,
+        get limit() {
+          return host.replayLimit;
+        },
+      },
       receipts: this.#receipts,
       sent: (stream, frame) => {
         if (frame !== "open") this.#requests.delete(stream.id);
@@ -295,7 +305,7 @@ export class Transport {
   }
 
   #onOpenFrame(frame: Extract<Frame, { type: "open" }>): Malformed | undefined {
-    const { onOpen, full, draining } = this.#host;
+    const { onOpen, full, draining } = this.#host; // Before it counts itself.
     if (onOpen === undefined) return malformed("link.open-by-server");
     if (frame.stream <= this.#lastStream) return malformed("link.stream-order");
     // The client counts its own: one more is not a race but a breach.

@@ -2,11 +2,19 @@ import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { assert, isMalformed, type Malformed, malformed, messageOf, sleep } from "../base/mod.ts";
-import { type CloseCode, type Link, LinkAcceptor, linkLimits, type OpenRequest, refuseLink } from "../link/mod.ts";
+import {
+  type CloseCode,
+  type Link,
+  LinkAcceptor,
+  LinkBudget,
+  linkLimits,
+  type OpenRequest,
+  refuseLink,
+} from "../link/mod.ts";
 import { type AppIdentity, verifyChain } from "../pki/mod.ts";
 import type { Route } from "./data-wire.ts";
 import { DetachedBound } from "./detached-bound.ts";
-import { FAREWELL_TIMEOUT_MS, LINK_HANDSHAKE_TIMEOUT_MS, MAX_HANDSHAKES, MAX_LINKS } from "./limits.ts";
+import { FAREWELL_TIMEOUT_MS, LINK_HANDSHAKE_TIMEOUT_MS, MAX_HANDSHAKES } from "./limits.ts";
 import { LINK_ALPN, linkSessionOf } from "./route-token.ts";
 import { tlsCarrier } from "./tls-carrier.ts";
 import { serveTls } from "./tls-ends.ts";
@@ -49,6 +57,7 @@ export class AppLinkServer {
   readonly #options: AppLinkServerOptions;
   readonly #acceptor = new LinkAcceptor();
   readonly #links = new Map<Link, LinkContext>();
+  readonly #budget = new LinkBudget();
   readonly #detached: DetachedBound;
   readonly #handshakes = new Set<Socket>();
   /** When each relayed connection is gone, its last octets with it. */
@@ -167,9 +176,9 @@ export class AppLinkServer {
     this.#acceptor.accept({
       carrier,
       owner: ownerOf(secure, sessionId),
-      refusal: () => (this.#draining ? SHUTTING_DOWN : this.#links.size >= MAX_LINKS ? NO_ROOM : undefined),
+      refusal: () => (this.#draining ? SHUTTING_DOWN : this.#budget.full ? NO_ROOM : undefined),
       options: {
-        ...{ clock, log, counters, instance },
+        ...{ clock, log, counters, instance, budget: this.#budget },
         ...(this.#options.linkSettings?.() ?? DEFAULT_SETTINGS),
         // Of the link's latest carrier: a renewed certificate may carry other roles.
         onOpen: (request) => onOpen(request, (served && this.#links.get(served)) ?? context),
@@ -190,7 +199,7 @@ export class AppLinkServer {
 }
 
 const SHUTTING_DOWN = { code: "shutdown", message: "the agent is shutting down" } as const;
-const NO_ROOM = { code: "shutdown", message: `the agent has ${MAX_LINKS} links and takes no more` } as const;
+const NO_ROOM = { code: "shutdown", message: "the agent has as many links as it may and takes no more" } as const;
 
 /** Only the same session with the same key comes back to a link. */
 function ownerOf(secure: TLSSocket, sessionId: string): string {

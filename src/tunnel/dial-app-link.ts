@@ -1,6 +1,6 @@
 import type { TLSSocket } from "node:tls";
 import { isMalformed, toHex } from "../base/mod.ts";
-import { type Carrier, Link, LinkClosedError, linkLimits, Redialer } from "../link/mod.ts";
+import { type Carrier, Link, type LinkBudget, LinkClosedError, linkLimits, Redialer } from "../link/mod.ts";
 import { type HostIdentity, hostChecker, identityOf } from "../pki/mod.ts";
 import { NoAgentError, ProxyUnreachableError, SessionUnknownError, UntrustedAgentError } from "./errors.ts";
 import { CONNECT_TIMEOUT_MS, NEXT_PROXY_MS, TOKEN_RETRIES } from "./limits.ts";
@@ -35,6 +35,8 @@ export interface DialAppLinkOptions extends Tools {
   refreshAgents?(signal: AbortSignal): Promise<AgentList>;
   /** Asked before each new carrier of the link: certificate and proxies as they are then. */
   present?(signal: AbortSignal): Promise<{ session: AppSession; proxies: readonly string[] }>;
+  /** Of this process, for all of its links together. */
+  budget?: LinkBudget;
   /** The link goes on over other connections when it loses one, while the agent allows it. False: it ends. */
   resume?: boolean;
   signal?: AbortSignal;
@@ -120,7 +122,7 @@ class Dialer {
 
   async link(proxy: string, signal: AbortSignal): Promise<{ link: Link; agent: HostIdentity; proxy: string }> {
     const { socket, agent } = await this.#connect(proxy, ANY_INSTANCE, signal);
-    const { clock, counters, log, instance, openTimeoutMs, resume = false } = this.#options;
+    const { clock, counters, log, instance, budget, openTimeoutMs, resume = false } = this.#options;
     const link = Link.client(tlsCarrier(socket), {
       clock,
       counters,
@@ -128,6 +130,7 @@ class Dialer {
       instance,
       // The agent says how long and how many; we agree to anything.
       ...(resume && { resumeMs: 2 ** 32 - 1, transports: linkLimits.MAX_TRANSPORTS }),
+      ...(budget && { budget }),
       ...(openTimeoutMs !== undefined && { openTimeoutMs }),
     });
     const onAbort = () => link.close("shutdown");

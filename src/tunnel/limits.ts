@@ -68,8 +68,6 @@ export const MAX_ROUTE_ATTEMPTS = 4;
 export const LINK_HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Handshakes under way at one agent process. */
 export const MAX_HANDSHAKES = 1_024;
-/** Links of one agent process. */
-export const MAX_LINKS = 8_192;
 /** Octets held for one user's links while they have no connection; above it the longest waiting ones end. */
 export const MAX_DETACHED_OCTETS = 32 * 1024 * 1024;
 /** What is held for them is looked at so often. */
