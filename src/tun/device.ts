@@ -33,7 +33,7 @@ export interface TunDevice {
 }
 
 export interface TunHandler {
-  /** The receiver owns the chunk. Where `offload.tso` holds, UDP super-segments (`gso_type` UDP_L4) may be among them. */
+  /** The receiver owns the chunk, which holds a read buffer of 66,000 octets until it is released. Where `offload.tso` holds, UDP super-segments (`gso_type` UDP_L4) may be among them. */
   receive(frame: Chunk): void;
   /** The burst is over (at most `MAX_BURST` frames). */
   drained(): void;

@@ -13,9 +13,6 @@ export const MAX_BURST = 64;
 /** Read buffers kept for reuse (8.4 MB): two bursts of super-segments, or what sixteen sockets have yet to take. What is beyond goes to the collector. */
 export const MAX_POOLED_BUFFERS = 128;
 
-/** A shorter frame is copied out, so that a keystroke in some queue does not hold 66,000 octets. */
-export const COPY_BELOW = 2_048;
-
 /** Frames in flight in one direction of a memory pair; more are lost, as in the kernel's queue. */
 export const MEMORY_QUEUE_LEN = 5_000;
 

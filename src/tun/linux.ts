@@ -5,7 +5,6 @@ import { assert, type Chunk } from "../base/mod.ts";
 import type { Offload, TunDevice, TunHandler } from "./device.ts";
 import { TunLostError, TunUnavailableError } from "./errors.ts";
 import {
-  COPY_BELOW,
   MAX_BURST,
   MAX_DESCRIPTOR_DATA,
   MAX_PIECES,
@@ -62,6 +61,7 @@ function loadNative() {
     uv_poll_init: { arguments: ["pointer", "pointer", "i32"], return: "i32" },
     uv_poll_start: { arguments: ["pointer", "i32", "pointer"], return: "i32" },
     uv_poll_stop: { arguments: ["pointer"], return: "i32" },
+    write: { arguments: ["i32", "pointer", "u64"], return: "i32" },
   });
   return { lib, ...functions, errnoAt: functions.__errno_location() };
 }
@@ -174,9 +174,12 @@ class LinuxTun implements TunDevice {
   readonly name: string;
   readonly mtu: number;
   readonly offload: Offload;
-  readonly #buffers: Uint8Array[] = [];
+  readonly #buffers: ReadBuffer[] = [];
   /** `struct iovec` of each piece: address and length. */
   readonly #iovecs = new BigUint64Array(2 * MAX_PIECES);
+  /** The memory that was written from last, and its address. */
+  #written: ArrayBufferLike | undefined;
+  #writtenAt = 0n;
   #handler: TunHandler | undefined;
   #poll: Poll | undefined;
   #ended = false; // closed, or the device is lost
@@ -197,12 +200,8 @@ class LinuxTun implements TunDevice {
 
   write(frame: Uint8Array): boolean {
     if (this.#ended) return false;
-    try {
-      return fs.writeSync(this.fd, frame) === frame.length;
-    } catch {
-      // EAGAIN and ENOBUFS: full. EIO: the device is down. EBADFD: it is gone, which `Poll` reports.
-      return false;
-    }
+    // Less than all: EAGAIN and ENOBUFS, full; EIO, the device is down; EBADFD, it is gone, which `Poll` reports.
+    return native().write(this.fd, this.#addressOf(frame), BigInt(frame.length)) === frame.length;
   }
 
   writeGathered(pieces: readonly Uint8Array[]): boolean {
@@ -229,8 +228,8 @@ class LinuxTun implements TunDevice {
   #readable(handler: TunHandler, status: number): void {
     // Bounded: what is left wakes us again in the next turn, since polling is level-triggered.
     for (let frames = 0; status === 0 && frames < MAX_BURST && !this.#ended; frames++) {
-      const buffer = this.#buffers.pop() ?? new Uint8Array(READ_BUFFER_LEN);
-      const length = native().read(this.fd, buffer, BigInt(READ_BUFFER_LEN));
+      const buffer = this.#buffers.pop() ?? readBuffer();
+      const length = native().read(this.fd, buffer.address, READ_LEN);
       if (length <= 0) {
         const code = errno();
         this.#recycle(buffer);
@@ -238,7 +237,7 @@ class LinuxTun implements TunDevice {
         if (code === EINTR) continue;
         status = -code;
       } else {
-        handler.receive(this.#chunk(buffer, length));
+        handler.receive(new ReadChunk(buffer, length, this.#recycle));
       }
     }
     if (this.#ended) return;
@@ -252,35 +251,49 @@ class LinuxTun implements TunDevice {
     handler.failed(new TunLostError(this.name, { cause: new Error(getSystemErrorName(status)) }));
   }
 
-  #chunk(buffer: Uint8Array, length: number): Chunk {
-    if (length < COPY_BELOW) {
-      const bytes = buffer.slice(0, length);
-      this.#recycle(buffer);
-      return new ReadChunk(bytes, undefined);
+  /** Who writes much does so from one buffer, so that its address is not asked for again. */
+  #addressOf({ buffer, byteOffset }: Uint8Array): bigint {
+    if (buffer !== this.#written) {
+      this.#written = buffer;
+      this.#writtenAt = ffi.getRawPointer(buffer as ArrayBuffer);
     }
-    return new ReadChunk(buffer.subarray(0, length), () => this.#recycle(buffer));
+    return byteOffset === 0 ? this.#writtenAt : this.#writtenAt + BigInt(byteOffset);
   }
 
-  #recycle(buffer: Uint8Array): void {
+  readonly #recycle = (buffer: ReadBuffer): void => {
     if (this.#buffers.length < MAX_POOLED_BUFFERS) this.#buffers.push(buffer);
-  }
+  };
+}
+
+const READ_LEN = BigInt(READ_BUFFER_LEN);
+
+/** With its address: to ask for that at each read takes as long as half the call. */
+interface ReadBuffer {
+  readonly bytes: Uint8Array;
+  readonly address: bigint;
+}
+
+function readBuffer(): ReadBuffer {
+  const bytes = new Uint8Array(READ_BUFFER_LEN);
+  return { bytes, address: ffi.getRawPointer(bytes) };
 }
 
 class ReadChunk implements Chunk {
   readonly bytes: Uint8Array;
-  #recycle: (() => void) | undefined;
+  readonly #buffer: ReadBuffer;
+  readonly #recycle: (buffer: ReadBuffer) => void;
   #released = false;
 
-  constructor(bytes: Uint8Array, recycle: (() => void) | undefined) {
-    this.bytes = bytes;
+  constructor(buffer: ReadBuffer, length: number, recycle: (buffer: ReadBuffer) => void) {
+    this.bytes = buffer.bytes.subarray(0, length);
+    this.#buffer = buffer;
     this.#recycle = recycle;
   }
 
   release(): void {
     assert(!this.#released, "a chunk is released once");
     this.#released = true;
-    this.#recycle?.();
-    this.#recycle = undefined;
+    this.#recycle(this.#buffer);
   }
 }
 

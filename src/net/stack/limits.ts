@@ -39,6 +39,9 @@ export const REASSEMBLY_TIMEOUT_MS = 60_000;
 /** A "packet too big" lowers the path's MTU no further (RFC 5927 §7.2; Linux's `min_pmtu`, RFC 8201 §4). */
 export const PATH_MTU_MIN = { 4: 552, 6: 1280 } as const;
 
+/** Shorter text is copied out of its frame, so that a keystroke in some queue does not hold a read buffer of 66,000 octets. */
+export const COPY_BELOW = 2_048;
+
 /** Datagrams in one frame: what the kernel puts there (UDP_MAX_SEGMENTS). */
 export const UDP_PIECES = 128;
 

@@ -38,7 +38,7 @@ import { FrameWriter } from "./frame-writer.ts";
 import type { Flushable, Host } from "./host.ts";
 import type { PathProblem } from "./icmp-input.ts";
 import { type InitialNumbers, isnGenerator } from "./isn.ts";
-import { ATTEMPTS, CHALLENGE_ACKS_PER_SECOND, CONNECTIONS, HALF_OPEN, TIME_WAITS } from "./limits.ts";
+import { ATTEMPTS, CHALLENGE_ACKS_PER_SECOND, CONNECTIONS, COPY_BELOW, HALF_OPEN, TIME_WAITS } from "./limits.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { SendShare } from "./send-share.ts";
 import { TimeWait } from "./time-wait.ts";
@@ -55,6 +55,9 @@ export class Stack {
   readonly #isn: (tuple: Tuple, now: number) => InitialNumbers;
   readonly #maxConnections: number;
   readonly #host: Host;
+  /** Lent to `mayTalk` and `isLocal`: a view for each packet costs more than what they do with it. */
+  readonly #address4 = new Uint8Array(4);
+  readonly #address6 = new Uint8Array(16);
   /** Those with something to send at the end of the burst. */
   #marked: Flushable[] = [];
   #flushTimer: Timer | undefined;
@@ -228,16 +231,17 @@ export class Stack {
   }
 
   #isForUs(buf: Uint8Array, ip: IpPacket): boolean {
+    const address = ip.version === 4 ? this.#address4 : this.#address6;
     const { addressesAt: at, addressLen: len } = ip;
     if (!isUnicast(buf, at, len) || !isUnicast(buf, at + len, len)) {
       this.#o.counters.count("ip.not-unicast");
       return false;
     }
-    if (!this.#o.mayTalk(buf.subarray(at, at + len))) {
+    if (!this.#o.mayTalk(fill(address, buf, at))) {
       this.#o.counters.count("ip.source-refused");
       return false;
     }
-    if (!this.#o.isLocal(buf.subarray(at + len, at + 2 * len))) {
+    if (!this.#o.isLocal(fill(address, buf, at + len))) {
       this.#o.counters.count("ip.not-local");
       return false;
     }
@@ -281,7 +285,7 @@ export class Stack {
       frame.release();
       flow.segment(seg, undefined, this.#o.clock.now());
     } else {
-      flow.segment(seg, narrow(frame, seg.textAt, seg.textAt + seg.textLen), this.#o.clock.now());
+      flow.segment(seg, takeText(frame, seg), this.#o.clock.now());
     }
   }
 
@@ -382,4 +386,17 @@ export class Stack {
       oldest?.shutdown();
     }
   }
+}
+
+/** The text of a segment, in its frame's place. */
+function takeText(frame: Chunk, { textAt, textLen }: TcpSegment): Chunk {
+  if (textLen >= COPY_BELOW) return narrow(frame, textAt, textAt + textLen);
+  const text = plainChunk(frame.bytes.slice(textAt, textAt + textLen));
+  frame.release();
+  return text;
+}
+
+function fill(address: Uint8Array, buf: Uint8Array, at: number): Uint8Array {
+  for (let i = 0; i < address.length; i++) address[i] = buf[at + i]!;
+  return address;
 }
