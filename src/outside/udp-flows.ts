@@ -121,8 +121,9 @@ class UdpFlow {
       return;
     }
     this.#unsent++;
-    if (this.#connected) this.#transmit(datagram.payload);
-    else this.#waiting.push(datagram.payload);
+    const payload = new Uint8Array(datagram.payload); // it is only lent, and Node may send it later
+    if (this.#connected) this.#transmit(payload);
+    else this.#waiting.push(payload);
   }
 
   close(): void {

@@ -5,7 +5,7 @@ import { concat } from "../../src/base/mod.ts";
 import type { UdpDatagram } from "../../src/net/stack/mod.ts";
 import { limits } from "../../src/net/stack/mod.ts";
 import { addWords, checksumOf, put16, put32, VIRTIO_HEADER_LEN } from "../../src/net/wire/mod.ts";
-import { CLIENT, CLIENT6, ipFrame, Rig, SERVER, SERVER6 } from "./rig.ts";
+import { CLIENT, CLIENT6, ipFrame, kept, Rig, SERVER, SERVER6 } from "./rig.ts";
 
 const AT = VIRTIO_HEADER_LEN;
 
@@ -40,7 +40,7 @@ function fragment(whole: Uint8Array, v6: boolean, id: number, from: number, to: 
 
 function listener(v6: boolean): { rig: Rig; got: UdpDatagram[] } {
   const got: UdpDatagram[] = [];
-  return { rig: new Rig({ v6, handlers: { udp: (datagram) => got.push(datagram) > 0 } }), got };
+  return { rig: new Rig({ v6, handlers: { udp: (datagram) => got.push(kept(datagram)) > 0 } }), got };
 }
 
 for (const v6 of [false, true]) {

@@ -9,7 +9,13 @@ import {
   type ResetReason,
   seededRandom,
 } from "../../src/base/mod.ts";
-import { Stack, type StackHandlers, type StackOptions, type TcpAttempt } from "../../src/net/stack/mod.ts";
+import {
+  Stack,
+  type StackHandlers,
+  type StackOptions,
+  type TcpAttempt,
+  type UdpDatagram,
+} from "../../src/net/stack/mod.ts";
 import {
   ACK,
   addWords,
@@ -107,6 +113,17 @@ export interface RigOptions {
 }
 
 /** A stack whose peer is the script: every frame is written down by hand, and time stands still. */
+/** A datagram for later: its payload is only lent to the handler. */
+export function kept(datagram: UdpDatagram): UdpDatagram {
+  return {
+    payload: datagram.payload.slice(),
+    local: datagram.local,
+    remote: datagram.remote,
+    reply: (payload) => datagram.reply(payload),
+    unreachable: (reason) => datagram.unreachable(reason),
+  };
+}
+
 export class Rig {
   readonly clock: VirtualClock = virtualClock();
   readonly counters = new Counters();

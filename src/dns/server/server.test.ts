@@ -136,10 +136,15 @@ test("everything else is forwarded byte for byte", async () => {
     highOctet,
     update,
   ];
-  for (const query of queries) await server.handle(query, "tcp");
+  for (const query of queries) {
+    const lent = new Uint8Array(query);
+    const reply = server.handle(lent, "tcp");
+    lent.fill(0xdd); // it was the caller's again when `handle` returned
+    await reply;
+  }
   assert.deepEqual(
     forwarded,
-    queries.map((query) => ({ query, transport: "tcp" })),
+    queries.map((query) => ({ query: new Uint8Array(query), transport: "tcp" })),
   );
 });
 

@@ -83,8 +83,8 @@ export class DnsServer {
 
   /**
    * The reply to one message, at once where nobody else need be asked; a promise of it never rejects. `undefined` only
-   * where a reply could do harm or be read by nobody: no whole header, or a reply itself. The message must not change
-   * until then.
+   * where a reply could do harm or be read by nobody: no whole header, or a reply itself. Borrows the message for the
+   * call.
    */
   handle(message: Uint8Array, transport: Transport = "udp"): Reply | Promise<Reply> {
     const { counters } = this.#options;
@@ -94,14 +94,14 @@ export class DnsServer {
       return undefined;
     }
     counters.count(transport === "udp" ? "dns.queries-udp" : "dns.queries-tcp");
-    if (header.opcode !== OPCODE_QUERY) return this.#forwardOther(message, transport, header);
+    if (header.opcode !== OPCODE_QUERY) return this.#forwardOther(new Uint8Array(message), transport, header);
     const query = decodeQuery(message);
     if (isMalformed(query)) {
       counters.count(query.malformed);
       return headerReply(header, Rcode.FORMERR);
     }
-    if (query.question.class !== CLASS_IN) return this.#forwardUnread(query, transport);
-    return this.#pointer(query) ?? this.#own(query) ?? this.#forwardFiltered(query, transport);
+    if (query.question.class !== CLASS_IN) return this.#forwardUnread(kept(query), transport);
+    return this.#pointer(query) ?? this.#own(query) ?? this.#forwardFiltered(kept(query), transport);
   }
 
   /** The reply where the name is ours, or the search for it failed. */
@@ -196,6 +196,11 @@ export class DnsServer {
       this.#forwards--;
     }
   }
+}
+
+/** The query with a message of its own. */
+function kept(query: Query): Query {
+  return { ...query, message: new Uint8Array(query.message) };
 }
 
 /** The host name that a question of a type which we answer is about, if any. */

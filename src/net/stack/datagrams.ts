@@ -78,7 +78,7 @@ export class Datagrams {
     const step = pieceLen > 0 ? pieceLen : Math.max(1, end - udp.payloadAt);
     let at = udp.payloadAt;
     do {
-      const payload = buf.slice(at, Math.min(end, at + step));
+      const payload = buf.subarray(at, Math.min(end, at + step));
       const datagram = new Datagram(tuple, payload, this.#answers);
       if (!this.#o.handlers.udp(datagram)) {
         this.#unreachable("port", buf, ip);

@@ -64,7 +64,7 @@ export interface TcpAttempt {
 export interface UdpDatagram {
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  /** The handler's own: a copy. */
+  /** Borrowed for the call of the handler: copy it to keep it. */
   readonly payload: Uint8Array;
   /** Sends a datagram back; at any time. Borrows `payload` for the call. */
   reply(payload: Uint8Array): void;
