@@ -2,7 +2,8 @@ import { MAX_SHOWN_LEN } from "./limits.ts";
 
 /**
  * The known word closest to `word`, if it is close enough to be a slip:
- * at most a third of its letters wrong. Case does not count.
+ * at most a third of its letters wrong; two that changed places are one. Case
+ * does not count.
  */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
@@ -15,16 +16,19 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   return best;
 }
 
-/** Levenshtein's distance, one row at a time. */
+/** Levenshtein's distance with neighbours that changed places (optimal string alignment), one row at a time. */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const substitution = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, substitution));
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const transposition = swapped ? before[j - 2]! + 1 : Number.POSITIVE_INFINITY;
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, substitution, transposition));
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[b.length]!;
 }

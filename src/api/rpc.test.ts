@@ -90,6 +90,7 @@ test("words near to known ones", () => {
   assert.equal(nearest("PUBLIC_ADDR", ["public_addr"]), "public_addr");
   assert.equal(nearest("zzz", ["suffix"]), undefined);
   assert.equal(nearest("x", ["y"]), "y");
+  assert.equal(nearest("nmae", ["kind", "name"]), "name");
 });
 
 test("hosts and ports", () => {
