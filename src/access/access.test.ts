@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { App, LabelConditions, Role, RoleConditions, Traits, Verb } from "../api/mod.ts";
+import type { App, LabelConditions, Role, RoleConditions, Traits } from "../api/mod.ts";
 import { checkResource } from "../api/mod.ts";
-import { mayAccessApp, mayDo, presetRoles, presetRules, type RuleKind, sessionTtl, upgradedPreset } from "./mod.ts";
+import { mayAccessApp, presetRoles, presetRules, sessionTtl, upgradedPreset } from "./mod.ts";
 
 function app(labels?: Record<string, string>): App {
   const metadata = labels === undefined ? { name: "db" } : { name: "db", labels };
@@ -182,44 +182,6 @@ test("no rule is no access, and the reason says so", () => {
   });
 });
 
-test("preset roles: what they may do", () => {
-  const [access, editor, auditor] = presetRoles() as [Role, Role, Role];
-  const cases: [Role[], Verb, RuleKind, boolean][] = [
-    [[], "read", "vnet_config", true],
-    [[], "read", "proxy", true],
-    [[], "readnosecrets", "cert_authority", true],
-    [[], "read", "cert_authority", true],
-    [[], "update", "cert_authority", false],
-    [[], "read", "user", false],
-    [[access], "create", "vnet_config", false],
-    [[access], "read", "event", true],
-    [[access], "read", "token", false],
-    [[editor], "create", "vnet_config", true],
-    [[editor], "delete", "role", true],
-    [[editor], "readnosecrets", "user", true],
-    [[editor], "read", "event", false],
-    [[auditor], "read", "event", true],
-    [[auditor], "update", "user", false],
-  ];
-  for (const [roles, verb, kind, allowed] of cases) {
-    assert.equal(mayDo(roles, verb, kind).allowed, allowed, `${roles[0]?.metadata.name} ${verb} ${kind}`);
-  }
-  assert.equal(mayAccessApp([access], app()).allowed, true);
-  assert.equal(mayAccessApp([editor], app()).allowed, false);
-  for (const preset of presetRoles()) assert.deepEqual(checkResource(preset), preset);
-});
-
-test("rules: wildcards, and deny over the implicit role", () => {
-  const any = role("any", { rules: [{ resources: ["*"], verbs: ["*"] }] });
-  assert.equal(mayDo([any], "delete", "user").allowed, true);
-  const blind = role("blind", {}, { rules: [{ resources: ["vnet_config"], verbs: ["readnosecrets"] }] });
-  assert.deepEqual(mayDo([any, blind], "read", "vnet_config"), {
-    allowed: false,
-    reason: 'role "blind" denies read on vnet_config',
-  });
-  assert.equal(mayDo([role("none")], "update", "user").reason, 'none of the roles "none" allows update on user');
-});
-
 test("session lifetime: the least of request, default and roles", () => {
   const h = 3_600_000;
   assert.equal(sessionTtl([], undefined), 12 * h);
@@ -240,8 +202,8 @@ test("a preset of an older version gets the rules that came since, once; an admi
   };
   const none = new Set<string>();
   const upgraded = upgradedPreset(without("lock"), none);
-  assert.ok(upgraded && mayDo([upgraded], "create", "lock").allowed);
-  assert.equal(upgradedPreset(upgraded, none), undefined, "nothing is missing any more");
+  assert.ok(upgraded?.spec.allow?.rules?.some(({ resources }) => resources.includes("lock")));
+  assert.equal(upgradedPreset(upgraded!, none), undefined, "nothing is missing any more");
   assert.equal(upgradedPreset(editor, none), undefined);
   assert.equal(upgradedPreset(without("lock"), new Set(presetRules())), undefined, "was offered, and taken away");
   const denies: Role = {

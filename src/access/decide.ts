@@ -1,6 +1,7 @@
-import type { App, Kind, Role, RoleConditions, Traits, Verb } from "../api/mod.ts";
-import { appCondition } from "./labels.ts";
+import type { App, Resource, Role, Rule, RuleKind, Traits, Verb } from "../api/mod.ts";
+import { appCondition, type Effect } from "./labels.ts";
 import { IMPLICIT_RULES } from "./presets.ts";
+import { ruleCondition } from "./rules.ts";
 
 export interface Decision {
   readonly allowed: boolean;
@@ -15,7 +16,7 @@ export function mayAccessApp(roles: readonly Role[], app: App, traits: Traits = 
 
 /** The same, to be asked of many apps: what the roles say is read once. */
 export function appAccess(roles: readonly Role[], traits: Traits): (app: App) => Decision {
-  const sides = (effect: "allow" | "deny") =>
+  const sides = (effect: Effect) =>
     roles.map((role) => ({ role, covers: appCondition(effect, role.spec[effect], traits) }));
   const [deny, allow] = [sides("deny"), sides("allow")];
   return ({ metadata }) => {
@@ -29,22 +30,44 @@ export function appAccess(roles: readonly Role[], traits: Traits): (app: App) =>
   };
 }
 
-/** What rules speak of: resource kinds, and `event` for the audit log. */
-export type RuleKind = Kind | "event";
-
-/** Whether these roles may do this to resources of this kind. Every user also has the implicit role. */
-export function mayDo(roles: readonly Role[], verb: Verb, kind: RuleKind): Decision {
-  const what = `${verb} on ${kind}`;
-  const denying = roles.find((role) => rulesCover(role.spec.deny?.rules, verb, kind, "deny"));
-  if (denying !== undefined) return { allowed: false, reason: `role ${quote(denying)} denies ${what}` };
-  if (rulesCover(IMPLICIT_RULES, verb, kind, "allow")) return { allowed: true, reason: `every user has ${what}` };
-  const allowing = roles.find((role) => rulesCover(role.spec.allow?.rules, verb, kind, "allow"));
-  if (allowing !== undefined) return { allowed: true, reason: `role ${quote(allowing)} allows ${what}` };
-  return { allowed: false, reason: `${noneOf(roles)} ${what}` };
+/** Who asks, as rules judge of them. */
+export interface Grants {
+  readonly user: string;
+  readonly roles: readonly Role[];
+  readonly traits: Traits;
 }
 
-function rulesCover(rules: RoleConditions["rules"], verb: Verb, kind: RuleKind, effect: "allow" | "deny"): boolean {
-  return (rules ?? []).some((rule) => {
+/**
+ * Whether this user may do this to a resource of this kind; asked without one,
+ * whether there may be any. What the roles say is read once. Every user also
+ * has the implicit role. An event of the audit log is no resource.
+ */
+export function ruleAccess(grants: Grants, verb: Verb, kind: RuleKind): (resource?: Resource) => Decision {
+  const what = `${verb} on ${kind}`;
+  const { user: name, roles, traits } = grants;
+  const user = { name, traits, roles: roles.map(({ metadata }) => metadata.name) };
+  const sides = (effect: Effect) =>
+    roles.flatMap((role) => {
+      const rules = rulesFor(role.spec[effect]?.rules, verb, kind, effect);
+      return rules.map((rule) => ({ role, covers: ruleCondition(effect, rule, user) }));
+    });
+  const [deny, allow] = [sides("deny"), sides("allow")];
+  const everybody = rulesFor(IMPLICIT_RULES, verb, kind, "allow").length > 0;
+  return (given) => {
+    const resource = kind === "event" ? NO_RESOURCE : given;
+    const denying = deny.find(({ covers }) => covers(resource));
+    if (denying !== undefined) return { allowed: false, reason: `role ${quote(denying.role)} denies ${what}` };
+    if (everybody) return { allowed: true, reason: `every user has ${what}` };
+    const allowing = allow.find(({ covers }) => covers(resource));
+    if (allowing !== undefined) return { allowed: true, reason: `role ${quote(allowing.role)} allows ${what}` };
+    return { allowed: false, reason: `${noneOf(roles)} ${what}${allow.length > 0 ? ": its where does not hold" : ""}` };
+  };
+}
+
+const NO_RESOURCE = {};
+
+function rulesFor(rules: readonly Rule[] = [], verb: Verb, kind: RuleKind, effect: Effect): readonly Rule[] {
+  return rules.filter((rule) => {
     if (!rule.resources.includes(kind) && !rule.resources.includes("*")) return false;
     if (rule.verbs.includes(verb) || rule.verbs.includes("*")) return true;
     // Who may read with secrets may read without; who may not even without, not with.

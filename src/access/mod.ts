@@ -3,7 +3,7 @@
  * and in every agent. Reads no clock and no storage; knows nothing of second
  * factors or sessions.
  */
-export { appAccess, type Decision, mayAccessApp, mayDo, type RuleKind } from "./decide.ts";
+export { appAccess, type Decision, type Grants, mayAccessApp, ruleAccess } from "./decide.ts";
 export { fitsAny, labelSelector } from "./labels.ts";
 export { type LockSubject, lockInForce, lockMessage } from "./locks.ts";
 export { IMPLICIT_RULES, PRESET_MAX_SESSION_TTL, presetRoles, presetRules, upgradedPreset } from "./presets.ts";

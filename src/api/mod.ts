@@ -108,6 +108,7 @@ export {
   parseRegex,
   parseTraitPattern,
   quoteRegex,
+  type RuleSubject,
   type Traits,
 } from "./predicate/mod.ts";
 export { renderJson, renderYaml, yamlText } from "./render.ts";
@@ -119,10 +120,13 @@ export {
   type Kind,
   kindSchema,
   parseKind,
+  parseWhere,
   RESOURCE_SCHEMAS,
   type Resource,
   type ResourceOf,
+  type RuleKind,
   resourceSchema,
+  roleSchema,
   SINGLETONS,
 } from "./resource.ts";
 export {
@@ -130,7 +134,7 @@ export {
   labelConditions,
   type Role,
   type RoleConditions,
-  roleSchema,
+  type Rule,
   VERBS,
   type Verb,
 } from "./role.ts";

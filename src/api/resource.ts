@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { malformed } from "../base/mod.ts";
 import { appSchema, appServerSchema } from "./app.ts";
 import {
   AUTH_PREFERENCE_NAME,
@@ -7,13 +8,17 @@ import {
   clusterAuthPreferenceSchema,
   proxySchema,
 } from "./cluster.ts";
+import { fieldType } from "./field-type.ts";
 import { lockSchema } from "./lock.ts";
 import { clusterNetworkingConfigSchema, NETWORKING_CONFIG_NAME } from "./networking.ts";
-import { roleSchema } from "./role.ts";
+import { type Expression, type Fault, parseExpression, type RuleSubject, ruleLanguage } from "./predicate/mod.ts";
+import { type Rule, roleSchemaWith } from "./role.ts";
 import { tokenSchema } from "./token.ts";
 import { remoteClusterSchema, trustedClusterSchema } from "./trust.ts";
 import { userSchema } from "./user.ts";
 import { VNET_CONFIG_NAME, vnetConfigSchema } from "./vnet-config.ts";
+
+export const roleSchema = roleSchemaWith((rule, where) => parseWhere(rule, where));
 
 /** Every kind, with its one schema. */
 export const RESOURCE_SCHEMAS = {
@@ -52,10 +57,28 @@ export const KIND_DESCRIPTIONS: Readonly<Record<Kind, string>> = {
 };
 
 export type Kind = keyof typeof RESOURCE_SCHEMAS;
+/** What rules speak of: kinds of resources, and `event` for the audit log. */
+export type RuleKind = Kind | "event";
 export type ResourceOf<K extends Kind> = z.infer<(typeof RESOURCE_SCHEMAS)[K]>;
 export type Resource = { [K in Kind]: ResourceOf<K> }[Kind];
 
 export const KINDS = Object.keys(RESOURCE_SCHEMAS) as readonly Kind[];
+
+/**
+ * The condition of a role's rule. Of `resource` it knows the fields of the
+ * kinds that the rule speaks of; of kinds that are Teleport's alone, any.
+ */
+export function parseWhere({ resources }: Pick<Rule, "resources">, where: string): Expression<RuleSubject> | Fault {
+  const kinds = resources.includes("*") ? KINDS : resources.filter((kind) => kind !== "event");
+  const schemas = kinds.map((kind) => (isKind(kind) ? RESOURCE_SCHEMAS[kind] : z.unknown()));
+  const typeOf = (path: readonly string[]) =>
+    schemas.length > 0 ? fieldType(schemas, path) : malformed("an event of the audit log is no resource");
+  const sessions = resources.some((kind) => SESSION_KINDS.includes(kind));
+  return parseExpression(where, ruleLanguage({ fieldType: typeOf, sessions }));
+}
+
+/** Teleport's kinds of sessions in a terminal or on a desktop. */
+const SESSION_KINDS: readonly string[] = ["session", "ssh_session", "session_tracker"];
 
 /** What `tctl create` takes; the others are the cluster's own. */
 export const CREATABLE_KINDS: readonly Kind[] = [

@@ -13,7 +13,14 @@ import {
   yesOrNo,
 } from "./common.ts";
 import { MAX_ENTRIES } from "./limits.ts";
-import { LABEL_LANGUAGE, parseExpression, parseTraitPattern } from "./predicate/mod.ts";
+import {
+  type Expression,
+  type Fault,
+  LABEL_LANGUAGE,
+  parseExpression,
+  parseTraitPattern,
+  type RuleSubject,
+} from "./predicate/mod.ts";
 
 export const VERBS = ["list", "create", "read", "readnosecrets", "update", "delete", "use"] as const;
 export type Verb = (typeof VERBS)[number];
@@ -31,9 +38,12 @@ const labelValue = z
 const labelsExpression = text.superRefine((value, context) => {
   if (value === "") return; // says nothing, as if it were absent
   const fault = parseExpression(value, LABEL_LANGUAGE);
-  if (isMalformed(fault))
-    context.addIssue({ code: "custom", message: `${placeIn(value, fault.at)}: ${fault.malformed}` });
+  if (isMalformed(fault)) context.addIssue({ code: "custom", message: faultText(fault, value) });
 });
+
+function faultText({ at, malformed }: Fault, source: string): string {
+  return `${placeIn(source, at)}: ${malformed}`;
+}
 
 /** `column 7`, or `line 2, column 7` where there are several. */
 function placeIn(text: string, at: number): string {
@@ -45,7 +55,7 @@ function placeIn(text: string, at: number): string {
 /** `env: prod`, `env: [dev, staging]`, `env: "st*"`, `env: "^(a|b)$"`, `"*": "*"`. */
 export const labelConditions = z.record(text, labelValue);
 
-const rule = z.strictObject({
+const ruleFields = z.strictObject({
   resources: texts
     .min(1, "needs at least one resource kind")
     .describe("Kinds of resource, event for the audit log, or *."),
@@ -54,9 +64,17 @@ const rule = z.strictObject({
     .min(1)
     .max(MAX_ENTRIES)
     .describe("What may be done to them: list, create, read, readnosecrets, update, delete, use, or *."),
-  where: unenforced("").describe("A condition; not enforced by this version, hence refused."),
+  where: text
+    .optional()
+    .describe(
+      'Only where this holds, as in contains(user.spec.traits["teams"], resource.metadata.labels["team"]). It knows user.metadata.name, user.spec.roles, user.spec.traits["TRAIT"] and the fields of the resource; ==, !=, !, &&, ||, equals, contains, contains_any, contains_all, is_subset, set, has_prefix, all_equal, all_end_with, regexp.match and the other functions of app_labels_expression. Where it cannot be decided the rule allows nothing and denies everything.',
+    ),
   actions: z.unknown().optional().describe("Accepted for compatibility, without effect."),
 });
+export type Rule = z.infer<typeof ruleFields>;
+
+/** Reads a rule's condition; which fields there are depends on the kinds that the rule speaks of. */
+export type WhereParser = (rule: Pick<Rule, "resources">, where: string) => Expression<RuleSubject> | Fault;
 
 /** Conditions of Teleport's services that this version does not have: kept, and of no effect. */
 const otherServices = Object.fromEntries(
@@ -104,20 +122,35 @@ const otherServices = Object.fromEntries(
   ].map((key) => [key, ignored()]),
 );
 
-const conditions = z.strictObject({
-  app_labels: labelConditions
-    .optional()
-    .describe(
-      'Labels of the apps, all of which must fit: a text, a list of which one must fit, * for any text, ^REGEX$, {{internal.TRAIT}}. "*": "*" fits every app, those without labels too.',
-    ),
-  app_labels_expression: labelsExpression
-    .optional()
-    .describe(
-      'A condition instead, as labels["env"] == "dev" || contains(user.spec.traits["teams"], labels["team"]). To allow, both must hold where both are given; to deny, either.',
-    ),
-  rules: z.array(rule).max(MAX_ENTRIES).optional().describe("What may be done to the cluster's own resources."),
-  ...otherServices,
-});
+function conditionsWith(parseWhere: WhereParser) {
+  return z.strictObject({
+    app_labels: labelConditions
+      .optional()
+      .describe(
+        'Labels of the apps, all of which must fit: a text, a list of which one must fit, * for any text, ^REGEX$, {{internal.TRAIT}}. "*": "*" fits every app, those without labels too.',
+      ),
+    app_labels_expression: labelsExpression
+      .optional()
+      .describe(
+        'A condition instead, as labels["env"] == "dev" || contains(user.spec.traits["teams"], labels["team"]). To allow, both must hold where both are given; to deny, either.',
+      ),
+    rules: z
+      .array(ruleWith(parseWhere))
+      .max(MAX_ENTRIES)
+      .optional()
+      .describe("What may be done to the cluster's own resources."),
+    ...otherServices,
+  });
+}
+
+function ruleWith(parseWhere: WhereParser) {
+  return ruleFields.superRefine((rule, context) => {
+    if (!rule.where) return;
+    const fault = parseWhere(rule, rule.where);
+    if (!isMalformed(fault)) return;
+    context.addIssue({ code: "custom", path: ["where"], message: faultText(fault, rule.where) });
+  });
+}
 
 /** Options of Teleport's other services. */
 const otherOptions = Object.fromEntries(
@@ -169,21 +202,25 @@ const options = z.strictObject({
   ...otherOptions,
 });
 
-export const roleSchema = z.strictObject({
-  kind: literal("kind", "role"),
-  version: z
-    .enum(["v3", "v4", "v5", "v6", "v7", "v8"], { error: 'version must be "v7"' })
-    .describe("Version of the kind's fields; older ones are read as v7."),
-  metadata: metadata(resourceName.describe("Name of the role.")),
-  spec: z.strictObject({
-    options: options
-      .optional()
-      .describe("What bounds the users' sessions; of several roles the strictest word counts."),
-    allow: conditions.optional().describe("What the role allows."),
-    deny: conditions.optional().describe("What the role denies, whatever other roles allow."),
-  }),
-});
+/** The conditions of rules are about all kinds, roles among them: so their parser comes from outside. */
+export function roleSchemaWith(parseWhere: WhereParser) {
+  const conditions = conditionsWith(parseWhere);
+  return z.strictObject({
+    kind: literal("kind", "role"),
+    version: z
+      .enum(["v3", "v4", "v5", "v6", "v7", "v8"], { error: 'version must be "v7"' })
+      .describe("Version of the kind's fields; older ones are read as v7."),
+    metadata: metadata(resourceName.describe("Name of the role.")),
+    spec: z.strictObject({
+      options: options
+        .optional()
+        .describe("What bounds the users' sessions; of several roles the strictest word counts."),
+      allow: conditions.optional().describe("What the role allows."),
+      deny: conditions.optional().describe("What the role denies, whatever other roles allow."),
+    }),
+  });
+}
 
-export type Role = z.infer<typeof roleSchema>;
-export type RoleConditions = z.infer<typeof conditions>;
+export type Role = z.infer<ReturnType<typeof roleSchemaWith>>;
+export type RoleConditions = z.infer<ReturnType<typeof conditionsWith>>;
 export type LabelConditions = z.infer<typeof labelConditions>;

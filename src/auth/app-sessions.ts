@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { lockInForce, mayAccessApp, sessionControls } from "../access/mod.ts";
+import { type Grants, lockInForce, mayAccessApp, sessionControls } from "../access/mod.ts";
 import {
   AccessDeniedError,
   type AppServer,
@@ -19,7 +19,7 @@ import type { Backend } from "../storage/mod.ts";
 import { actorOf, type Core, iso, record, userOf } from "./core.ts";
 import { Documents, versioned } from "./documents.ts";
 import { certsOf } from "./federation/authorities.ts";
-import { type Grants, grantsOf, grantsOfRemote, rolesNamed } from "./grants.ts";
+import { grantsOf, grantsOfRemote, rolesNamed } from "./grants.ts";
 import { proxyAddresses } from "./heartbeats.ts";
 import { APP_CERT_TTL_MS, MAX_APP_SESSIONS } from "./limits.ts";
 import { lockOn } from "./locks.ts";

@@ -1,15 +1,16 @@
-import { mapRoles, mayDo } from "../access/mod.ts";
-import { AccessDeniedError, type Kind, type Role, UnauthenticatedError, type Verb } from "../api/mod.ts";
-import { localNameOf, type Traits, type UserIdentity } from "../pki/mod.ts";
+import { type Grants, mapRoles, ruleAccess } from "../access/mod.ts";
+import {
+  AccessDeniedError,
+  type Resource,
+  type Role,
+  type RuleKind,
+  UnauthenticatedError,
+  type Verb,
+} from "../api/mod.ts";
+import { localNameOf, type UserIdentity } from "../pki/mod.ts";
 import type { CallContext, RemoteUser } from "../rpc/mod.ts";
 import type { Core } from "./core.ts";
-
-/** What a user may be judged by now. */
-export interface Grants {
-  readonly user: string;
-  readonly roles: readonly Role[];
-  readonly traits: Traits;
-}
+import { titleOf } from "./store.ts";
 
 /**
  * The roles that both the certificate and the user have: taking a role from a
@@ -51,24 +52,49 @@ export async function rolesNamed(core: Core, names: readonly string[]): Promise<
   throw new AccessDeniedError(`role ${JSON.stringify(missing)} does not exist any more: ask your administrator`);
 }
 
-/** The administrator may do everything; a user what the roles' rules say. Hosts have rules of their own. */
+/** What a caller may do to some resources of one kind. */
+export interface Permit {
+  /** Whether to this one. */
+  covers(resource: Resource): boolean;
+  /** Throws `AccessDeniedError` where not to this one. */
+  demand(resource: Resource): void;
+}
+
+const EVERYTHING: Permit = { covers: () => true, demand: () => {} };
+
+/**
+ * The administrator may do everything, a user what the roles' rules say. Hosts
+ * have rules of their own. Throws `AccessDeniedError` where the caller may do
+ * it to no resource of the kind.
+ */
 export async function demand(
   core: Core,
   context: CallContext,
   verbs: readonly Verb[],
-  kind: Kind | "event",
-): Promise<void> {
+  kind: RuleKind,
+): Promise<Permit> {
   const { caller } = context;
-  if (caller.kind === "admin") return;
+  if (caller.kind === "admin") return EVERYTHING;
   if (caller.kind !== "user") throw new AccessDeniedError(`a ${caller.kind} may not ${verbs[0]} ${kind}`);
-  demandOf(core, await grantsOf(core, caller), verbs, kind);
+  return demandOf(core, await grantsOf(core, caller), verbs, kind);
 }
 
-export function demandOf(core: Core, grants: Grants, verbs: readonly Verb[], kind: Kind | "event"): void {
-  for (const verb of verbs) {
-    const { allowed, reason } = mayDo(grants.roles, verb, kind);
-    if (allowed) continue;
-    core.log.info({ user: grants.user, reason }, "access denied");
-    throw new AccessDeniedError(`access denied: your roles do not allow to ${verb} ${kind}`);
-  }
+export function demandOf(core: Core, grants: Grants, verbs: readonly Verb[], kind: RuleKind): Permit {
+  const rules = verbs.map((verb) => ({ verb, may: ruleAccess(grants, verb, kind) }));
+  const demand = (resource?: Resource) => {
+    for (const { verb, may } of rules) {
+      const { allowed, reason } = may(resource);
+      if (allowed) continue;
+      core.log.info({ user: grants.user, reason }, "access denied");
+      throw new AccessDeniedError(`access denied: your roles ${refusal(verb, kind, resource)}`);
+    }
+  };
+  demand();
+  return { demand, covers: (resource) => rules.every(({ may }) => may(resource).allowed) };
+}
+
+function refusal(verb: Verb, kind: RuleKind, resource: Resource | undefined): string {
+  if (resource === undefined) return `do not allow to ${verb} ${kind}`;
+  const title = titleOf(resource.kind, resource.metadata.name);
+  return `allow to ${verb} ${kind} on a condition (where), which ${title} does not meet`;
 }

@@ -12,7 +12,7 @@ import {
 import { messageOf } from "../base/mod.ts";
 import type { CallContext } from "../rpc/mod.ts";
 import type { Core } from "./core.ts";
-import { demand } from "./grants.ts";
+import { demand, type Permit } from "./grants.ts";
 import { announce, withdraw } from "./heartbeats.ts";
 import { completeLock } from "./locks.ts";
 import { recordWrite, type WriteVerb } from "./record-write.ts";
@@ -48,14 +48,18 @@ export class Resources {
   async create(resource: Resource, context: CallContext): Promise<Resource> {
     const { caller } = context;
     if (caller.kind === "host") return announce(this.#core, caller, resource, context);
-    await demand(this.#core, context, ["create"], writable(resource.kind));
+    const permit = await demand(this.#core, context, ["create"], writable(resource.kind));
+    permit.demand(resource);
     return this.#write("create", resource, context, (checked) => this.#core.store.create(checked));
   }
 
   async update(resource: Resource, context: CallContext): Promise<Resource> {
     const { caller } = context;
     if (caller.kind === "host") return announce(this.#core, caller, resource, context);
-    await demand(this.#core, context, ["update"], writable(resource.kind));
+    const permit = await demand(this.#core, context, ["update"], writable(resource.kind));
+    const known = await this.#core.store.find(resource.kind, resource.metadata.name);
+    if (known !== undefined) await this.#demandKnown(permit, known, context);
+    permit.demand(resource);
     return this.#write("update", resource, context, async (checked) => {
       await this.#refuseIfFromFile(checked);
       return this.#core.store.update(checked);
@@ -66,8 +70,10 @@ export class Resources {
   async upsert(resource: Resource, context: CallContext): Promise<Resource> {
     const { caller } = context;
     if (caller.kind === "host") return announce(this.#core, caller, resource, context);
-    await demand(this.#core, context, ["create", "update"], writable(resource.kind));
+    const permit = await demand(this.#core, context, ["create", "update"], writable(resource.kind));
     const known = await this.#core.store.find(resource.kind, resource.metadata.name);
+    if (known !== undefined) await this.#demandKnown(permit, known, context);
+    permit.demand(resource);
     // As in Teleport, an upsert of vnet_config is always logged as its creation.
     const verb = known === undefined || resource.kind === "vnet_config" ? "create" : "update";
     return this.#write(verb, resource, context, (checked) => this.#core.store.upsert(checked));
@@ -84,8 +90,9 @@ export class Resources {
   async delete(kind: Kind, name: string, context: CallContext): Promise<void> {
     const { caller } = context;
     if (caller.kind === "host") return withdraw(this.#core, caller, kind, name);
-    await demand(this.#core, context, ["delete"], deletable(kind));
+    const permit = await demand(this.#core, context, ["delete"], deletable(kind));
     const old = await this.#core.store.get(kind, name);
+    await this.#demandKnown(permit, old, context);
     await checkDelete(this.#core, old);
     if (kind === "user") await this.#consequences.userLeaving(name, context);
     await this.#core.store.delete(kind, name);
@@ -110,6 +117,12 @@ export class Resources {
       resources.push(seen);
     }
     return { resources };
+  }
+
+  /** Of what is there: as if it were not, for those who may not even read it. */
+  async #demandKnown(permit: Permit, known: Resource, context: CallContext): Promise<void> {
+    if (!permit.covers(known)) await this.get(known.kind, known.metadata.name, context);
+    permit.demand(known);
   }
 
   /** Rules, the write, what follows, the audit event; a failed write is audited too. */

@@ -28,8 +28,10 @@ export class Rotations {
 
   /** The administrator's step. Throws `BadInputError` for one that does not follow. */
   async rotate(request: RequestOf<"authority.rotate">, context: CallContext): Promise<ResponseOf<"authority.rotate">> {
-    await demand(this.#core, context, ["update"], "cert_authority");
+    const permit = await demand(this.#core, context, ["update"], "cert_authority");
     const { type, mode = "auto", phase = "init" } = request;
+    const { authorities, store } = this.#core;
+    permit.demand(await store.get("cert_authority", `${type}/${authorities.cluster}`));
     const graceMs = graceOf(request.grace_seconds);
     const after = await this.#step(type, actorOf(context), async (state) => {
       if (phase === "init")

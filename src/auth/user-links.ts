@@ -52,7 +52,7 @@ export class UserLinks {
   /** A new user without a password, and the invite. */
   async invite(request: RequestOf<"user.invite">, context: CallContext): Promise<ResponseOf<"user.invite">> {
     const { core } = this.#parts;
-    await demand(core, context, ["create"], "user");
+    const permit = await demand(core, context, ["create"], "user");
     const { name, roles, traits } = request;
     const user: User = {
       kind: "user",
@@ -64,6 +64,7 @@ export class UserLinks {
         created_by: { time: iso(core.clock.wallMs()), user: { name: actorOf(context).user } },
       },
     };
+    permit.demand(user);
     await checkUser(core, user);
     const created = await core.store.create(user);
     const wanted = request.ttl_seconds === undefined ? DEFAULT_INVITE_TTL_MS : request.ttl_seconds * 1000;
@@ -75,8 +76,8 @@ export class UserLinks {
   async reset(request: RequestOf<"user.reset">, context: CallContext): Promise<ResponseOf<"user.reset">> {
     const { core, passwords, mfa } = this.#parts;
     const { name } = request;
-    await demand(core, context, ["update"], "user");
-    await core.store.get("user", name);
+    const permit = await demand(core, context, ["update"], "user");
+    permit.demand(await core.store.get("user", name));
     const wanted = request.ttl_seconds === undefined ? DEFAULT_RESET_TTL_MS : request.ttl_seconds * 1000;
     await passwords.delete(name);
     await this.deleteOf(name);

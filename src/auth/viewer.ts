@@ -1,9 +1,9 @@
-import { appAccess } from "../access/mod.ts";
+import { appAccess, type Grants } from "../access/mod.ts";
 import { AccessDeniedError, type AppSession, type Kind, type Resource, type Verb } from "../api/mod.ts";
 import type { HostIdentity } from "../pki/mod.ts";
 import type { CallContext, LeafCaller } from "../rpc/mod.ts";
 import type { Core } from "./core.ts";
-import { demandOf, type Grants, grantsOf, grantsOfRemote } from "./grants.ts";
+import { demandOf, grantsOf, grantsOfRemote, type Permit } from "./grants.ts";
 
 /** A resource as this caller may see it; `undefined` where it may not know of it. */
 export type Viewer = (resource: Resource) => Resource | undefined;
@@ -25,13 +25,14 @@ export async function viewerOf(
     case "user": {
       const grants = await grantsOf(core, caller);
       // Everybody may see the own app sessions.
-      for (const kind of kinds) if (kind !== "app_session") demandOf(core, grants, verbs, kind);
-      return asSeenByUser(grants);
+      const ruled = kinds.filter((kind) => kind !== "app_session");
+      const permits = new Map(ruled.map((kind) => [kind, demandOf(core, grants, verbs, kind)]));
+      return asSeenByUser(grants, permits);
     }
     case "remote_user": {
       const grants = await grantsOfRemote(core, caller);
       for (const kind of kinds) demandForeign(REMOTE_USER_KINDS, kind, "a user of another cluster");
-      return asSeenByUser(grants);
+      return asSeenByUser(grants, new Map());
     }
     case "leaf":
       for (const kind of kinds) demandForeign(LEAF_KINDS, kind, "a leaf cluster");
@@ -100,9 +101,11 @@ function asSeenByHost(host: HostIdentity, resource: Resource): Resource | undefi
   }
 }
 
-function asSeenByUser({ user, roles, traits }: Grants): Viewer {
+/** `permits`: what the rules say, of the kinds that they are asked about. */
+function asSeenByUser({ user, roles, traits }: Grants, permits: ReadonlyMap<Kind, Permit>): Viewer {
   const may = appAccess(roles, traits);
   return (resource) => {
+    if (permits.get(resource.kind)?.covers(resource) === false) return undefined;
     switch (resource.kind) {
       case "app":
         return may(resource).allowed ? resource : undefined;

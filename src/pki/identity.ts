@@ -3,7 +3,7 @@ import { MAX_CERTIFICATE_LEN, MAX_IDENTITY_LEN } from "./limits.ts";
 import { x509 } from "./x509.ts";
 
 export type HostRole = "Auth" | "Proxy" | "App";
-export type Traits = Record<string, string[]>;
+export type Traits = Readonly<Record<string, readonly string[]>>;
 
 export interface AppRoute {
   readonly app: string;

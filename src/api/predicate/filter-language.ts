@@ -1,4 +1,4 @@
-import type { Language, Value } from "./language.ts";
+import type { FunctionSpec, Language, Value } from "./language.ts";
 
 /** A resource as `--query` and `--search` see it. */
 export interface FilterSubject {
@@ -7,6 +7,13 @@ export interface FilterSubject {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
 }
+
+/** The same text; written `==` as well. */
+export const EQUALS: FunctionSpec<unknown> = {
+  params: ["text", "text"],
+  type: "boolean",
+  run: (args) => args.text(0) === args.text(1),
+};
 
 /** Teleport's language of `--query`. */
 export const FILTER_LANGUAGE: Language<FilterSubject> = {
@@ -20,7 +27,7 @@ export const FILTER_LANGUAGE: Language<FilterSubject> = {
     resource: { type: "any", keyed: "path", get: ({ resource }, path) => valueAt(resource, path) },
   },
   functions: {
-    equals: { params: ["text", "text"], type: "boolean", run: (args) => args.text(0) === args.text(1) },
+    equals: EQUALS,
     exists: { params: ["entry"], type: "boolean", run: (args) => args.isThere(0) },
     contains: { params: ["list", "text"], type: "boolean", run: (args) => args.list(0).includes(args.text(1)) },
     hasPrefix: { params: ["text", "text"], type: "boolean", run: (args) => args.text(0).startsWith(args.text(1)) },
@@ -56,7 +63,7 @@ const SEARCHED = [
 ];
 
 /** Texts as they are, numbers and truths as text, lists of texts; everything else is not there. */
-function valueAt(document: unknown, path: readonly string[]): Value | undefined {
+export function valueAt(document: unknown, path: readonly string[]): Value | undefined {
   let value = document;
   for (const step of path) {
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;

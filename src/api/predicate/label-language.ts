@@ -78,13 +78,14 @@ export const LABEL_LANGUAGE: Language<LabelSubject> = {
   },
 };
 
+/** How a function comes to its answer. */
 type Run<R> = (args: Arguments, evaluation: Evaluation<unknown>) => R;
 
-function decides(params: readonly Param[], run: Run<boolean>): FunctionSpec<unknown> {
+export function decides(params: readonly Param[], run: Run<boolean>): FunctionSpec<unknown> {
   return { params, type: "boolean", run };
 }
 
-function lists(params: readonly Param[], run: Run<readonly string[]>): FunctionSpec<unknown> {
+export function lists(params: readonly Param[], run: Run<readonly string[]>): FunctionSpec<unknown> {
   return { params, type: "list", run };
 }
 

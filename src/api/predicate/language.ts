@@ -1,3 +1,4 @@
+import type { Malformed } from "../../base/mod.ts";
 import { MAX_EVALUATION_LEN, MAX_EXPANSION } from "../limits.ts";
 import type { Matcher } from "./pattern.ts";
 import type { Regex } from "./regex.ts";
@@ -17,7 +18,8 @@ export interface Language<S> {
 }
 
 export interface FieldSpec<S> {
-  readonly type: Type;
+  /** Of a field with keys: perhaps by what they are; `Malformed` where there is no such field. */
+  readonly type: Type | ((keys: readonly string[]) => Type | Malformed);
   /** `one`: read as `labels["env"]`; `path`: as `resource.spec.uri`. */
   readonly keyed?: "one" | "path";
   /** `undefined` where there is none: then the field is an empty text or list. */
@@ -44,8 +46,9 @@ export class Arguments {
     return asText(this.#values[i] ?? "");
   }
 
-  texts(): string[] {
-    return this.#values.map(asText);
+  /** From the `i`-th on. */
+  texts(i = 0): string[] {
+    return this.#values.slice(i).map(asText);
   }
 
   list(i: number): readonly string[] {

@@ -182,9 +182,11 @@ class Parser<S> {
     const length = lengths.find((n) => Object.hasOwn(fields, steps.slice(0, n).join(".")));
     if (length === undefined) throw new Stop(at, unknownWord("name", steps.join("."), Object.keys(fields)));
     const [name, keys] = [steps.slice(0, length).join("."), steps.slice(length)];
-    const { type, keyed, get } = fields[name]!;
+    const { keyed, get, ...field } = fields[name]!;
     if (keyed === "one" && keys.length !== 1) throw new Stop(at, `expected ${name}["KEY"]`);
     if (keyed === undefined && keys.length > 0) throw new Stop(at, `${name} has no ${keys.join(".")}`);
+    const type = typeof field.type === "function" ? field.type(keys) : field.type;
+    if (typeof type !== "string") throw new Stop(at, type.malformed);
     return this.#node({
       type,
       at,
@@ -217,7 +219,7 @@ class Parser<S> {
 
   #boolean(node: Node<S>): Node<S> {
     if (node.type === "boolean") return node;
-    throw new Stop(node.at, `expected a condition, as in labels["env"] == "prod", and not a ${node.type}`);
+    throw new Stop(node.at, `expected a condition, as in contains(LIST, "text"), and not a ${node.type}`);
   }
 
   #node(node: Node<S>): Node<S> {
