@@ -61,7 +61,7 @@ export class FlakyWire implements AsyncDisposable {
       from.on("error", () => {});
       from.on("close", () => {
         this.#pairs.delete(pair);
-        if (!from.readableEnded) to.resetAndDestroy();
+        if (!from.readableEnded || !from.writableFinished) to.resetAndDestroy();
       });
     }
   }
