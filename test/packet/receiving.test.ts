@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Application, Rig, type RigOptions } from "./rig.ts";
 
+/** Over IPv4, on a path of 1,500 octets. */
+const MSS = 1_460;
+
 async function established(
   options: RigOptions = {},
   peer: { windowScale?: number; irs?: number } = { windowScale: 7 },
@@ -112,9 +115,28 @@ test("a small opening of a closed window is told within 40 ms, a large one at on
   app.stream.credit(100);
   rig.expectNothing();
   rig.clock.advance(40);
-  rig.expect({ wnd: 100 });
+  rig.expect({ wnd: MSS });
   app.stream.credit(5000);
   rig.expect({ wnd: 5100 });
+});
+
+test("no window is too small for a segment, so that a consumer's last credit is always used up", async () => {
+  const { rig, app } = await established({}, {});
+  app.stream.credit(65_535);
+  rig.expectNothing();
+  rig.send({ flags: "A", seq: 5001, ack: 1, text: new Uint8Array(64_535) });
+  // 1,000 octets are left: a peer with whole segments to send waits, unless it hears of room for one.
+  rig.expect({ wnd: MSS });
+  rig.send({ flags: "A", seq: 69_536, ack: 1, text: new Uint8Array(MSS) });
+  rig.clock.advance(40);
+  rig.expect({ ack: 69_536 + MSS, wnd: 0 });
+  assert.equal(app.received.length, 65_535);
+  app.stream.credit(MSS - 1_000);
+  assert.equal(app.received.length, 64_535 + MSS, "what was over is delivered from where it waited");
+  rig.clock.advance(40);
+  rig.expectNothing(); // All credit is used up: the window stays closed.
+  app.stream.credit(MSS);
+  rig.expect({ wnd: MSS });
 });
 
 test("credits of one turn make one ACK", async () => {

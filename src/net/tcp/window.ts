@@ -9,14 +9,20 @@ const MIN_ROUND_MS = 1;
 
 /**
  * What may come beyond RCV.NXT, as far as the field can say it. Two limits
- * meet here and the smaller one holds: the consumer's credit is the truth, as
- * nothing is promised that it would not take; and `tuned` keeps a generous
+ * meet here and the smaller one holds: the consumer's credit, as no more than
+ * a segment is promised that it would not take; and `tuned` keeps a generous
  * credit (a consumer that grants 16 MiB at once) from becoming memory for text
  * ahead of a gap before the peer has shown that it can fill it.
+ *
+ * A credit of less than one segment makes a window of one, and what is over
+ * waits in `queue`: into less a peer sends nothing (RFC 9293 §3.8.6.2.1), and a
+ * consumer that waits for the rest of its credit to be used would wait for ever.
  */
 export function allowedWindow(tcb: Tcb): number {
   const { rcv } = tcb;
-  return Math.max(0, Math.min(rcv.credit - rcv.queue.octets, rcv.tuned, MAX_FIELD * 2 ** rcv.scale));
+  const room = rcv.credit - rcv.queue.octets;
+  if (room <= 0) return 0;
+  return Math.min(Math.max(room, tcb.rcvMss), rcv.tuned, MAX_FIELD * 2 ** rcv.scale);
 }
 
 /**
@@ -59,8 +65,8 @@ export function announce(tcb: Tcb): number {
 
 /**
  * Credit has grown: is that worth an ACK of its own (RFC 9293 §3.8.6.2.2)?
- * "now": the window has at least doubled, and grown by a segment or half the buffer.
- * "owed": the peer's window is closed, and a small opening may wait a little for more.
+ * "now": the window has at least doubled, and grown by a segment or half the buffer; or it was too small for a segment.
+ * "owed": it was too small, and is not much larger: an opening that may wait a little for more.
  */
 export function afterCredit(tcb: Tcb): "none" | "owed" | "now" {
   const { rcv } = tcb;
@@ -70,5 +76,6 @@ export function afterCredit(tcb: Tcb): "none" | "owed" | "now" {
   rcv.allowedMax = Math.max(rcv.allowedMax, allowed);
   const worthwhile = Math.min(tcb.rcvMss, rcv.allowedMax / 2);
   if (allowed >= 2 * announced && allowed > 0 && allowed - announced >= worthwhile) return "now";
-  return announced === 0 && allowed > 0 ? "owed" : "none";
+  if (announced >= tcb.rcvMss || allowed <= announced) return "none";
+  return rcv.credit - rcv.queue.octets >= tcb.rcvMss ? "now" : "owed";
 }
