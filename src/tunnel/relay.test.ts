@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, Socket } from "node:net";
 import { test } from "node:test";
 import { type RelayTotals, relay } from "./relay.ts";
 
@@ -96,4 +96,15 @@ test("cut while ends are under way leaves no socket behind", async () => {
   await totals;
   left.destroy();
   right.destroy();
+});
+
+test("sockets that are gone already end it, but not before it has begun", async () => {
+  const [a, b] = [new Socket(), new Socket()];
+  a.destroy();
+  b.destroy();
+  const done = Promise.withResolvers<RelayTotals>();
+  let begun = false;
+  relay(a, b, (totals) => (begun ? done.resolve(totals) : done.reject(new Error("too early"))));
+  begun = true;
+  assert.deepEqual(await done.promise, { aToB: 0, bToA: 0 });
 });

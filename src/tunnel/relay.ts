@@ -15,7 +15,8 @@ export interface Relay {
 /**
  * Joins two sockets (`allowHalfOpen`) until both directions have ended. An end
  * is passed on as an end and a failure as a reset. Each side holds at most
- * Node's own buffers: a full one stops the reading of the other.
+ * Node's own buffers: a full one stops the reading of the other. `done` is
+ * never called before this returns, though both sockets be gone already.
  */
 export function relay(a: Socket, b: Socket, done: (totals: RelayTotals) => void = () => {}): Relay {
   let open = 2;
@@ -49,7 +50,7 @@ function oneWay(from: Socket, to: Socket, closed: () => void): void {
   to.on("drain", () => from.resume());
   from.on("end", () => out.end());
   if (from.destroyed) {
-    onClose();
+    queueMicrotask(onClose);
   } else {
     from.once("close", onClose);
     from.resume();
