@@ -17,7 +17,16 @@ export const timestamp = z
 
 export const durationText = z
   .string()
-  .refine((value) => parseDuration(value) !== undefined, { error: "expected a duration such as 12h or 30m" });
+  // Abandoned, so that a union with other words says its own sentence.
+  .refine((value) => parseDuration(value) !== undefined, {
+    error: "expected a duration such as 12h or 30m",
+    abort: true,
+  });
+
+/** How long a connection may be without an octet; `never` and 0 are no bound. */
+export const idleTimeout = z.union([durationText, z.literal("never"), z.literal(0)], {
+  error: "expected a duration such as 30m, or never",
+});
 
 /** Go's and YAML's ways to say it. */
 export const yesOrNo = z.union([z.boolean(), z.enum(["yes", "no"])], { error: "expected yes or no" });

@@ -92,7 +92,7 @@ export {
 } from "./mfa.ts";
 export { type HostPort, isDnsLabel1035, isDnsSubdomain1123, isIpText, parseHostPort } from "./names.ts";
 export { nearest, unknownWord } from "./nearest.ts";
-export { type ClusterNetworkingConfig, NETWORKING_CONFIG_NAME } from "./networking.ts";
+export { type ClusterNetworkingConfig, clusterNetworkingConfigSchema, NETWORKING_CONFIG_NAME } from "./networking.ts";
 export { openApi, resourcesJsonSchema } from "./openapi.ts";
 export {
   type Expression,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { durationText, ignored, literal, metadata } from "./common.ts";
+import { durationText, idleTimeout, ignored, literal, metadata } from "./common.ts";
 
 export const NETWORKING_CONFIG_NAME = "cluster-networking-config";
 
@@ -8,8 +8,7 @@ export const clusterNetworkingConfigSchema = z.strictObject({
   version: literal("version", "v2"),
   metadata: metadata(literal("name", NETWORKING_CONFIG_NAME)),
   spec: z.strictObject({
-    client_idle_timeout: z
-      .union([durationText, z.literal("never"), z.literal(0)], { error: "expected a duration such as 30m, or never" })
+    client_idle_timeout: idleTimeout
       .optional()
       .describe("A connection without an octet for so long ends; roles may say less. Absent, 0 and never: no bound."),
     link_resume_window: z

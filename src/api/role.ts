@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isMalformed } from "../base/mod.ts";
 import {
   durationText,
+  idleTimeout,
   ignored,
   literal,
   metadata,
@@ -183,8 +184,7 @@ const otherOptions = Object.fromEntries(
 const options = z.strictObject({
   max_session_ttl: durationText.optional().describe("The longest login; of several roles the shortest counts."),
   require_session_mfa: sessionMfa.optional().describe("Whether each app session needs a second factor."),
-  client_idle_timeout: z
-    .union([durationText, z.literal("never"), z.literal(0)], { error: "expected a duration such as 30m, or never" })
+  client_idle_timeout: idleTimeout
     .optional()
     .describe("A connection without an octet for so long ends. Absent, 0 and never: no bound."),
   disconnect_expired_cert: yesOrNo

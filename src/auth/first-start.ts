@@ -4,6 +4,7 @@ import { presetRoles, presetRules, upgradedPreset } from "../access/mod.ts";
 import {
   AUTH_PREFERENCE_NAME,
   type ClusterAuthPreference,
+  type ClusterNetworkingConfig,
   formatDuration,
   isDnsSubdomain1123,
   type LockingMode,
@@ -13,7 +14,7 @@ import {
 import type { Logger } from "../base/mod.ts";
 import type { Backend } from "../storage/mod.ts";
 import { Documents, versioned } from "./documents.ts";
-import { ORIGIN_LABEL } from "./resources.ts";
+import { ORIGIN_LABEL } from "./origin.ts";
 import type { ResourceStore } from "./store.ts";
 
 const clusterSchema = versioned({ name: z.string() });
@@ -68,39 +69,52 @@ export interface AuthenticationConfig {
   readonly localAuth?: boolean | undefined;
   readonly passwordless?: boolean | undefined;
   readonly requireSessionMfa?: boolean | undefined;
+  readonly disconnectExpiredCert?: boolean | undefined;
   /** The configuration file sets it, so it counts at every start. */
   readonly fromFile?: boolean | undefined;
 }
 
 /** What the file says is written at each start; the defaults only where there is nothing of the administrator's. */
-export async function settleAuthPreference(store: ResourceStore, config: AuthenticationConfig): Promise<void> {
-  const stored = await store.find("cluster_auth_preference", AUTH_PREFERENCE_NAME);
-  const origin = stored?.metadata.labels?.[ORIGIN_LABEL];
-  if (!config.fromFile && stored !== undefined && origin !== "config-file") return;
-  await store.upsert(preferenceOf(config));
+async function settle(store: ResourceStore, wanted: ClusterAuthPreference | ClusterNetworkingConfig): Promise<void> {
+  const stored = await store.find(wanted.kind, wanted.metadata.name);
+  const fromFile = [stored, wanted].some((each) => each?.metadata.labels?.[ORIGIN_LABEL] === "config-file");
+  if (stored === undefined || fromFile) await store.upsert(wanted);
 }
 
-/** So that there is something to get and to edit; its defaults bound nothing. */
-export async function settleNetworking(store: ResourceStore): Promise<void> {
-  if ((await store.find("cluster_networking_config", NETWORKING_CONFIG_NAME)) !== undefined) return;
-  await store.upsert({
+export async function settleAuthPreference(store: ResourceStore, config: AuthenticationConfig): Promise<void> {
+  await settle(store, preferenceOf(config));
+  const { messageOfTheDay } = config;
+  const stored = await store.get("cluster_auth_preference", AUTH_PREFERENCE_NAME);
+  // The message alone does not make the rest the file's.
+  const isDynamic = stored.metadata.labels?.[ORIGIN_LABEL] === "dynamic";
+  if (!messageOfTheDay || isDynamic || stored.spec.message_of_the_day === messageOfTheDay) return;
+  await store.upsert({ ...stored, spec: { ...stored.spec, message_of_the_day: messageOfTheDay } });
+}
+
+/** `fromFile`: what the configuration file sets; the defaults bound nothing. */
+export async function settleNetworking(
+  store: ResourceStore,
+  fromFile: ClusterNetworkingConfig["spec"] | undefined,
+): Promise<void> {
+  await settle(store, {
     kind: "cluster_networking_config",
     version: "v2",
-    metadata: { name: NETWORKING_CONFIG_NAME, labels: { [ORIGIN_LABEL]: "defaults" } },
-    spec: {},
+    metadata: { name: NETWORKING_CONFIG_NAME, labels: originOf(fromFile !== undefined) },
+    spec: fromFile ?? {},
   });
+}
+
+function originOf(fromFile: boolean): Record<string, string> {
+  return { [ORIGIN_LABEL]: fromFile ? "config-file" : "defaults" };
 }
 
 function preferenceOf(config: AuthenticationConfig): ClusterAuthPreference {
   const { webauthnRpId, defaultSessionTtlMs, messageOfTheDay, lockingMode } = config;
-  const { localAuth, passwordless, requireSessionMfa } = config;
+  const { localAuth, passwordless, requireSessionMfa, disconnectExpiredCert } = config;
   return {
     kind: "cluster_auth_preference",
     version: "v2",
-    metadata: {
-      name: AUTH_PREFERENCE_NAME,
-      labels: { [ORIGIN_LABEL]: config.fromFile ? "config-file" : "defaults" },
-    },
+    metadata: { name: AUTH_PREFERENCE_NAME, labels: originOf(config.fromFile === true) },
     spec: {
       type: "local",
       second_factors: [...config.secondFactors],
@@ -110,6 +124,7 @@ function preferenceOf(config: AuthenticationConfig): ClusterAuthPreference {
       ...(localAuth !== undefined && { allow_local_auth: localAuth }),
       ...(passwordless !== undefined && { allow_passwordless: passwordless }),
       ...(requireSessionMfa !== undefined && { require_session_mfa: requireSessionMfa }),
+      ...(disconnectExpiredCert !== undefined && { disconnect_expired_cert: disconnectExpiredCert }),
       ...(messageOfTheDay && { message_of_the_day: messageOfTheDay }),
     },
   };

@@ -1,6 +1,5 @@
 import {
   AccessDeniedError,
-  BadInputError,
   CREATABLE_KINDS,
   type Kind,
   type ListFilter,
@@ -15,6 +14,7 @@ import type { Core } from "./core.ts";
 import { demand, type Permit } from "./grants.ts";
 import { announce, withdraw } from "./heartbeats.ts";
 import { completeLock } from "./locks.ts";
+import { markDynamic, refuseIfFromFile } from "./origin.ts";
 import { recordWrite, type WriteVerb } from "./record-write.ts";
 import { notFound } from "./store.ts";
 import { viewerOf } from "./viewer.ts";
@@ -60,8 +60,8 @@ export class Resources {
     const known = await this.#core.store.find(resource.kind, resource.metadata.name);
     if (known !== undefined) await this.#demandKnown(permit, known, context);
     permit.demand(resource);
-    return this.#write("update", resource, context, async (checked) => {
-      await this.#refuseIfFromFile(checked);
+    return this.#write("update", resource, context, (checked) => {
+      refuseIfFromFile(known);
       return this.#core.store.update(checked);
     });
   }
@@ -93,6 +93,7 @@ export class Resources {
     const permit = await demand(this.#core, context, ["delete"], deletable(kind));
     const old = await this.#core.store.get(kind, name);
     await this.#demandKnown(permit, old, context);
+    refuseIfFromFile(old);
     await checkDelete(this.#core, old);
     if (kind === "user") await this.#consequences.userLeaving(name, context);
     await this.#core.store.delete(kind, name);
@@ -135,7 +136,7 @@ export class Resources {
     let written: R;
     try {
       await checkWrite(this.#core, resource);
-      const completed = await completeLock(this.#core, resource, context);
+      const completed = await completeLock(this.#core, markDynamic(resource), context);
       written = await run(await this.#consequences.completing(completed));
     } catch (error) {
       await recordWrite(this.#core, verb, resource, context, messageOf(error));
@@ -153,19 +154,7 @@ export class Resources {
     if (kind === "role") await this.#consequences.roleChanged(metadata.name);
     if (kind === "cluster_auth_preference") await this.#consequences.preferenceChanged();
   }
-
-  async #refuseIfFromFile({ kind, metadata }: Resource): Promise<void> {
-    if (kind !== "cluster_auth_preference") return;
-    const known = await this.#core.store.find(kind, metadata.name);
-    if (known?.metadata.labels?.[ORIGIN_LABEL] !== "config-file") return;
-    throw new BadInputError(
-      `${kind} is set by auth_service.authentication in the configuration file and would be reset at the next start: change it there, or use --force`,
-    );
-  }
 }
-
-/** Where a resource's content comes from, as in Teleport. */
-export const ORIGIN_LABEL = "teleport.dev/origin";
 
 function writable(kind: Kind): Kind {
   if (CREATABLE_KINDS.includes(kind)) return kind;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { NotFoundError } from "../api/mod.ts";
+import { NotFoundError, type Resource } from "../api/mod.ts";
 import { ADMIN_FILE } from "./mod.ts";
 import { CLUSTER, TestAuth } from "./test-auth.ts";
 
@@ -40,18 +40,62 @@ test("first start: CAs, presets, preference and the administrator's file, kept o
   }
 });
 
-test("a preference from the configuration file is not edited behind its back", async () => {
-  const own = await TestAuth.start({ authentication: { secondFactors: [], fromFile: true } });
+const SETTINGS = [
+  { kind: "cluster_auth_preference", name: "cluster-auth-preference" },
+  { kind: "cluster_networking_config", name: "cluster-networking-config" },
+] as const;
+
+test("what the configuration file sets is not edited behind its back, and set again at each start", async () => {
+  const fromFile = {
+    authentication: { secondFactors: [], fromFile: true },
+    networking: { client_idle_timeout: "30m" },
+  };
+  const own = await TestAuth.start(fromFile);
   try {
-    const admin = await own.admin();
-    const ref = { kind: "cluster_auth_preference", name: "cluster-auth-preference" } as const;
-    const { resource } = await admin.call("resource.get", ref);
-    await assert.rejects(admin.call("resource.update", { resource }), /configuration file/);
-    await admin.call("resource.upsert", { resource });
+    for (const ref of SETTINGS) {
+      const admin = await own.admin();
+      const { resource } = await admin.call("resource.get", ref);
+      assert.equal(originOf(resource), "config-file");
+      await assert.rejects(
+        admin.call("resource.update", { resource }),
+        /is set by auth_service\..* in the configuration file/,
+      );
+      await assert.rejects(admin.call("resource.delete", ref), /configuration file/);
+      await admin.call("resource.upsert", { resource: { ...resource, spec: {} } as Resource });
+      assert.equal(originOf((await admin.call("resource.get", ref)).resource), "dynamic");
+      await own.restart(fromFile);
+      assert.deepEqual((await (await own.admin()).call("resource.get", ref)).resource.spec, resource.spec);
+    }
+    await own.restart({ secondFactors: [] });
+    for (const ref of SETTINGS) {
+      assert.equal(originOf((await (await own.admin()).call("resource.get", ref)).resource), "defaults");
+    }
   } finally {
     await own.close();
   }
 });
+
+test("what an administrator sets stays over a restart where the file says nothing; the message is the file's alone", async () => {
+  const own = await TestAuth.start({ messageOfTheDay: "hello" });
+  try {
+    const [preference] = SETTINGS;
+    const read = async () => (await (await own.admin()).call("resource.get", preference)).resource;
+    const spec = async () => (await read()).spec as { message_of_the_day?: string; default_session_ttl?: string };
+    assert.equal((await spec()).message_of_the_day, "hello");
+    await own.restart({ messageOfTheDay: "good morning" });
+    assert.equal((await spec()).message_of_the_day, "good morning");
+    const edited = { ...(await read()), spec: { default_session_ttl: "1h" } } as Resource;
+    await (await own.admin()).call("resource.update", { resource: edited });
+    await own.restart({ messageOfTheDay: "good evening" });
+    assert.deepEqual(await spec(), { default_session_ttl: "1h" });
+  } finally {
+    await own.close();
+  }
+});
+
+function originOf({ metadata }: Resource): string | undefined {
+  return metadata.labels?.["teleport.dev/origin"];
+}
 
 test("a cluster of an older version gets at its next start what its presets have been given since", async () => {
   const own = await TestAuth.start();

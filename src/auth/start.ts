@@ -1,4 +1,5 @@
 import { mkdir } from "node:fs/promises";
+import type { ClusterNetworkingConfig } from "../api/mod.ts";
 import type { AuditLog, Notary } from "../audit/mod.ts";
 import { type Clock, Counters, type Logger } from "../base/mod.ts";
 import type { HostRole } from "../pki/mod.ts";
@@ -48,6 +49,8 @@ export interface AuthConfig {
   readonly secondFactors?: AuthenticationConfig["secondFactors"] | undefined;
   readonly staticTokens?: readonly StaticToken[] | undefined;
   readonly messageOfTheDay?: string | undefined;
+  /** What the configuration file sets of `cluster_networking_config`. */
+  readonly networking?: ClusterNetworkingConfig["spec"] | undefined;
 }
 
 export interface AuthOptions {
@@ -206,7 +209,7 @@ async function openCore(options: AuthOptions): Promise<Core> {
     messageOfTheDay,
     ...config.authentication,
   });
-  await settleNetworking(store);
+  await settleNetworking(store, config.networking);
   const servers = await AppServers.open({ backend, store, clock });
   const bounds = new HostBoundsStore(backend, store);
   const authorities = await Authorities.open({ backend, store, clock }, cluster);

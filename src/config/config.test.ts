@@ -54,10 +54,12 @@ test("almost nothing is needed: Auth and Proxy on, the App Service off", () => {
         localAuth: undefined,
         passwordless: undefined,
         requireSessionMfa: undefined,
+        disconnectExpiredCert: undefined,
         fromFile: false,
       },
       staticTokens: [],
       messageOfTheDay: "",
+      networking: undefined,
     },
     proxy: { webListenAddr: "0.0.0.0:3080", publicAddrs: [], tunnelPublicAddrs: [], httpsKeypairs: [] },
     app: undefined,
@@ -294,6 +296,28 @@ kubernetes_service: {enabled: no}
     "t.yaml:16:13: db_service: this version does not have it; it has no effect",
     "t.yaml:5:16: teleport.auth_server: port 443 is usually a proxy's; Auth listens on 3025",
     't.yaml:13:3: app_service: it lists apps but is off; write "enabled: yes"',
+  ]);
+});
+
+test("auth_service sets networking for the cluster; the listener's only mode alone sets nothing", () => {
+  const networking = (keys: string) => {
+    const { auth, warnings } = parse(`version: v3\nauth_service: {${keys}}\n`);
+    assert.deepEqual(warnings, []);
+    return JSON.parse(JSON.stringify(auth?.networking ?? null));
+  };
+  assert.equal(networking("proxy_listener_mode: multiplex, keep_alive_interval: 0s"), null);
+  assert.deepEqual(networking("client_idle_timeout: 30m"), { client_idle_timeout: "30m" });
+  assert.deepEqual(networking("client_idle_timeout: never, link_resume_window: 0, link_transports: 2"), {
+    client_idle_timeout: "never",
+    link_resume_window: 0,
+    link_transports: 2,
+  });
+  assert.equal(
+    errorOf("version: v3\nauth_service: {client_idle_timeout: soon}\n"),
+    "t.yaml:2:37: auth_service.client_idle_timeout: expected a duration such as 30m, or never",
+  );
+  assert.deepEqual(parse("version: v3\nauth_service: {disconnect_expired_cert: no}\n").warnings, [
+    "t.yaml:2:41: auth_service.disconnect_expired_cert: connections end with their login in this version, whatever this says",
   ]);
 });
 

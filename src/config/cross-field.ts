@@ -58,6 +58,11 @@ export function crossFieldWarnings(config: ConfigFile): Issue[] {
       authPort === 443 || authPort === WEB_PORT,
     ],
     [
+      ["auth_service", "disconnect_expired_cert"],
+      "connections end with their login in this version, whatever this says",
+      config.auth_service?.disconnect_expired_cert === false,
+    ],
+    [
       ["app_service"],
       'it lists apps but is off; write "enabled: yes"',
       !app && (config.app_service?.apps?.length ?? 0) > 0,

@@ -90,6 +90,7 @@ function authConfig({ teleport, auth_service: auth = {} }: ConfigFile, document:
       localAuth: authentication?.local_auth,
       passwordless: authentication?.passwordless,
       requireSessionMfa: authentication?.require_session_mfa,
+      disconnectExpiredCert: auth.disconnect_expired_cert,
       fromFile: authentication !== undefined,
     },
     staticTokens: (auth.tokens ?? []).map(({ roles, token }, i) => ({
@@ -97,7 +98,15 @@ function authConfig({ teleport, auth_service: auth = {} }: ConfigFile, document:
       token: readAt(document, ["auth_service", "tokens", i], token),
     })),
     messageOfTheDay: auth.message_of_the_day ?? "",
+    networking: networkingConfig(auth),
   };
+}
+
+/** The listener's mode is no choice, so it alone sets nothing. */
+function networkingConfig(auth: NonNullable<ConfigFile["auth_service"]>): AuthConfig["networking"] {
+  const { client_idle_timeout, link_resume_window, link_transports, proxy_listener_mode } = auth;
+  const choices = { client_idle_timeout, link_resume_window, link_transports };
+  return Object.values(choices).some((value) => value !== undefined) ? { ...choices, proxy_listener_mode } : undefined;
 }
 
 function proxyConfig(proxy: ConfigFile["proxy_service"] = {}): ProxyConfig {

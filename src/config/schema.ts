@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  clusterNetworkingConfigSchema,
   isDnsSubdomain1123,
   LOCKING_MODES,
   labelConditions,
@@ -139,6 +140,10 @@ const staticToken = z.string().transform((value, context): StaticTokenSource => 
   return z.NEVER;
 });
 
+/** Of `cluster_networking_config`: given here they count at every start. */
+const { client_idle_timeout, link_resume_window, link_transports, proxy_listener_mode } =
+  clusterNetworkingConfigSchema.shape.spec.shape;
+
 const authService = z.strictObject({
   enabled: flag.optional(),
   cluster_name: z.string().refine(isDnsSubdomain1123, { error: "expected a lower-case DNS name" }).optional(),
@@ -147,9 +152,11 @@ const authService = z.strictObject({
   authentication: authentication.optional(),
   tokens: z.array(staticToken).optional(),
   message_of_the_day: z.string().optional(),
-  proxy_listener_mode: z
-    .literal("multiplex", { error: 'only "multiplex" is supported: the proxy has one port' })
-    .optional(),
+  disconnect_expired_cert: flag.optional(),
+  client_idle_timeout,
+  link_resume_window,
+  link_transports,
+  proxy_listener_mode,
 });
 
 const proxyService = z.strictObject({

@@ -117,6 +117,9 @@ function auth(o: StartingFileOptions, roles: readonly string[]): string[] {
     "  #   second_factors: [otp, webauthn]",
     "  #   webauthn:",
     "  #     rp_id: teleport.example.com",
+    "  # A connection to an app without an octet for so long ends. Without this line: never, or what",
+    "  # `tctl edit cluster_networking_config` says.",
+    "  # client_idle_timeout: 30m",
   ];
 }
 

@@ -1,4 +1,11 @@
-import type { App, LabelConditions, LockingMode, SecondFactor, TokenRole } from "../api/mod.ts";
+import type {
+  App,
+  ClusterNetworkingConfig,
+  LabelConditions,
+  LockingMode,
+  SecondFactor,
+  TokenRole,
+} from "../api/mod.ts";
 import type { LogLevel } from "../base/mod.ts";
 import type { ValueSource } from "./value-source.ts";
 
@@ -45,11 +52,14 @@ export interface AuthConfig {
     readonly localAuth: boolean | undefined;
     readonly passwordless: boolean | undefined;
     readonly requireSessionMfa: boolean | undefined;
+    readonly disconnectExpiredCert: boolean | undefined;
     /** The file sets it, so `cluster_auth_preference` has the origin `config-file`. */
     readonly fromFile: boolean;
   };
   readonly staticTokens: readonly { readonly roles: readonly TokenRole[]; readonly token: string }[];
   readonly messageOfTheDay: string;
+  /** What the file sets of `cluster_networking_config`, which then has the origin `config-file`. Absent: nothing. */
+  readonly networking: ClusterNetworkingConfig["spec"] | undefined;
 }
 
 export interface ProxyConfig {
