@@ -52,7 +52,7 @@ export const DEVICE_CONTRACT: Readonly<Record<string, (rig: DeviceRig) => Promis
   async "a frame written in pieces arrives as one"(rig) {
     rig.device.start(ignore);
     const frame = rig.frame(numbered(3, 1_200));
-    const cuts = Array.from({ length: MAX_PIECES - 1 }, (_, i) => 1 + i * 70);
+    const cuts = Array.from({ length: MAX_PIECES - 1 }, (_, i) => 1 + i * 50);
     const pieces = [0, ...cuts].map((from, i) => frame.slice(from, cuts[i] ?? frame.length));
     assert.equal(rig.device.writeGathered(pieces), true);
     await until(() => rig.arrived.length === 1);

@@ -6,12 +6,14 @@ export interface Offload {
   readonly checksum: boolean;
   /** Frames may be TCP super-segments of up to 64 KiB (`gso_type` TCPV4 and TCPV6). */
   readonly tso: boolean;
+  /** Those over IPv4 may be longer, in pieces, with a total length of 0 (Linux: "BIG TCP"). */
+  readonly bigTcp: boolean;
 }
 
 /**
  * A point-to-point link for IP packets. A frame is the 10-octet virtio-net
  * header (little-endian; zeros where nothing is offloaded), then the packet,
- * never longer than `MAX_FRAME_LEN` in all.
+ * never longer than `MAX_FRAME_LEN` in all but where `bigTcp` says so.
  */
 export interface TunDevice {
   readonly name: string;
@@ -26,7 +28,7 @@ export interface TunDevice {
    * sender's retransmission recovers.
    */
   write(frame: Uint8Array): boolean;
-  /** The same for a frame in at most `MAX_PIECES` pieces, all borrowed. */
+  /** The same for a frame in at most `MAX_PIECES` pieces, all borrowed. A long one may be refused for lack of memory. */
   writeGathered(pieces: readonly Uint8Array[]): boolean;
   /** No handler method is called afterwards. Idempotent. */
   close(): void;

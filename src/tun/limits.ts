@@ -1,7 +1,7 @@
 /** The virtio-net header without `num_buffers` (virtio 1.2 §5.1.6). */
 export const VNET_HEADER_LEN = 10;
 
-/** Header and the largest IPv4 packet. The kernel builds no longer one. */
+/** Header and the largest IP packet. The kernel builds no longer one. */
 export const MAX_FRAME_LEN = VNET_HEADER_LEN + 65_535;
 
 /** One read takes a whole frame; a shorter buffer would truncate it without a word. */
@@ -23,7 +23,7 @@ export const TUN_QUEUE_LEN = 5_000;
 export const TUN_MTU = 1_500;
 
 /** Pieces of a gathered frame: its headers and what text comes in. */
-export const MAX_PIECES = 16;
+export const MAX_PIECES = 24;
 
 /** Data beside a passed descriptor. */
 export const MAX_DESCRIPTOR_DATA = 4_096;

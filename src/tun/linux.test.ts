@@ -71,15 +71,16 @@ if (!INSIDE) {
 
   test("the kernel agrees to checksum and segmentation offload", () => {
     const tun = openTun({ mtu: TUN_MTU });
-    assert.deepEqual(tun.offload, { checksum: true, tso: true });
+    const { checksum, tso } = tun.offload;
+    assert.deepEqual({ checksum, tso }, { checksum: true, tso: true });
     assert.equal(tun.name, "tun0");
     tun.close();
   });
 
   test("offload that is not wanted is not used: the kernel's checksums are complete then", async () => {
     for (const checksum of [true, false]) {
-      const rig = await kernelRig({ checksum, tso: false });
-      assert.deepEqual(rig.device.offload, { checksum, tso: false });
+      const rig = await kernelRig({ checksum, tso: false, bigTcp: false });
+      assert.deepEqual(rig.device.offload, { checksum, tso: false, bigTcp: false });
       const flags = await new Promise<number>((resolve) => {
         const receive = (frame: Chunk) => {
           resolve(frame.bytes[0]!);
@@ -153,7 +154,7 @@ if (!INSIDE) {
     tun.close();
     const adopted = adoptTun(descriptor!, { mtu: TUN_MTU });
     assert.equal(adopted.name, "passed0");
-    assert.deepEqual(adopted.offload, { checksum: true, tso: true });
+    assert.deepEqual(adopted.offload, tun.offload);
     adopted.close();
     closeSync(a);
     closeSync(b);
@@ -176,7 +177,7 @@ if (!INSIDE) {
 }
 
 /** The kernel is the far end: a UDP socket on the host's address, peer address behind the TUN. */
-async function kernelRig(offload: Offload = { checksum: true, tso: true }): Promise<DeviceRig> {
+async function kernelRig(offload: Offload = { checksum: true, tso: true, bigTcp: false }): Promise<DeviceRig> {
   const device = openTun({ mtu: TUN_MTU, offload });
   execFileSync("ip", ["-batch", "-"], {
     input: `link set ${device.name} addrgenmode none\nlink set ${device.name} up\naddress add ${HOST} peer ${FAR} dev ${device.name}\n`,

@@ -1,5 +1,6 @@
 import ffi from "node:ffi";
 import fs from "node:fs";
+import { release } from "node:os";
 import { getSystemErrorName } from "node:util";
 import { assert, type Chunk } from "../base/mod.ts";
 import type { Offload, TunDevice, TunHandler } from "./device.ts";
@@ -164,7 +165,7 @@ export function adoptTun(fd: number, options: TunOptions): TunDevice & { readonl
     throw new TunUnavailableError(`the TUN does not take virtio-net headers (${errnoName()})`);
   }
   const accepts = (features: bigint) => native().ioctl(fd, TUNSETOFFLOAD, features) === 0;
-  return new LinuxTun(fd, nameIn(ifreq), options.mtu, negotiateOffload(accepts, options.offload));
+  return new LinuxTun(fd, nameIn(ifreq), options.mtu, negotiateOffload(accepts, release(), options.offload));
 }
 
 // --- Reading and writing -----------------------------------------------------

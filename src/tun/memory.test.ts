@@ -67,8 +67,8 @@ test("loss and reordering come from the seed", async () => {
 });
 
 test("each end has its own offloads, and a full queue refuses", () => {
-  const none = { checksum: false, tso: false };
-  const [a, b] = memoryTunPair({ offload: [none, { checksum: true, tso: true }] });
+  const none = { checksum: false, tso: false, bigTcp: false };
+  const [a, b] = memoryTunPair({ offload: [none, { checksum: true, tso: true, bigTcp: false }] });
   assert.deepEqual(a.offload, none);
   assert.equal(b.offload.tso, true);
   for (let i = 0; i < MEMORY_QUEUE_LEN; i++) assert.equal(a.write(Uint8Array.of(0)), true);

@@ -14,7 +14,7 @@ export interface MemoryTunOptions {
   seed?: number;
 }
 
-const FULL_OFFLOAD: Offload = { checksum: true, tso: true };
+const FULL_OFFLOAD: Offload = { checksum: true, tso: true, bigTcp: false };
 
 /**
  * Two devices, each end of one link. Frames are copied and cross in a later

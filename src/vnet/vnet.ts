@@ -137,7 +137,9 @@ export class VNet {
         if (!tun.write(frame)) this.counters.count("vnet.frame-not-taken");
       },
       emitGathered: (pieces) => {
-        if (!tun.writeGathered(pieces)) this.counters.count("vnet.frame-not-taken");
+        const taken = tun.writeGathered(pieces);
+        if (!taken) this.counters.count("vnet.frame-not-taken");
+        return taken;
       },
       isLocal: (address) => (options.outside !== undefined || this.#isOurs(address)) && !this.#own.isTun(address),
       mayTalk: (source) => this.#own.isTun(source),

@@ -1,6 +1,7 @@
 import { isMalformed } from "../../src/base/mod.ts";
 import { seq } from "../../src/net/tcp/mod.ts";
-import { ACK, decodeIp, decodeTcp, FIN, protocol, SYN, VIRTIO_HEADER_LEN } from "../../src/net/wire/mod.ts";
+import { ACK, decodeTcp, FIN, protocol, SYN } from "../../src/net/wire/mod.ts";
+import { sentPacket } from "./sent-packet.ts";
 
 /** Towards the stack, or out of it. */
 export type Direction = "in" | "out";
@@ -108,7 +109,7 @@ export class DecisionLog {
 
 /** The columns from "seq" on; zeros where the frame is no TCP segment. */
 function segmentColumns(frame: Uint8Array): number[] {
-  const ip = decodeIp(frame, VIRTIO_HEADER_LEN);
+  const ip = sentPacket(frame);
   if (isMalformed(ip) || ip.protocol !== protocol.TCP) return [];
   const seg = decodeTcp(frame, ip.bodyAt, ip.end);
   if (isMalformed(seg)) return [];

@@ -41,7 +41,7 @@ export function kernelRig(o: KernelRigOptions): KernelRig {
   const mtu = o.mtu ?? 1500;
   const subnet = o.subnet ?? 0;
   const offload = o.offload ?? true;
-  const tun = openTun({ mtu, offload: { checksum: offload, tso: offload } });
+  const tun = openTun({ mtu, offload: { checksum: offload, tso: offload, bigTcp: offload } });
   const [near4, far4] = [`10.90.${subnet}.1`, `10.90.${subnet}.2`] as const;
   const [near6, far6] = [`fd90:${subnet}::1`, `fd90:${subnet}::2`] as const;
   const ours = (far: string) => `route replace ${far} dev ${tun.name} ${TUN_ROUTE.join(" ")}`;
@@ -71,8 +71,9 @@ export function kernelRig(o: KernelRigOptions): KernelRig {
       else impairment.fromStack(frame);
     },
     emitGathered: (pieces) => {
-      if (impairment === undefined) tun.writeGathered(pieces);
-      else impairment.fromStack(concat(...pieces));
+      if (impairment === undefined) return tun.writeGathered(pieces);
+      impairment.fromStack(concat(...pieces));
+      return true;
     },
     isLocal: (address) => far.some((known) => known.equals(address)),
     mayTalk: (address) => near.some((known) => known.equals(address)),

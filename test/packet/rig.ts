@@ -156,8 +156,9 @@ export class Rig {
         ? {}
         : {
             emitGathered: (pieces) => {
-              o.emitGathered!(pieces);
-              this.frames.push(concat(...pieces));
+              const taken = o.emitGathered!(pieces);
+              if (taken) this.frames.push(concat(...pieces));
+              return taken;
             },
           }),
       ...(o.turnEnd === undefined ? {} : { turnEnd: o.turnEnd }),

@@ -61,7 +61,7 @@ test("small writes that wait are sent together", async () => {
 test("large text is emitted from where it lies, and sent again from there", async () => {
   const emitted: (readonly Uint8Array[])[] = [];
   const { rig, app } = await established(
-    { ...OFFLOAD, emitGathered: (pieces) => void emitted.push([...pieces]) },
+    { ...OFFLOAD, emitGathered: (pieces) => emitted.push([...pieces]) > 0 },
     { windowScale: 7, wnd: 1 << 13 },
   );
   app.write(new Uint8Array(14_600));
@@ -84,6 +84,111 @@ test("large text is emitted from where it lies, and sent again from there", asyn
 
   rig.clock.advance(1_000);
   rig.expect({ seq: 14_601, textLen: 1460 });
+});
+
+/** A connection that may send 400,000 octets at once, into a device that takes long super-segments. */
+async function bigSender(): Promise<{
+  rig: Rig;
+  app: Application;
+  emitted: Uint8Array[][];
+  device: { takes: boolean };
+}> {
+  const emitted: Uint8Array[][] = [];
+  const device = { takes: true };
+  const emitGathered = (pieces: readonly Uint8Array[]) => {
+    if (device.takes || pieces.reduce((sum, piece) => sum + piece.length, 0) <= 10 + 65_535) {
+      return emitted.push(pieces.map((piece) => piece.slice())) > 0;
+    }
+    return false;
+  };
+  const { rig, app } = await established(
+    { offload: { ...OFFLOAD.offload, bigTcp: true }, emitGathered },
+    { windowScale: 7, wnd: 1 << 13 },
+  );
+  for (let round = 0, ack = 1; round < 6; round++) {
+    const length = 14_600 * 2 ** round;
+    app.write(new Uint8Array(length));
+    ack += length;
+    rig.send({ flags: "A", seq: 5001, ack, wnd: 1 << 13 });
+  }
+  rig.frames.length = 0;
+  emitted.length = 0;
+  return { rig, app, emitted, device };
+}
+
+/** Of each frame: what its IP header says, and the text behind its headers. */
+function lengthsOf(emitted: Uint8Array[][]): [totalLen: number, textLen: number][] {
+  return emitted.map(([headers, ...text]) => [
+    headers![12]! * 256 + headers![13]!,
+    text.reduce((sum, { length }) => sum + length, 0),
+  ]);
+}
+
+test("a device that takes longer super-segments gets them, with a total length of 0", async () => {
+  const { app, emitted } = await bigSender();
+  const longest = Math.floor((256 * 1024 - 40) / 1460) * 1460;
+  app.write(Uint8Array.from({ length: 300_000 }, (_, i) => i % 251));
+  assert.deepEqual(lengthsOf(emitted), [
+    [0, longest],
+    [40 + 300_000 - longest, 300_000 - longest],
+  ]);
+  const text = Buffer.concat(emitted.flatMap(([, ...pieces]) => pieces));
+  assert.ok(text.every((octet, i) => octet === i % 251));
+  assert.deepEqual(
+    emitted.map(([headers]) => headers![10 + 20 + 13]! & 0x08),
+    [0, 0x08],
+    "the last one is pushed",
+  );
+});
+
+test("a longer super-segment that is not taken goes in parts", async () => {
+  const { rig, app, emitted, device } = await bigSender();
+  device.takes = false;
+  app.write(new Uint8Array(150_000).fill(7));
+  const whole = Math.floor((65_535 - 40) / 1460) * 1460;
+  assert.deepEqual(lengthsOf(emitted), [
+    [40 + whole, whole],
+    [40 + whole, whole],
+    [40 + 150_000 - 2 * whole, 150_000 - 2 * whole],
+  ]);
+  const first = rig.expect({ flags: "A", textLen: whole });
+  rig.expect({ flags: "A", seq: first.seq + whole, textLen: whole });
+  rig.expect({ flags: "PA", seq: first.seq + 2 * whole, textLen: 150_000 - 2 * whole });
+  rig.expectNothing();
+});
+
+test("text scattered in many pieces goes in parts too", async () => {
+  const { rig, app, emitted } = await bigSender();
+  rig.stack.input(plainChunk(rig.frame({ flags: "A", seq: 5001, ack: 1 + 63 * 14_600, wnd: 1 << 13 })));
+  for (let i = 0; i < 40; i++) app.write(new Uint8Array(3_000).fill(i));
+  rig.stack.drained();
+  assert.deepEqual(emitted, []);
+  const first = rig.expect({ flags: "A" });
+  const second = rig.expect({ flags: "PA", seq: first.seq + first.text.length });
+  assert.equal(first.text.length + second.text.length, 120_000);
+  assert.ok([...first.text, ...second.text].every((octet, i) => octet === Math.floor(i / 3_000)));
+});
+
+test("after a loss no longer super-segments than usual are sent", async () => {
+  const { rig, app, emitted } = await bigSender();
+  app.write(new Uint8Array(200_000));
+  assert.deepEqual(lengthsOf(emitted), [[0, 200_000]]);
+  rig.frames.length = 0;
+  emitted.length = 0;
+  rig.clock.advance(1_000);
+  let longest = 0;
+  for (let round = 0; round < 12; round++) {
+    let ack = 1 + 63 * 14_600 + 200_000;
+    while (rig.frames.length > 0) {
+      assert.ok(rig.frames[0]!.length <= 10 + 65_535);
+      const { seq, text } = rig.expect({});
+      ack = Math.max(ack, seq + text.length);
+      longest = Math.max(longest, text.length);
+    }
+    rig.send({ flags: "A", seq: 5001, ack, wnd: 1 << 13 });
+    app.write(new Uint8Array(80_000));
+  }
+  assert.ok(longest > 60_000);
 });
 
 /** A connection whose congestion window has room for 24,600 octets; `turn` ends the turn of the event loop. */

@@ -9,12 +9,14 @@ import {
   encodeTcpOptions,
   encodeUdp,
   encodeVirtio,
+  FIN,
   fold,
   gsoType,
   ICMP_CHECKSUM_OFFSET,
   ICMP_HEADER_LEN,
   IP4_HEADER_LEN,
   IP6_HEADER_LEN,
+  PSH,
   protocol,
   pseudoHeaderSum,
   put16,
@@ -29,11 +31,12 @@ import {
   virtioFlag,
 } from "../wire/mod.ts";
 import type { Tuple } from "./flow-table.ts";
-import { GATHERED_FROM, GATHERED_PIECES } from "./limits.ts";
+import { GATHERED_FROM, GATHERED_PIECE_LEN, GATHERED_PIECES } from "./limits.ts";
 import type { StackOptions } from "./types.ts";
 
 const IP_AT = VIRTIO_HEADER_LEN;
-const FRAME_MAX = VIRTIO_HEADER_LEN + 65_535;
+const PACKET_MAX = 65_535;
+const FRAME_MAX = VIRTIO_HEADER_LEN + PACKET_MAX;
 
 /** One segment to send. */
 export interface OutgoingSegment extends TcpOptions {
@@ -75,6 +78,7 @@ export class FrameWriter {
     const tcpAt = IP_AT + ipLen;
     const optionsLen = tcpOptionsLen(seg);
     const tcpLen = TCP_HEADER_LEN + optionsLen;
+    const isBig = ipLen + tcpLen + seg.textLen > PACKET_MAX;
     const ports = tuple.length - 4;
     encodeTcp(
       frame,
@@ -91,10 +95,27 @@ export class FrameWriter {
     );
     if (optionsLen > 0) encodeTcpOptions(frame, tcpAt + TCP_HEADER_LEN, seg);
     if (seg.textLen > 0) seg.text?.pieces(seg.textAt, seg.textLen, this.#text);
-    const pays = seg.textLen >= GATHERED_FROM && this.#text.length < GATHERED_PIECES;
-    if (this.#emitGathered === undefined || !pays) this.#copyText(tcpAt + tcpLen);
+    const pieces = this.#text.length;
+    const pays = seg.textLen >= Math.max(GATHERED_FROM, pieces * GATHERED_PIECE_LEN) && pieces < GATHERED_PIECES;
+    const gathers = pays && this.#emitGathered !== undefined;
+    if (!gathers && !isBig) this.#copyText(tcpAt + tcpLen);
     const gsoSize = seg.textLen > seg.segmentLen ? seg.segmentLen : 0;
-    this.#finish(tuple, protocol.TCP, tcpLen + seg.textLen, TCP_CHECKSUM_OFFSET, ipLen + tcpLen, gsoSize);
+    const taken =
+      (gathers || !isBig) &&
+      this.#finish(tuple, protocol.TCP, tcpLen + seg.textLen, TCP_CHECKSUM_OFFSET, ipLen + tcpLen, gsoSize);
+    if (isBig && !taken) this.#tcpInParts(tuple, seg, PACKET_MAX - ipLen - tcpLen);
+  }
+
+  /** A super-segment too scattered to be emitted from where it lies, or for whose length the device had no memory. */
+  #tcpInParts(tuple: Tuple, seg: OutgoingSegment, room: number): void {
+    this.#text.length = 0;
+    const partLen = room - (room % seg.segmentLen);
+    for (let at = 0; at < seg.textLen; at += partLen) {
+      const textLen = Math.min(partLen, seg.textLen - at);
+      const isLast = at + textLen === seg.textLen;
+      const flags = isLast ? seg.flags : seg.flags & ~(PSH | FIN);
+      this.tcp(tuple, { ...seg, seq: (seg.seq + at) >>> 0, flags, textAt: seg.textAt + at, textLen });
+    }
   }
 
   /** From the tuple's local endpoint to its remote one. False when it cannot fit one IP packet. */
@@ -126,6 +147,7 @@ export class FrameWriter {
     this.#emit(frame.subarray(0, at + length));
   }
 
+  /** False: the device did not take it, as far as that is known. */
   #finish(
     tuple: Tuple,
     proto: number,
@@ -133,7 +155,7 @@ export class FrameWriter {
     checksumOffset: number,
     headersLen: number,
     gsoSize: number,
-  ): void {
+  ): boolean {
     const frame = this.#frame;
     const at = IP_AT + ipHeaderLen(tuple);
     this.#ip(tuple, proto, length);
@@ -157,11 +179,12 @@ export class FrameWriter {
     }
     if (this.#text.length === 0) {
       this.#emit(frame.subarray(0, at + length));
-    } else {
-      this.#text.unshift(frame.subarray(0, IP_AT + headersLen));
-      this.#emitGathered?.(this.#text);
-      this.#text.length = 0;
+      return true;
     }
+    this.#text.unshift(frame.subarray(0, IP_AT + headersLen));
+    const taken = this.#emitGathered?.(this.#text) === true;
+    this.#text.length = 0;
+    return taken;
   }
 
   /** Into the frame, behind the headers. */

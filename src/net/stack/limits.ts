@@ -49,7 +49,10 @@ export const UDP_PIECES = 128;
 export const GATHERED_FROM = 16 * 1024;
 
 /** Pieces of one such frame, headers included; scattered text is copied. */
-export const GATHERED_PIECES = 8;
+export const GATHERED_PIECES = 20;
+
+/** Octets of text for each of them on average; shorter ones are copied too. */
+export const GATHERED_PIECE_LEN = 8 * 1024;
 
 /** Who has written within one to two of these shares the memory for what is not acknowledged. */
 export const SENDERS_MS = 50;

@@ -352,9 +352,14 @@ export class Stack {
       mssLocal,
       userTimeoutMs: this.#o.userTimeoutMs ?? limits.USER_TIMEOUT_MS,
       keepAlive: this.#o.keepAlive,
-      frameRoom: this.#o.offload.tso ? limits.MAX_PACKET_LEN - headers : 0,
+      frameRoom: this.#o.offload.tso ? this.#longestPacket(version) - headers : 0,
       now,
     };
+  }
+
+  #longestPacket(version: 4 | 6): number {
+    const mayBeBig = version === 4 && this.#o.offload.bigTcp && this.#o.emitGathered !== undefined;
+    return mayBeBig ? limits.BIG_PACKET_LEN : limits.MAX_PACKET_LEN;
   }
 
   #add(flow: Flow): void {

@@ -14,8 +14,12 @@ export interface StackOptions {
   counters: Counters;
   /** Of the device, octets of one IP packet. Super-segments may be longer. */
   mtu: number;
-  /** What our frames may leave to the device; `tso` needs `checksum`. */
-  offload: { checksum: boolean; tso: boolean };
+  /** What our frames may leave to the device; `tso` needs `checksum`, and `bigTcp` both and `emitGathered`. */
+  offload: {
+    checksum: boolean;
+    tso: boolean /** Super-segments over IPv4 may be longer than 64 KiB. */;
+    bigTcp?: boolean;
+  };
   /** Connections in the table; `limits.CONNECTIONS` unless given. */
   maxConnections?: number;
   /**
@@ -26,8 +30,11 @@ export interface StackOptions {
   turnEnd?(run: () => void): void;
   /** Sends a frame; borrowed for the call, which must not call `Stack.input`. */
   emit(frame: Uint8Array): void;
-  /** The same for a frame in at most `GATHERED_PIECES` pieces: its text is not copied behind its headers then. */
-  emitGathered?(pieces: readonly Uint8Array[]): void;
+  /**
+   * The same for a frame in at most `GATHERED_PIECES` pieces: its text is not copied behind its headers then. `false`:
+   * it was not taken; one beyond 64 KiB goes in several then.
+   */
+  emitGathered?(pieces: readonly Uint8Array[]): boolean;
   handlers: StackHandlers;
   /** Ask silent peers of idle connections whether they are there (RFC 9293 §3.8.4). Off without it. */
   keepAlive?: KeepAlive;

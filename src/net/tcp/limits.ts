@@ -78,6 +78,9 @@ export const MIN_MSS = 48;
 /** Longest IP packet that a frame carries. */
 export const MAX_PACKET_LEN = 65_535;
 
+/** The same where the device takes more (Linux: BIG TCP): a full read of a socket, fewer wake-ups of the peer, and its text still in a core's cache. */
+export const BIG_PACKET_LEN = 256 * 1024;
+
 /** Runs of sent text that the scoreboard tells apart; 1 MiB in segments of 1,460 octets makes 719. A full one sends and splits no more. */
 export const SCOREBOARD_RUNS = 4_096;
 

@@ -6,7 +6,7 @@ import { armProbe, giveUpWaiting, inPipe, probeTail, resendLost } from "./recove
 import { backOff, currentRtoMs, rtoFrom, startTiming } from "./rto.ts";
 import { addRun, markAllLost } from "./scoreboard.ts";
 import * as seq from "./seq.ts";
-import { flight, type SegmentSink, type Tcb } from "./tcb.ts";
+import { flight, type SegmentSink, shortenFrames, type Tcb } from "./tcb.ts";
 import { announce } from "./window.ts";
 
 /** "whole-frames": more text is about to come, and `output` will be called again for what is left over. */
@@ -192,7 +192,10 @@ function retransmit(tcb: Tcb, now: number, sink: SegmentSink): void {
   backOff(rtt);
   if (!again && snd.board !== undefined) rememberState(tcb, snd.board, now, true);
   if (snd.una === snd.iss) tcb.synLost = true;
-  else onTimeout(tcb.cc, snd.max, snd.mss, flight(snd), again);
+  else {
+    shortenFrames(tcb);
+    onTimeout(tcb.cc, snd.max, snd.mss, flight(snd), again);
+  }
   timer.tailAtMs = 0;
   timer.reorderAtMs = 0;
   if (snd.board !== undefined && snd.una !== snd.iss) markAllLost(snd.board, again);

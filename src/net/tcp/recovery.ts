@@ -6,7 +6,7 @@ import { detectLosses, onDelivered, onDuplicate } from "./rack.ts";
 import { rtoFrom } from "./rto.ts";
 import { acknowledgeRuns, markLost, markResent, type Run, type Scoreboard, sackBlock, splitRun } from "./scoreboard.ts";
 import * as seq from "./seq.ts";
-import { flight, type SegmentSink, setMss, type Tcb } from "./tcb.ts";
+import { flight, type SegmentSink, setMss, shortenFrames, type Tcb } from "./tcb.ts";
 import { announce } from "./window.ts";
 
 /** Octets believed to be on their way (RFC 6675 §4, Pipe). */
@@ -77,6 +77,7 @@ function lookForLosses(tcb: Tcb, board: Scoreboard, now: number): void {
 function beginRecovery(tcb: Tcb, board: Scoreboard, delivered: number, una: number, now: number): void {
   const { snd, cc } = tcb;
   rememberState(tcb, board, now, false);
+  shortenFrames(tcb);
   enterRecovery(cc, snd.max, snd.mss, flight(snd));
   board.recoverFlight = flight(snd);
   board.prrDelivered = 0;

@@ -1,8 +1,15 @@
 import { assert, unreachable } from "../../base/mod.ts";
-import { TIMESTAMPS_LEN } from "../wire/mod.ts";
+import { IP4_HEADER_LEN, IP6_HEADER_LEN, TCP_HEADER_LEN, TIMESTAMPS_LEN } from "../wire/mod.ts";
 import { ChunkQueue } from "./chunk-queue.ts";
 import { type Congestion, newCongestion } from "./congestion.ts";
-import { DEFAULT_MSS, FIRST_TUNED_WINDOW, INITIAL_RECEIVE_WINDOW, MIN_MSS, RECEIVE_WINDOW_SCALE } from "./limits.ts";
+import {
+  DEFAULT_MSS,
+  FIRST_TUNED_WINDOW,
+  INITIAL_RECEIVE_WINDOW,
+  MAX_PACKET_LEN,
+  MIN_MSS,
+  RECEIVE_WINDOW_SCALE,
+} from "./limits.ts";
 import type { OutOfOrder } from "./reassembly.ts";
 import { newRttEstimate, type RttEstimate } from "./rto.ts";
 import { newScoreboard, type Scoreboard } from "./scoreboard.ts";
@@ -41,7 +48,7 @@ export interface SendSpace {
   /** Effective send MSS (§3.7.1). */
   mss: number;
   /** Room for options and text in a frame that the device will segment; 0 where it does not. */
-  readonly frameRoom: number;
+  frameRoom: number;
   /** Longest text of one frame: a multiple of `mss` where the device segments, else `mss`. */
   frameTextMax: number;
   /** Text from `una` on, sent or not. */
@@ -283,6 +290,15 @@ export function setMss(tcb: Tcb, mss: number): void {
   snd.mss = Math.max(MIN_MSS, mss) - options;
   // Whole segments only, so that none but the last is short.
   snd.frameTextMax = Math.max(1, Math.floor((snd.frameRoom - options) / snd.mss)) * snd.mss;
+}
+
+/** Something was lost: should it have been the frame that was too long for somebody on the way, no longer ones than usual follow. */
+export function shortenFrames(tcb: Tcb): void {
+  const { snd } = tcb;
+  const headers = (tcb.ipVersion === 4 ? IP4_HEADER_LEN : IP6_HEADER_LEN) + TCP_HEADER_LEN;
+  if (snd.frameRoom <= MAX_PACKET_LEN - headers) return;
+  snd.frameRoom = MAX_PACKET_LEN - headers;
+  setMss(tcb, snd.mss + (tcb.ts === undefined ? 0 : TIMESTAMPS_LEN));
 }
 
 /** Octets between SND.UNA and SND.MAX: sent and not acknowledged. */

@@ -5,6 +5,7 @@ import { put16, u16 } from "./octets.ts";
 
 export const IP4_HEADER_LEN = 20;
 
+const MAX_LEN = 65_535;
 const DONT_FRAGMENT = 0x4000;
 const FRAGMENT_MASK = 0x3fff; // MF and offset
 
@@ -32,12 +33,13 @@ export function decodeIp4(buf: Uint8Array, at: number): IpPacket | Malformed {
 /**
  * Writes a header without options but for the addresses, which the caller has
  * put at `at + 12`. The identification is 0: with DF set nothing may depend on
- * it (RFC 6864 §4.1).
+ * it (RFC 6864 §4.1). A longer packet than the field can say is a super-segment
+ * that goes by its frame's length; the field is 0 then (Linux: BIG TCP).
  */
 export function encodeIp4(buf: Uint8Array, at: number, proto: number, totalLen: number): void {
   buf[at] = 0x45;
   buf[at + 1] = 0;
-  put16(buf, at + 2, totalLen);
+  put16(buf, at + 2, totalLen > MAX_LEN ? 0 : totalLen);
   put16(buf, at + 4, 0);
   put16(buf, at + 6, DONT_FRAGMENT);
   buf[at + 8] = DEFAULT_HOP_LIMIT;
