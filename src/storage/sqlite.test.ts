@@ -56,11 +56,21 @@ test("what was acknowledged survives kill -9, and the lock does not", async (t) 
   );
 });
 
-test("it is durable by its settings too: write-ahead log, full synchronization", async (t) => {
+// What a power cut leaves is in power-cut.test.ts; these are the settings that it depends on, where SQLite took them.
+test("its own connection syncs each commit, and a write resolves behind the commit", async (t) => {
   const path = pathFor(t);
+  const exec = t.mock.method(DatabaseSync.prototype, "exec");
   await using backend = openSqlite(path, { clock: systemClock });
-  await backend.put("/a", encodeUtf8("x"));
-  assert.ok(readdirSync(join(path, "..")).includes("sqlite.db-wal"));
+  const db = exec.mock.calls[0]!.this as DatabaseSync;
+  const FULL = 2;
+  assert.deepEqual({ ...db.prepare("PRAGMA synchronous").get() }, { synchronous: FULL });
+  assert.deepEqual({ ...db.prepare("PRAGMA journal_mode").get() }, { journal_mode: "wal" });
+  assert.deepEqual({ ...db.prepare("PRAGMA locking_mode").get() }, { locking_mode: "exclusive" });
+  const said = () => exec.mock.calls.map((call) => call.arguments[0]);
+  exec.mock.resetCalls();
+  const write = backend.put("/a", encodeUtf8("x")).then(said);
+  assert.deepEqual(said(), []);
+  assert.deepEqual(await write, ["BEGIN IMMEDIATE", "COMMIT"]);
 });
 
 test("files are 0600 in a directory of 0700", async (t) => {

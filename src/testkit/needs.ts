@@ -41,6 +41,7 @@ const PROGRAMS = {
   tcpdump: "tcpdump",
   nmap: "nmap",
   scapy: "python3-scapy",
+  strace: "strace",
 } as const;
 
 /** Where the file's name differs from the need's. */
