@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { RotationPhase } from "../api/mod.ts";
 import { isMalformed, sleep } from "../base/mod.ts";
-import { identityOf, verifyChain } from "../pki/mod.ts";
+import { createCsr, identityOf, keyPairOf, verifyChain } from "../pki/mod.ts";
 import { startTestCluster, type TestCluster, type TestLogin, Witness } from "../testkit/mod.ts";
 import type { AppLink } from "../tunnel/mod.ts";
 
@@ -57,13 +57,23 @@ async function agentFollowed(): Promise<void> {
 
 test("open streams survive both rotations; proxy and agent renew without a restart, and nothing else notices", async () => {
   const { session, answer } = await cluster.appSession(alice, "echo");
-  const { link } = await cluster.dialLink(session);
+  let present = session;
+  const { link, replaceCarriers } = await cluster.dialLink(session, {
+    resume: true,
+    present: async () => ({ session: present, proxies: [cluster.proxyAddress] }),
+  });
   const witness = new Witness(await link.open(0));
   await witness.exchange();
   for (const phase of ["init", "update_clients", "update_servers", "standby"] as const) {
     await step("host", phase);
     if (phase === "update_servers") await hostsRenewed();
     await step("user", phase);
+    if (phase === "update_clients") {
+      const csr = await createCsr(keyPairOf(session.keyPem));
+      const renewed = await alice.client.call("app_session.renew", { session_id: session.sessionId, csr });
+      present = { ...session, certPem: renewed.cert, hostCas: renewed.host_cas };
+      replaceCarriers();
+    }
     if (phase === "standby") await agentFollowed();
     await witness.exchange();
     // The session of before, with the trust of before: the way to the agent is vouched for.
@@ -78,6 +88,7 @@ test("open streams survive both rotations; proxy and agent renew without a resta
   await reaches(fresh);
   await later.client.close();
   await witness.finish();
+  assert.equal(cluster.app.counters.get("link.outdated-carrier"), 0, "the present ones were there in time");
   link.close("done");
 });
 

@@ -18,7 +18,14 @@ import {
 } from "../link/mod.ts";
 import { type AppLink, dialAppLink, RouteCounters, SessionUnknownError } from "../tunnel/mod.ts";
 import type { AppRef, AppSessions } from "./app-sessions.ts";
-import { MAX_APP_LINKS, MAX_LINK_ATTEMPTS, OPEN_TIMEOUT_MS, RESUME_FIRST_MS, RESUME_WAIT_MS } from "./limits.ts";
+import {
+  MAX_APP_LINKS,
+  MAX_LINK_ATTEMPTS,
+  OPEN_TIMEOUT_MS,
+  RESUME_FIRST_MS,
+  RESUME_WAIT_MS,
+  ROTATION_SPREAD_MS,
+} from "./limits.ts";
 import { pollNetwork, type WatchNetwork } from "./network-watch.ts";
 import { type HeldSession, SessionKeeper, tunnelSession } from "./session-keeper.ts";
 
@@ -65,6 +72,11 @@ export class AppConnections implements AsyncDisposable {
     return connection.dial(port, signal);
   }
 
+  /** An authority was rotated: certificates and trust of before will be of no use. Links go on over new connections. */
+  renewSessions(): void {
+    for (const app of this.#apps.values()) app.renewSession();
+  }
+
   async close(): Promise<void> {
     this.#unwatch();
     const connections = [...this.#apps.values()];
@@ -97,7 +109,12 @@ class AppConnection {
     this.#app = app.name;
     this.#budget = budget;
     this.#options = options;
-    this.#session = new SessionKeeper(options.sessions, app, options.log, this.#abort.signal);
+    this.#session = new SessionKeeper(options.sessions, app, options.log, this.#abort.signal, {
+      inUse: () => this.#links.size > 0,
+      renewed: () => {
+        for (const link of this.#links) link.replaceCarriers();
+      },
+    });
   }
 
   async dial(port: number, signal: AbortSignal): Promise<ByteStream> {
@@ -114,6 +131,10 @@ class AppConnection {
 
   networkChanged(): void {
     for (const link of this.#links) link.networkChanged();
+  }
+
+  renewSession(): void {
+    this.#session.renewSoon(Math.random() * ROTATION_SPREAD_MS);
   }
 
   async close(): Promise<void> {
@@ -191,9 +212,11 @@ class AppConnection {
       try {
         return this.#keep(await this.#dialLink(session));
       } catch (error) {
+        if (attempt >= MAX_LINK_ATTEMPTS) throw error;
         // The session may have been ended on the other side (logout, restart of the cluster).
-        if (attempt >= MAX_LINK_ATTEMPTS || !sessionMayBeOver(error)) throw error;
-        this.#forgetSession();
+        if (sessionMayBeOver(error)) this.#forgetSession();
+        else if (certificateMayBeRefused(error)) this.#session.renewSoon();
+        else throw error;
       }
     }
   }
@@ -218,8 +241,8 @@ class AppConnection {
         return { hostIds: now.agents.map((agent) => agent.host_id), hostCas: now.host_cas };
       },
       resume: true,
-      present: async () => {
-        const present = await this.#session.present(session);
+      present: async (_, refused) => {
+        const present = await this.#session.present(session, refused);
         return { session: tunnelSession(present), proxies: this.#proxies(present) };
       },
       signal: this.#abort.signal,
@@ -250,4 +273,9 @@ class AppConnection {
 function sessionMayBeOver(error: unknown): boolean {
   if (error instanceof LinkClosedError) return error.closeCode === "session-ended";
   return error instanceof SessionUnknownError;
+}
+
+/** The agent has cut the connection without a word: it says none to whom it cannot verify. */
+function certificateMayBeRefused(error: unknown): boolean {
+  return error instanceof LinkClosedError && error.closeCode === "carrier";
 }

@@ -53,6 +53,12 @@ export const RENEW_TIMEOUT_MS = 2_000;
 /** A renewal that has failed is tried again after so long. */
 export const RENEW_RETRY_MS = 30_000;
 
+/** Between two questions for a certificate of one session, whatever the reasons. */
+export const RENEW_AGAIN_MS = 2_000;
+
+/** A rotation of an authority reaches all clients at once: each renews its sessions within this. */
+export const ROTATION_SPREAD_MS = 2_000;
+
 /** At the end, Auth's answer to the end of a session is waited for so long. */
 export const SESSION_END_MS = 2_000;
 

@@ -1,4 +1,4 @@
-import { type ClusterView, UnauthenticatedError } from "../api/mod.ts";
+import { type CertAuthority, type ClusterView, UnauthenticatedError } from "../api/mod.ts";
 import type { Logger } from "../base/mod.ts";
 import type { LinkBudget } from "../link/mod.ts";
 import { authorityCerts, CachedView, type RpcClient } from "../rpc/mod.ts";
@@ -27,6 +27,8 @@ export class LoginAccess {
   readonly #root: ClusterAccess;
   readonly #trusts: CachedView<"remote_cluster" | "cert_authority">;
   readonly #leaves = new Map<string, Leaf>();
+  /** Of all authorities, as last heard. */
+  #keys: string | undefined;
   /** By cluster. */
   readonly #views = new Map<string, ClusterView>();
 
@@ -57,8 +59,8 @@ export class LoginAccess {
     this.#trusts = new CachedView(this.#rpc, ["remote_cluster", "cert_authority"], { log });
     this.#trusts.ready.then(
       () => {
-        this.#trusts.onChange(() => this.#followLeaves());
-        this.#followLeaves();
+        this.#trusts.onChange(() => this.#followTrusts());
+        this.#followTrusts();
       },
       () => {},
     );
@@ -98,8 +100,17 @@ export class LoginAccess {
     return [this.#root, ...[...this.#leaves.values()].map(({ access }) => access)];
   }
 
-  #followLeaves(): void {
+  #followTrusts(): void {
     const authorities = this.#trusts.list("cert_authority");
+    this.#followLeaves(authorities);
+    const keys = keysOf(authorities);
+    // At each step of a rotation, so that at its end nothing is left that goes by the former key.
+    if (this.#keys === keys) return;
+    this.#keys = keys;
+    for (const { connections } of this.#all()) connections.renewSessions();
+  }
+
+  #followLeaves(authorities: readonly CertAuthority[]): void {
     const named = this.#trusts.list("remote_cluster").map(({ metadata }) => metadata.name);
     for (const [cluster, leaf] of this.#leaves) {
       if (named.includes(cluster)) continue;
@@ -140,4 +151,13 @@ export class LoginAccess {
     leaves.sort((a, b) => (a.cluster < b.cluster ? -1 : 1));
     this.#changed(root ? [root, ...leaves] : leaves);
   }
+}
+
+/** What may sign and what is trusted, as one text to compare. */
+function keysOf(authorities: readonly CertAuthority[]): string {
+  const named = authorities.map(({ metadata, spec }) => {
+    const certs = [spec.active_keys, spec.additional_trusted_keys].map((keys) => keys.map(({ cert }) => cert));
+    return [metadata.name, certs];
+  });
+  return JSON.stringify(named.sort());
 }

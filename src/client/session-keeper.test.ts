@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AppSessionAnswer } from "../api/mod.ts";
-import { silentLogger } from "../base/mod.ts";
+import { silentLogger, sleep } from "../base/mod.ts";
 import { virtualClock } from "../testkit/mod.ts";
 import type { AppSessions } from "./app-sessions.ts";
-import { RENEW_RETRY_MS } from "./limits.ts";
+import { RENEW_AGAIN_MS, RENEW_RETRY_MS } from "./limits.ts";
 import { SessionKeeper, tunnelSession } from "./session-keeper.ts";
 
 const HOUR_MS = 3_600_000;
@@ -12,7 +12,7 @@ const HOUR_MS = 3_600_000;
 /** Auth, as far as sessions go: certificates of an hour, numbered. */
 function setUp() {
   const clock = virtualClock();
-  const state = { calls: [] as string[], away: false };
+  const state = { calls: [] as string[], away: false, inUse: false, livesMs: HOUR_MS };
   const answer = (session_id: string): AppSessionAnswer => ({
     session_id,
     cert: `certificate ${state.calls.length}`,
@@ -24,7 +24,7 @@ function setUp() {
     host_cas: [],
     route_key: "",
     // Auth's own clock, which is not this machine's.
-    expires: new Date(HOUR_MS).toISOString(),
+    expires: new Date(state.livesMs).toISOString(),
     server_time: new Date(0).toISOString(),
     proxies: [],
   });
@@ -40,8 +40,15 @@ function setUp() {
     end: async (id) => void state.calls.push(`end ${id}`),
   };
   const { signal } = new AbortController();
-  const keeper = new SessionKeeper(sessions, { name: "echo", publicAddr: "echo.test" }, silentLogger, signal, clock);
-  return { clock, keeper, state };
+  const user = { inUse: () => state.inUse, renewed: () => void state.calls.push("told") };
+  const app = { name: "echo", publicAddr: "echo.test" };
+  const keeper = new SessionKeeper(sessions, app, silentLogger, signal, user, clock);
+  /** Keys take real time to sign requests. */
+  const calls = async (...expected: string[]) => {
+    for (let i = 0; i < 1_000 && state.calls.length < expected.length; i++) await sleep(5);
+    assert.deepEqual(state.calls, expected);
+  };
+  return { clock, keeper, state, calls };
 }
 
 test("the certificate is renewed at half its life, with the same key and session", async () => {
@@ -51,13 +58,13 @@ test("the certificate is renewed at half its life, with the same key and session
   assert.equal(await keeper.usable(), first);
   clock.advance(1);
   const second = await keeper.usable();
-  assert.deepEqual(state.calls, ["create", "renew"]);
+  assert.deepEqual(state.calls, ["create", "renew", "told"]);
   assert.equal(second.answer.session_id, first.answer.session_id);
   assert.notEqual(tunnelSession(second).certPem, tunnelSession(first).certPem);
   assert.equal(second.keys, first.keys);
   clock.advance(HOUR_MS / 2);
   await keeper.present(first); // For a link that was made with the first one.
-  assert.deepEqual(state.calls, ["create", "renew", "renew"]);
+  assert.deepEqual(state.calls, ["create", "renew", "told", "renew", "told"]);
 });
 
 test("while Auth is away the old certificate serves, and is not asked about all the time", async () => {
@@ -82,4 +89,50 @@ test("after its end a session is not renewed: the next use opens another", async
   assert.equal(await keeper.present(first), first, "a link of the first one has nothing but that");
   await keeper.end();
   assert.deepEqual(state.calls, ["create", "create", `end ${next.answer.session_id}`]);
+});
+
+test("while links use it, it is renewed without being asked for, and again when Auth was away", async () => {
+  const { clock, keeper, state, calls } = setUp();
+  const first = await keeper.usable();
+  state.inUse = true;
+  clock.advance(HOUR_MS / 2);
+  await calls("create", "renew", "told");
+  state.away = true;
+  clock.advance(HOUR_MS / 2);
+  await calls("create", "renew", "told", "renew");
+  await keeper.present(first); // The refusal has been noted.
+  state.away = false;
+  clock.advance(RENEW_RETRY_MS);
+  await calls("create", "renew", "told", "renew", "renew", "told");
+});
+
+test("a certificate that an agent may have refused is replaced before its time, but not time and again", async () => {
+  const { clock, keeper, state, calls } = setUp();
+  const first = await keeper.usable();
+  clock.advance(RENEW_AGAIN_MS);
+  const second = await keeper.present(first, true);
+  assert.notEqual(second.answer.cert, first.answer.cert);
+  assert.equal(await keeper.present(first, true).then(({ answer }) => answer.cert), second.answer.cert);
+  state.inUse = true;
+  clock.advance(RENEW_AGAIN_MS - 1);
+  await calls("create", "renew", "told");
+  clock.advance(1); // It was refused once more.
+  await calls("create", "renew", "told", "renew", "told");
+});
+
+test("near the end of its login a certificate of little life is not renewed all the time", async () => {
+  const { clock, keeper, state, calls } = setUp();
+  state.livesMs = 2_000;
+  await keeper.usable();
+  state.inUse = true;
+  clock.advance(60_000);
+  await calls("create");
+});
+
+test("what is forgotten is not renewed", async () => {
+  const { clock, keeper, state } = setUp();
+  await keeper.usable();
+  state.inUse = true;
+  keeper.forget();
+  assert.equal(clock.pending, 0);
 });

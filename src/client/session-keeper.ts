@@ -1,17 +1,27 @@
 import type { AppSessionAnswer } from "../api/mod.ts";
-import { type Clock, type Logger, messageOf, systemClock } from "../base/mod.ts";
+import { type Clock, type Logger, messageOf, systemClock, type Timer } from "../base/mod.ts";
 import { createCsr, generateKeyPair, type KeyPair } from "../pki/mod.ts";
 import type { AppSession } from "../tunnel/mod.ts";
 import type { AppRef, AppSessions } from "./app-sessions.ts";
-import { RENEW_RETRY_MS, RENEW_TIMEOUT_MS, SESSION_END_MS } from "./limits.ts";
+import { RENEW_AGAIN_MS, RENEW_RETRY_MS, RENEW_TIMEOUT_MS, SESSION_END_MS } from "./limits.ts";
 
 /** An app session with the key that never leaves this process. */
 export interface HeldSession {
   readonly answer: AppSessionAnswer;
   readonly keys: KeyPair;
-  /** Monotonic: from then on the certificate is renewed before it is used. */
+  /** Monotonic: when the certificate was asked for. */
+  readonly askedAt: number;
+  /** From then on the certificate is renewed before it is used. */
   readonly renewAt: number;
   readonly endsAt: number;
+}
+
+/** Who uses a session's certificate after it was handed out. */
+export interface SessionUser {
+  /** Its certificate is to be renewed in time, although nobody asks for it. */
+  inUse(): boolean;
+  /** It has another certificate. */
+  renewed(): void;
 }
 
 /** The session of one app: opened when first needed, its certificate renewed at half its life. */
@@ -21,10 +31,21 @@ export class SessionKeeper {
   readonly #log: Logger;
   readonly #signal: AbortSignal;
   readonly #clock: Clock;
+  readonly #user: SessionUser;
   #session: HeldSession | undefined;
+  #renewing: Promise<HeldSession> | undefined;
+  #timer: Timer | undefined;
 
-  constructor(sessions: AppSessions, app: AppRef, log: Logger, signal: AbortSignal, clock: Clock = systemClock) {
+  constructor(
+    sessions: AppSessions,
+    app: AppRef,
+    log: Logger,
+    signal: AbortSignal,
+    user: SessionUser,
+    clock: Clock = systemClock,
+  ) {
     this.#sessions = sessions;
+    this.#user = user;
     this.#app = app;
     this.#log = log;
     this.#signal = signal;
@@ -35,22 +56,33 @@ export class SessionKeeper {
   async usable(): Promise<HeldSession> {
     const session = this.#session;
     if (session !== undefined && this.#clock.now() < session.endsAt) return this.#renewed(session);
-    this.#session = await this.#ask(await generateKeyPair(), (csr) =>
-      this.#sessions.create(this.#app, csr, this.#signal),
-    );
-    return this.#session;
+    const keys = await generateKeyPair();
+    return this.#adopt(await this.#ask(keys, (csr) => this.#sessions.create(this.#app, csr, this.#signal)));
   }
 
-  /** For a link of this session: the same one with its present certificate, old or new. */
-  async present(session: HeldSession): Promise<HeldSession> {
-    const current = this.#session;
-    return current?.answer.session_id === session.answer.session_id ? this.#renewed(current) : session;
+  /**
+   * For a link of this session: the same one with its present certificate, old
+   * or new. `refused`: an agent may not have liked the one that is at hand.
+   */
+  async present(session: HeldSession, refused = false): Promise<HeldSession> {
+    if (!this.#isCurrent(session)) return session;
+    if (refused) this.renewSoon();
+    return this.#renewed(this.#session!);
+  }
+
+  /** The certificate is, or will be, of no use, although its time is not over. */
+  renewSoon(waitMs = 0): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    const renewAt = Math.max(this.#clock.now() + waitMs, session.askedAt + RENEW_AGAIN_MS);
+    if (renewAt < session.renewAt) this.#adopt({ ...session, renewAt });
   }
 
   /** It is of no use any more; the next use opens another. Answers its id. */
   forget(): string | undefined {
     const id = this.#session?.answer.session_id;
     this.#session = undefined;
+    this.#timer?.cancel();
     return id;
   }
 
@@ -64,11 +96,38 @@ export class SessionKeeper {
     }
   }
 
-  /** Same key, same session: no new second factor is asked for. While Auth is away the old certificate serves. */
+  #isCurrent({ answer }: HeldSession): boolean {
+    return this.#session?.answer.session_id === answer.session_id;
+  }
+
+  #adopt(session: HeldSession): HeldSession {
+    this.#session = session;
+    this.#timer?.cancel();
+    this.#timer = this.#clock.after(Math.max(0, session.renewAt - this.#clock.now()), () => this.#due());
+    return session;
+  }
+
+  /** Without a user the next one renews. */
+  #due(): void {
+    const session = this.#session;
+    if (session === undefined || this.#clock.now() >= session.endsAt || !this.#user.inUse()) return;
+    void this.#renewOnce(session);
+  }
+
   async #renewed(session: HeldSession): Promise<HeldSession> {
-    const now = this.#clock.now();
-    if (now < session.renewAt) return session;
-    const { session_id } = session.answer;
+    return this.#clock.now() < session.renewAt ? session : this.#renewOnce(session);
+  }
+
+  /** Several who need it at once share the answer. */
+  #renewOnce(session: HeldSession): Promise<HeldSession> {
+    this.#renewing ??= this.#renew(session).finally(() => {
+      this.#renewing = undefined;
+    });
+    return this.#renewing;
+  }
+
+  /** Same key, same session: no new second factor is asked for. While Auth is away the old certificate serves. */
+  async #renew(session: HeldSession): Promise<HeldSession> {
     try {
       const renewed = await this.#ask(session.keys, (csr) =>
         this.#sessions.renew(
@@ -77,13 +136,16 @@ export class SessionKeeper {
           AbortSignal.any([this.#signal, AbortSignal.timeout(RENEW_TIMEOUT_MS)]),
         ),
       );
-      if (this.#session?.answer.session_id === session_id) this.#session = renewed;
+      if (this.#isCurrent(session)) {
+        this.#adopt(renewed);
+        this.#user.renewed();
+      }
       return renewed;
     } catch (error) {
       this.#log.debug({ app: this.#app.name, error: messageOf(error) }, "the session cannot be renewed yet");
-      const later = { ...session, renewAt: now + RENEW_RETRY_MS };
-      if (this.#session?.answer.session_id === session_id) this.#session = later;
-      return later;
+      const now = this.#clock.now();
+      const later = { ...session, askedAt: now, renewAt: now + RENEW_RETRY_MS };
+      return this.#isCurrent(session) ? this.#adopt(later) : later;
     }
   }
 
@@ -92,7 +154,9 @@ export class SessionKeeper {
     // Only Auth's clock counts: how long the certificate lives, from now.
     const livesMs = Date.parse(answer.expires) - Date.parse(answer.server_time);
     const now = this.#clock.now();
-    return { answer, keys, renewAt: now + livesMs / 2, endsAt: now + livesMs };
+    // A certificate that ends with its login cannot be prolonged, and is not asked for again and again.
+    const renewAt = now + Math.max(livesMs / 2, RENEW_RETRY_MS);
+    return { answer, keys, askedAt: now, renewAt, endsAt: now + livesMs };
   }
 }
 

@@ -29,6 +29,8 @@ export class Channel {
   #sent = 0;
   #received = 0;
   #writes = 0;
+  /** That came: at least as many as the peer has written. */
+  #frames = 0;
   #worn = false;
   #closeTimer: Timer | undefined;
 
@@ -36,9 +38,10 @@ export class Channel {
     this.#carrier = carrier;
     this.#clock = clock;
     this.#owner = owner;
-    this.#reader = new FrameReader((type, stream, payload, lease) =>
-      this.#over ? undefined : this.#owner.frame(type, stream, payload, lease),
-    );
+    this.#reader = new FrameReader((type, stream, payload, lease) => {
+      this.#frames++;
+      return this.#over ? undefined : this.#owner.frame(type, stream, payload, lease);
+    });
     carrier.start({
       data: (bytes, lease) => this.#onBytes(bytes, lease),
       writable: () => {
@@ -109,7 +112,8 @@ export class Channel {
 
   #wear(): void {
     if (this.#worn || this.#over) return;
-    if (Math.max(this.#sent, this.#received) < CARRIER_OCTETS && this.#writes < CARRIER_WRITES) return;
+    const writes = Math.max(this.#writes, this.#frames);
+    if (Math.max(this.#sent, this.#received) < CARRIER_OCTETS && writes < CARRIER_WRITES) return;
     this.#worn = true;
     this.#owner.worn();
   }

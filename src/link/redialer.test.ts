@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Clock, silentLogger } from "../base/mod.ts";
 import type { Carrier } from "./carrier.ts";
-import { AGENT_GONE_MS, DEAD_AFTER_MS, SILENCE_CREDIT_MS } from "./limits.ts";
+import { AGENT_GONE_MS, CARRIER_WRITES, DEAD_AFTER_MS, SILENCE_CREDIT_MS } from "./limits.ts";
 import { Talker, turns } from "./link-harness.ts";
 import { Redialer } from "./redialer.ts";
 import { ResumablePair } from "./resume-harness.ts";
@@ -14,14 +14,19 @@ class NoAgent extends Error {}
 async function redialled(o: { transports?: number } = {}) {
   const pair = new ResumablePair({ onOpen: (request) => void request.accept(), ...o });
   await pair.client.ready;
-  const state = { dials: [] as number[], dial: async (_: AbortSignal): Promise<Carrier> => pair.connect() };
+  const state = {
+    dials: [] as number[],
+    refused: [] as boolean[],
+    dial: async (_: AbortSignal): Promise<Carrier> => pair.connect(),
+  };
   const clock: Clock = pair.clock;
   const redialer = new Redialer({
     link: pair.client,
     clock,
     log: silentLogger,
-    dial: (signal) => {
+    dial: (signal, refused) => {
       state.dials.push(clock.now());
+      state.refused.push(refused);
       return state.dial(signal);
     },
     isAgentMissing: (error) => error instanceof NoAgent,
@@ -142,4 +147,80 @@ test("after a silence a missing agent is given up sooner, and at the moment that
   assert.ok(afterMs >= AGENT_GONE_MS - SILENCE_CREDIT_MS - 200, `${afterMs} ms`);
   assert.ok(afterMs <= AGENT_GONE_MS - SILENCE_CREDIT_MS + 200, `${afterMs} ms`);
   assert.deepEqual(await talker.done, { reset: "unreachable" });
+});
+
+test("better carriers take the place of those that live, one for each transport, and nothing is lost", async () => {
+  const { pair, redialer, state } = await redialled({ transports: 2 });
+  await pair.clock.advance(2_000, 50);
+  const talkers = await Promise.all(
+    Array.from({ length: 4 }, async (_, i) => new Talker(await pair.client.open(i), { total: 300 * KIB })),
+  );
+  await turns();
+  const before = state.dials.length;
+  redialer.replaceAll();
+  redialer.replaceAll(); // What is under way already is not begun twice.
+  await pair.clock.advance(500, 10);
+  assert.equal(state.dials.length, before + 2);
+  for (const { near } of pair.carriers.slice(0, -2)) near.destroy(); // They are of no use any more.
+  await pair.clock.advance(2_000, 50);
+  assert.equal(state.dials.length, before + 2);
+  assert.deepEqual([pair.client.stateOf(0), pair.client.stateOf(1)], ["attached", "attached"]);
+  pair.client.close("done");
+  await Promise.all(talkers.map(({ done }) => done));
+});
+
+test("while the present carrier lives, a better one that cannot be had is no reason to give the link up", async () => {
+  const { pair, redialer, state } = await redialled();
+  const talker = new Talker(await pair.client.open(1), { total: 1 });
+  state.dial = async () => {
+    throw new NoAgent();
+  };
+  redialer.replaceAll();
+  await pair.clock.advance(3 * AGENT_GONE_MS, 100);
+  assert.equal(pair.client.attached, true);
+  state.dial = async () => pair.connect();
+  await pair.clock.advance(3_000, 100);
+  assert.equal(pair.carriers.length, 2, "it came at last");
+  assert.equal(pair.client.attached, true);
+  pair.client.close("done");
+  await talker.done;
+});
+
+test("who dials learns that the last carrier was not taken", async () => {
+  const { pair, state } = await redialled();
+  const talker = new Talker(await pair.client.open(1), { total: 1 });
+  await turns();
+  state.dial = async () => {
+    const carrier = pair.connect();
+    if (state.dials.length < 3) pair.carriers.at(-1)!.far.destroy();
+    return carrier;
+  };
+  pair.cut();
+  await pair.clock.advance(30_000, 100);
+  assert.deepEqual(state.refused, [false, true, true]);
+  pair.client.close("done");
+  await talker.done;
+});
+
+test("a carrier that has carried as much as it may is replaced, the new one first", async () => {
+  const { pair, state } = await redialled();
+  const talker = new Talker(await pair.client.open(1), { total: 100 * KIB });
+  await turns();
+  // Frames that mean nothing to this version; each may be a record of its own.
+  const skipped = new Uint8Array(8 * 8192);
+  for (let at = 2; at < skipped.length; at += 8) skipped[at] = 0x7f;
+  for (let frames = 0; frames < CARRIER_WRITES - 8192; frames += 8192) pair.carriers[0]!.far.inject(skipped);
+  await pair.clock.advance(500, 10);
+  assert.equal(state.dials.length, 0);
+  pair.carriers[0]!.far.inject(skipped);
+  state.dial = async () => {
+    assert.equal(pair.client.attached, true, "the present one serves until then");
+    return pair.connect();
+  };
+  await pair.clock.advance(500, 10);
+  assert.equal(state.dials.length, 1);
+  await pair.clock.advance(500, 10);
+  assert.equal(pair.client.attached, true);
+  pair.client.close("done");
+  await talker.done;
 });

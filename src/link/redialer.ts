@@ -7,8 +7,8 @@ export interface RedialerOptions {
   readonly link: Link;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Another carrier to the same agent process. */
-  dial(signal: AbortSignal): Promise<Carrier>;
+  /** Another carrier to the same agent process; `refused`: the last one brought no answer, perhaps for its certificate. */
+  dial(signal: AbortSignal, refused: boolean): Promise<Carrier>;
   /** Whether a failed `dial` has found that the agent is not there, and not merely nothing. */
   isAgentMissing(error: unknown): boolean;
   /** Between 0 and 1. */
@@ -22,6 +22,8 @@ export class Redialer {
   readonly #busy = new Set<number>();
   /** Of each attempt, or of the pause before it: a changed network begins them anew. */
   readonly #waits = new Set<AbortController>();
+  /** The last carrier that was dialled was not taken. */
+  #refused = false;
 
   /** `link` is ready. */
   constructor(options: RedialerOptions) {
@@ -40,6 +42,12 @@ export class Redialer {
   networkChanged(): void {
     this.#options.link.probe();
     this.#interrupt("the network has changed");
+  }
+
+  /** Brings a new carrier in place of each living one, which serves until then: those to come are better. */
+  replaceAll(): void {
+    const { link } = this.#options;
+    for (let id = 0; link.stateOf(id) !== "none"; id++) if (link.stateOf(id) === "attached") this.#bring(id);
   }
 
   #interrupt(why: string): void {
@@ -80,10 +88,11 @@ export class Redialer {
       } catch (error) {
         if (link.ended) return;
         log.debug({ link: link.id, transport, error: messageOf(error) }, "no new connection for a link yet");
-        goneAt = isAgentMissing(error) ? (goneAt ?? clock.now() + goneMs) : undefined;
+        const state = link.stateOf(transport);
+        // While a carrier lives, so does the agent.
+        goneAt = isAgentMissing(error) && state !== "attached" ? (goneAt ?? clock.now() + goneMs) : undefined;
         if (goneAt === undefined || clock.now() < goneAt) continue;
-        if (link.stateOf(transport) !== "none")
-          link.giveUp(`the app's agent is not there any more: ${messageOf(error)}`);
+        if (state !== "none") link.giveUp(`the app's agent is not there any more: ${messageOf(error)}`);
         return;
       }
     }
@@ -91,9 +100,11 @@ export class Redialer {
 
   async #attempt(transport: number): Promise<void> {
     const { link, dial } = this.#options;
-    const carrier = await this.#interruptible((signal) => dial(signal));
-    if (link.ended) carrier.destroy();
-    else await link.attach(transport, carrier);
+    const carrier = await this.#interruptible((signal) => dial(signal, this.#refused));
+    if (link.ended) return carrier.destroy();
+    this.#refused = true;
+    await link.attach(transport, carrier);
+    this.#refused = false;
   }
 
   /** True where something has ended it early. */

@@ -31,10 +31,10 @@ export function verifyChain(
   return identityUnder(parsed.raw, issuer);
 }
 
-/** When the first certificate in `certPem` begins and ends to be valid, milliseconds since 1970. */
-export function validityOf(certPem: string): { from: number; to: number } {
-  const certificate = new X509Certificate(certPem);
-  return { from: certificate.validFromDate.getTime(), to: certificate.validToDate.getTime() };
+/** When `certificate`, DER or the first in PEM, begins and ends to be valid, milliseconds since 1970. */
+export function validityOf(certificate: Uint8Array | string): { from: number; to: number } {
+  const { validFromDate, validToDate } = new X509Certificate(certificate);
+  return { from: validFromDate.getTime(), to: validToDate.getTime() };
 }
 
 /**

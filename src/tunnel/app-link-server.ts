@@ -12,6 +12,7 @@ import {
   refuseLink,
 } from "../link/mod.ts";
 import { type AppIdentity, verifyChain } from "../pki/mod.ts";
+import { CarrierTrust } from "./carrier-trust.ts";
 import type { Route } from "./data-wire.ts";
 import { DetachedBound } from "./detached-bound.ts";
 import { FAREWELL_TIMEOUT_MS, LINK_HANDSHAKE_TIMEOUT_MS, MAX_HANDSHAKES } from "./limits.ts";
@@ -59,6 +60,7 @@ export class AppLinkServer {
   readonly #links = new Map<Link, LinkContext>();
   readonly #budget = new LinkBudget();
   readonly #detached: DetachedBound;
+  readonly #trust: CarrierTrust;
   readonly #handshakes = new Set<Socket>();
   /** When each relayed connection is gone, its last octets with it. */
   readonly #gone = new Set<Promise<void>>();
@@ -67,6 +69,7 @@ export class AppLinkServer {
 
   constructor(options: AppLinkServerOptions) {
     this.#options = options;
+    this.#trust = new CarrierTrust(options);
     this.#detached = new DetachedBound(options.clock, () =>
       [...this.#links].map(([link, { identity }]) => ({ link, user: `${identity.user} ${identity.cluster}` })),
     );
@@ -113,6 +116,7 @@ export class AppLinkServer {
     const ended = Promise.all([...this.#links.keys()].map((link) => link.closed));
     if (graceMs > 0) await within(ended, graceMs);
     this.#closing = true;
+    this.#trust.close();
     for (const socket of this.#handshakes) socket.destroy();
     for (const link of this.#links.keys()) link.close("shutdown", "the agent is shutting down");
     await ended;
@@ -128,12 +132,11 @@ export class AppLinkServer {
 
   async #serve(socket: Socket, route: Route): Promise<void> {
     const { certPem, keyPem, cluster } = this.#options.credentials();
-    const userCas = this.#options.userCas();
     const offered: { sessionId?: string } = {};
     const secure = await serveTls(socket, {
       certPem,
       keyPem,
-      clientCas: userCas,
+      clientCas: this.#options.userCas(),
       timeoutMs: LINK_HANDSHAKE_TIMEOUT_MS,
       chooseAlpn(protocols) {
         const sessionId = linkSessionOf(protocols);
@@ -142,7 +145,7 @@ export class AppLinkServer {
         return LINK_ALPN;
       },
     });
-    const identity = this.#identityOf(secure, userCas);
+    const identity = this.#identityOf(secure);
     if (isMalformed(identity)) throw new Error(identity.malformed);
     const { sessionId } = identity.route;
     if (identity.route.cluster !== cluster) throw new Error("the certificate is for another cluster");
@@ -152,12 +155,14 @@ export class AppLinkServer {
     await this.#admit(secure, { identity, route });
   }
 
-  #identityOf(secure: TLSSocket, userCas: readonly string[]): AppIdentity | Malformed {
+  #identityOf(secure: TLSSocket): AppIdentity | Malformed {
     const raw = secure.getPeerX509Certificate()?.raw;
     if (!raw) return malformed("link.no-certificate");
-    const identity = verifyChain(raw, userCas, this.#options.clock.wallMs());
-    if (isMalformed(identity) || identity.kind === "app") return identity;
-    return malformed("link.not-an-app-certificate");
+    const identity = verifyChain(raw, this.#options.userCas(), this.#options.clock.wallMs());
+    if (isMalformed(identity)) return identity;
+    if (identity.kind !== "app") return malformed("link.not-an-app-certificate");
+    this.#trust.watch(secure, raw, identity);
+    return identity;
   }
 
   async #admit(secure: TLSSocket, context: LinkContext): Promise<void> {
@@ -191,6 +196,7 @@ export class AppLinkServer {
         onLink?.(link, context, "begins");
       },
       onAttached: (link) => {
+        counters.count("link.attached");
         this.#links.set(link, context);
         onLink?.(link, context, "goes-on");
       },

@@ -33,8 +33,8 @@ export interface DialAppLinkOptions extends Tools {
   instance: Uint8Array;
   /** Asked once when an agent is not among `hostIds`: `app_session.agents`. */
   refreshAgents?(signal: AbortSignal): Promise<AgentList>;
-  /** Asked before each new carrier of the link: certificate and proxies as they are then. */
-  present?(signal: AbortSignal): Promise<{ session: AppSession; proxies: readonly string[] }>;
+  /** Asked before each new carrier of the link: certificate and proxies as they are then. `refused`: the agent may not have liked the last one. */
+  present?(signal: AbortSignal, refused: boolean): Promise<{ session: AppSession; proxies: readonly string[] }>;
   /** Of this process, for all of its links together. */
   budget?: LinkBudget;
   /** The link goes on over other connections when it loses one, while the agent allows it. False: it ends. */
@@ -57,6 +57,8 @@ export interface AppLink {
   readonly proxy: string;
   /** The addresses or routes of this machine have changed: its carriers show soon whether they live. */
   networkChanged(): void;
+  /** There is another certificate: new carriers take the place of the present ones, without a pause that shows. */
+  replaceCarriers(): void;
 }
 
 /**
@@ -73,15 +75,19 @@ export async function dialAppLink(options: DialAppLinkOptions): Promise<AppLink>
     (late) => late.link.close("done"),
   );
   const { instance, resumeMs } = await link.ready;
-  if (resumeMs === 0) return { link, agent, proxy, networkChanged: () => link.probe() };
+  if (resumeMs === 0) return { link, agent, proxy, networkChanged: () => link.probe(), replaceCarriers: () => {} };
   const redialer = new Redialer({
     link,
     clock: options.clock,
     log: options.log,
     isAgentMissing: (error) => error instanceof NoAgentError || error instanceof SessionUnknownError,
-    dial: (attempt) => dialer.carrierTo(agent, instance, AbortSignal.any([attempt, signal])),
+    dial: (attempt, refused) => dialer.carrierTo(agent, instance, AbortSignal.any([attempt, signal]), refused),
   });
-  return { link, agent, proxy, networkChanged: () => redialer.networkChanged() };
+  return {
+    ...{ link, agent, proxy },
+    networkChanged: () => redialer.networkChanged(),
+    replaceCarriers: () => redialer.replaceAll(),
+  };
 }
 
 /** The agent itself has spoken: another way to it gives the same answer. */
@@ -146,12 +152,9 @@ class Dialer {
   }
 
   /** One more carrier to the very process that a link is with. */
-  async carrierTo(agent: HostIdentity, instance: Uint8Array, signal: AbortSignal): Promise<Carrier> {
-    const present = await this.#options.present?.(signal);
-    if (present !== undefined) {
-      this.#session = present.session;
-      this.#proxies = present.proxies;
-    }
+  async carrierTo(agent: HostIdentity, instance: Uint8Array, signal: AbortSignal, refused: boolean): Promise<Carrier> {
+    const present = await this.#options.present?.(signal, refused);
+    if (present !== undefined) this.#use(present);
     const attempt = async (proxy: string, bound: AbortSignal) => {
       const connected = await this.#connect(proxy, toHex(instance), bound);
       if (connected.agent.hostId === agent.hostId) return connected.socket;
@@ -159,6 +162,16 @@ class Dialer {
       throw new UntrustedAgentError(proxy, new Error(`it is ${connected.agent.hostId}, and not ${agent.hostId}`));
     };
     return tlsCarrier(await this.anyProxy(signal, attempt, (late) => late.destroy()));
+  }
+
+  #use({ session, proxies }: { session: AppSession; proxies: readonly string[] }): void {
+    if (session.certPem !== this.#session.certPem) {
+      // Auth has named the agents and their authorities anew with it.
+      this.#agents = session;
+      this.#refreshed = false;
+    }
+    this.#session = session;
+    this.#proxies = proxies;
   }
 
   /** Handshakes until a token is accepted. */

@@ -72,6 +72,8 @@ export const MAX_HANDSHAKES = 1_024;
 export const MAX_DETACHED_OCTETS = 32 * 1024 * 1024;
 /** What is held for them is looked at so often. */
 export const DETACHED_SWEEP_MS = 1_000;
+/** Carriers whose certificate has expired, or whose authority has gone, are looked for so often. */
+export const CARRIER_TRUST_SWEEP_MS = 1_000;
 /** A proxy that has not answered within this does not keep a client from trying the next one too. */
 export const NEXT_PROXY_MS = 1_000;
 /** Times that a client tries again with its next counter. */

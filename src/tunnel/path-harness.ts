@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
+import { createPublicKey, randomBytes } from "node:crypto";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { type ByteStream, Counters, silentLogger, splice, systemClock } from "../base/mod.ts";
+import { type ByteStream, type Clock, Counters, silentLogger, splice, systemClock } from "../base/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
 import { createCa, generateKeyPair, type HostRole, issueHostCert, issueUserCert, type KeyedCert } from "../pki/mod.ts";
 import { AgentTunnel } from "./agent-tunnel.ts";
@@ -54,25 +54,29 @@ export class TestAuthority {
   async session(hostIds: string[], o: { certSessionId?: string; expires?: number } = {}): Promise<AppSession> {
     const sessionId = randomBytes(16).toString("hex");
     const { keyPem, publicKeyPem } = await generateKeyPair();
-    const now = Date.now();
-    const certPem = await issueUserCert({
+    const certPem = await this.#appCert(publicKeyPem, o.certSessionId ?? sessionId, o.expires);
+    const hostCas = [this.hostCa.certPem];
+    return { sessionId, cluster: CLUSTER, certPem, keyPem, hostCas, hostIds, routeKey: randomBytes(32) };
+  }
+
+  /** The same session and key with another certificate. */
+  async renewed(session: AppSession, expires?: number): Promise<AppSession> {
+    const publicKeyPem = createPublicKey(session.keyPem).export({ type: "spki", format: "pem" }).toString();
+    return { ...session, certPem: await this.#appCert(publicKeyPem, session.sessionId, expires) };
+  }
+
+  #appCert(publicKeyPem: string, sessionId: string, expires = Date.now() + 3_600_000): Promise<string> {
+    return issueUserCert({
       ca: this.userCa,
       publicKeyPem,
-      now,
+      now: Date.now(),
       cluster: CLUSTER,
       user: "alice",
       roles: ["access"],
       traits: {},
-      expires: o.expires ?? now + 3_600_000,
-      route: {
-        app: "tcp-app",
-        publicAddr: "tcp-app.example.test",
-        cluster: CLUSTER,
-        sessionId: o.certSessionId ?? sessionId,
-      },
+      expires,
+      route: { app: "tcp-app", publicAddr: "tcp-app.example.test", cluster: CLUSTER, sessionId },
     });
-    const hostCas = [this.hostCa.certPem];
-    return { sessionId, cluster: CLUSTER, certPem, keyPem, hostCas, hostIds, routeKey: randomBytes(32) };
   }
 }
 
@@ -163,6 +167,8 @@ export class TestProxy implements AsyncDisposable {
       /** As a proxy would that lies. */
       changeRoute?: (route: Route) => Route;
       linkSettings?: () => LinkSettings;
+      userCas?: () => readonly string[];
+      clock?: Clock;
     } = {},
   ): Promise<TestAgent> {
     const credentials = o.credentials ?? (await this.authority.host(hostId, ["App"]));
@@ -171,8 +177,9 @@ export class TestProxy implements AsyncDisposable {
     const tools = { ...this.tools, counters };
     const server = new AppLinkServer({
       ...tools,
+      clock: o.clock ?? tools.clock,
       credentials: () => credentials,
-      userCas: () => [this.authority.userCa.certPem],
+      userCas: o.userCas ?? (() => [this.authority.userCa.certPem]),
       instance,
       authorize: o.authorize ?? (() => undefined),
       onOpen: o.onOpen ?? ((request) => echo(request.accept())),

@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { test } from "node:test";
-import { type ByteStream, plainChunk, sleep } from "../base/mod.ts";
+import { sleep } from "../base/mod.ts";
 import { LinkClosedError } from "../link/mod.ts";
 import { type AppLink, dialAppLink } from "./dial-app-link.ts";
 import { clientTools, type TestAgent, TestAuthority, TestProxy } from "./path-harness.ts";
+import { Pinger } from "./pinger.ts";
 import { relay } from "./relay.ts";
-
-const KIB = 1024;
 
 /** Two proxies of one cluster, one agent process that is connected to both, a client that may resume. */
 async function place(
@@ -40,59 +38,6 @@ async function startBalancer(proxies: TestProxy[]) {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   state.address = `localhost:${(server.address() as AddressInfo).port}`;
   return state;
-}
-
-/** Sends and compares a little at a time until told to stop, then all that is left. */
-class Pinger {
-  readonly over: Promise<string>;
-  rounds = 0;
-  #stopping = false;
-  #expected = Buffer.alloc(0);
-  readonly #stream: ByteStream;
-
-  constructor(stream: ByteStream) {
-    this.#stream = stream;
-    const over = Promise.withResolvers<string>();
-    this.over = over.promise;
-    stream.open({
-      data: (chunk) => {
-        const { length } = chunk.bytes;
-        if (!this.#expected.subarray(0, length).equals(chunk.bytes)) over.resolve("wrong octets");
-        this.#expected = this.#expected.subarray(length);
-        stream.credit(length);
-        chunk.release();
-        if (this.#expected.length > 0) return;
-        this.rounds++;
-        if (this.#stopping) stream.end();
-        else this.#send();
-      },
-      end: () => over.resolve("end"),
-      reset: (reason) => over.resolve(reason),
-      writable: () => this.rounds === 0 && this.#expected.length === 0 && this.#send(),
-    });
-    stream.credit(64 * KIB);
-  }
-
-  /** Octets have come back after this was called. */
-  async moves(): Promise<void> {
-    const before = this.rounds;
-    const deadline = performance.now() + 8_000;
-    while (this.rounds <= before + 1) {
-      assert.ok(performance.now() < deadline, "nothing comes back");
-      await sleep(10);
-    }
-  }
-
-  stop(): Promise<string> {
-    this.#stopping = true;
-    return this.over;
-  }
-
-  #send(): void {
-    const bytes = randomBytes(8 * KIB);
-    this.#expected = bytes;
-    this.#stream.write(plainChunk(bytes));
-  }
 }
 
 test("one of two proxies is killed: streams go on through the other", async () => {
