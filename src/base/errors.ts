@@ -26,7 +26,7 @@ export function malformed(reason: string): Malformed {
 }
 
 export function isMalformed<T extends object>(value: T | Malformed): value is Malformed {
-  return "malformed" in value;
+  return (value as Partial<Malformed>).malformed !== undefined; // `in` takes longer, and every packet asks five times
 }
 
 /** The text of whatever was thrown, for a log line or a user. */

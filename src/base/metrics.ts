@@ -1,16 +1,18 @@
 /** Named counters of one component: `{"tcp.truncated": 3}`. Unknown names begin at 0. */
 export class Counters {
-  readonly #values = new Map<string, number>();
+  readonly #counts = new Map<string, { value: number }>();
 
   count(name: string, by = 1): void {
-    this.#values.set(name, (this.#values.get(name) ?? 0) + by);
+    const known = this.#counts.get(name);
+    if (known === undefined) this.#counts.set(name, { value: by });
+    else known.value += by;
   }
 
   get(name: string): number {
-    return this.#values.get(name) ?? 0;
+    return this.#counts.get(name)?.value ?? 0;
   }
 
   snapshot(): Record<string, number> {
-    return Object.fromEntries(this.#values);
+    return Object.fromEntries([...this.#counts].map(([name, { value }]) => [name, value]));
   }
 }

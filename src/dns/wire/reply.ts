@@ -92,7 +92,7 @@ class Reply {
     this.#out = out;
     // For a few octets a loop is cheaper than a view.
     for (let at = 0; at < question.end; at++) out[at] = message[at]!;
-    out.fill(0, ANSWERS, HEADER_LEN);
+    for (let at = ANSWERS; at < HEADER_LEN; at++) out[at] = 0;
     this.#at = 2;
     this.put16(replyFlags(header, rcode) | flags);
     this.#at = question.end;
