@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, type SpawnSyncReturns, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -161,19 +161,37 @@ if (!INSIDE) {
   });
 
   test("a process that ends with a device open ends cleanly", () => {
-    const program = `
-      const { openTun } = await import(${JSON.stringify(new URL("./mod.ts", import.meta.url).href)});
-      const { execFileSync } = await import("node:child_process");
-      const tun = openTun({ mtu: 1500 });
-      tun.start({ receive() {}, drained() { process.exit(3); }, failed() {} });
-      execFileSync("ip", ["link", "set", tun.name, "up"]);
-      execFileSync("ip", ["address", "add", "fd99::1/64", "dev", tun.name]);
-      setTimeout(() => process.exit(4), 2000);`;
     for (let i = 0; i < 3; i++) {
-      const run = spawnSync(process.execPath, [...NODE_FLAGS, "--input-type=module", "-e", program]);
+      const run = runAtBurst("process.exit(3)");
       assert.deepEqual([run.status, run.signal, String(run.stderr)], [3, null, ""]);
     }
   });
+
+  test("what a handler promises comes before the next timer", () => {
+    const run = runAtBurst("Promise.resolve().then(() => process.exit(6))");
+    assert.deepEqual([run.status, run.signal, String(run.stderr)], [6, null, ""]);
+  });
+
+  test("what a handler throws is an uncaught exception like any other", () => {
+    const run = runAtBurst("throw new RangeError('of the handler')");
+    assert.deepEqual([run.status, run.signal], [1, null]);
+    assert.match(String(run.stderr), /RangeError: of the handler\n +at .*drained/);
+    const survived = runAtBurst("process.once('uncaughtException', () => process.exit(5)); throw new Error()");
+    assert.deepEqual([survived.status, survived.signal, String(survived.stderr)], [5, null, ""]);
+  });
+}
+
+/** A process with a device of its own, which runs `code` when the first burst is over. */
+function runAtBurst(code: string): SpawnSyncReturns<Buffer> {
+  const program = `
+    const { openTun } = await import(${JSON.stringify(new URL("./mod.ts", import.meta.url).href)});
+    const { execFileSync } = await import("node:child_process");
+    const tun = openTun({ mtu: 1500 });
+    tun.start({ receive() {}, drained() { ${code}; }, failed() {} });
+    execFileSync("ip", ["link", "set", tun.name, "up"]);
+    execFileSync("ip", ["address", "add", "fd99::1/64", "dev", tun.name]);
+    setTimeout(() => process.exit(4), 2000);`;
+  return spawnSync(process.execPath, [...NODE_FLAGS, "--input-type=module", "-e", program]);
 }
 
 /** The kernel is the far end: a UDP socket on the host's address, peer address behind the TUN. */
