@@ -86,8 +86,8 @@ test("large text is emitted from where it lies, and sent again from there", asyn
   rig.expect({ seq: 14_601, textLen: 1460 });
 });
 
-/** A connection that may send 400,000 octets at once, into a device that takes long super-segments. */
-async function bigSender(): Promise<{
+/** A connection that may send 400,000 octets at once, into a device that takes long super-segments. `turns`: ends of turns to come. */
+async function bigSender(turns?: (() => void)[]): Promise<{
   rig: Rig;
   app: Application;
   emitted: Uint8Array[][];
@@ -102,12 +102,17 @@ async function bigSender(): Promise<{
     return false;
   };
   const { rig, app } = await established(
-    { offload: { ...OFFLOAD.offload, bigTcp: true }, emitGathered },
+    {
+      offload: { ...OFFLOAD.offload, bigTcp: true },
+      emitGathered,
+      ...(turns === undefined ? {} : { turnEnd: (run) => void turns.push(run) }),
+    },
     { windowScale: 7, wnd: 1 << 13 },
   );
   for (let round = 0, ack = 1; round < 6; round++) {
     const length = 14_600 * 2 ** round;
     app.write(new Uint8Array(length));
+    turns?.pop()?.();
     ack += length;
     rig.send({ flags: "A", seq: 5001, ack, wnd: 1 << 13 });
   }
@@ -126,7 +131,7 @@ function lengthsOf(emitted: Uint8Array[][]): [totalLen: number, textLen: number]
 
 test("a device that takes longer super-segments gets them, with a total length of 0", async () => {
   const { app, emitted } = await bigSender();
-  const longest = Math.floor((256 * 1024 - 40) / 1460) * 1460;
+  const longest = Math.floor((272 * 1024 - 40) / 1460) * 1460;
   app.write(Uint8Array.from({ length: 300_000 }, (_, i) => i % 251));
   assert.deepEqual(lengthsOf(emitted), [
     [0, longest],
@@ -139,6 +144,19 @@ test("a device that takes longer super-segments gets them, with a total length o
     [0, 0x08],
     "the last one is pushed",
   );
+});
+
+test("a write of 64 KiB and more goes at once and whole into such a device", async () => {
+  const turns: (() => void)[] = [];
+  const { app, emitted } = await bigSender(turns);
+  app.write(new Uint8Array(256 * 1024));
+  app.write(new Uint8Array(64 * 1024));
+  assert.deepEqual(lengthsOf(emitted), [
+    [0, 256 * 1024],
+    [0, 64 * 1024],
+  ]);
+  turns.pop()!();
+  assert.equal(emitted.length, 2, "nothing was left for the turn's end");
 });
 
 test("a longer super-segment that is not taken goes in parts", async () => {

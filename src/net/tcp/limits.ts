@@ -45,8 +45,11 @@ export const GATHER_LEN = 16 * 1024;
 /** Writes up to this size are gathered while others wait before them. */
 export const GATHER_BREAK = 2 * 1024;
 
-/** A write of so much is one of many: what it leaves beyond whole frames may wait for the end of the turn. */
+/** A write of so much is one of many: what it leaves beyond whole frames may wait for the end of the turn … */
 export const BULK_WRITE = 16 * 1024;
+
+/** … unless it is so much: the peer shall take it while we read on. */
+export const WORTH_A_FRAME = 64 * 1024;
 
 /** RFC 6298 §2.1: before the first sample. */
 export const INITIAL_RTO_MS = 1_000;
@@ -78,8 +81,8 @@ export const MIN_MSS = 48;
 /** Longest IP packet that a frame carries. */
 export const MAX_PACKET_LEN = 65_535;
 
-/** The same where the device takes more (Linux: BIG TCP): a full read of a socket, fewer wake-ups of the peer, and its text still in a core's cache. */
-export const BIG_PACKET_LEN = 256 * 1024;
+/** The same where the device takes more (Linux: BIG TCP): a full read of a socket in one frame, and what the last one left. Still within a core's cache. */
+export const BIG_PACKET_LEN = 272 * 1024;
 
 /** Runs of sent text that the scoreboard tells apart; 1 MiB in segments of 1,460 octets makes 719. A full one sends and splits no more. */
 export const SCOREBOARD_RUNS = 4_096;

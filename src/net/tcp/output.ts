@@ -1,7 +1,7 @@
 import { ACK, FIN, PSH, SYN } from "../wire/mod.ts";
 import { onIdle, onTimeout } from "./congestion.ts";
 import { rememberState } from "./eifel.ts";
-import { SCOREBOARD_RUNS, SYN_TIMEOUT_MS } from "./limits.ts";
+import { SCOREBOARD_RUNS, SYN_TIMEOUT_MS, WORTH_A_FRAME } from "./limits.ts";
 import { armProbe, giveUpWaiting, inPipe, probeTail, resendLost } from "./recovery.ts";
 import { backOff, currentRtoMs, rtoFrom, startTiming } from "./rto.ts";
 import { addRun, markAllLost } from "./scoreboard.ts";
@@ -62,7 +62,7 @@ function outputText(tcb: Tcb, now: number, sink: SegmentSink, what: Sendable): v
     const sent = seq.diff(snd.nxt, snd.una);
     const available = snd.queue.octets - sent;
     if (available < 0 || snd.finAcked) break; // the FIN is out
-    if (what === "whole-frames" && available < snd.frameTextMax) return;
+    if (what === "whole-frames" && available < Math.min(snd.frameTextMax, WORTH_A_FRAME)) return;
     // New text waits for what is lost, and for room to keep an account of it.
     if (board !== undefined && (board.lostOctets > 0 || board.runs.length >= SCOREBOARD_RUNS)) break;
     const usable = Math.min(snd.wnd - sent, tcb.cc.cwnd - inPipe(tcb));
