@@ -1,15 +1,16 @@
 /** Our agent of the path: everything that the real one does for a connection, but its audit events go nowhere. */
 import { randomBytes } from "node:crypto";
+import type { App } from "../../src/api/mod.ts";
 import { Connections } from "../../src/app/mod.ts";
 import { Counters, silentLogger, systemClock } from "../../src/base/mod.ts";
-import { tcpApp } from "../../src/testkit/mod.ts";
 import { AgentTunnel, AppLinkServer } from "../../src/tunnel/mod.ts";
 import { type AgentStart, serve } from "./part.ts";
 
 serve(async ({ credentials, userCas, proxyPort, targetPort }: AgentStart) => {
   const tools = { clock: systemClock, counters: new Counters(), log: silentLogger };
   const instance = randomBytes(8);
-  const app = tcpApp("bench", `tcp://127.0.0.1:${targetPort}`, { public_addr: "app.bench.test" });
+  const spec = { uri: `tcp://127.0.0.1:${targetPort}`, public_addr: "app.bench.test" };
+  const app: App = { kind: "app", version: "v3", metadata: { name: "bench" }, spec };
   const controls = { strictLocks: false, requireMfa: false };
   const connections = new Connections({ ...tools, hostId: "agent", hostname: "agent", audit: () => {} });
   const server = new AppLinkServer({
