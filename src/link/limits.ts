@@ -45,7 +45,7 @@ export const REPLAY_RESERVE = 256 * 1024;
 export const PACING_FLOOR = 512 * 1024;
 /** Freed segments kept for reuse while data flows: acknowledgements of a busy peer come many at once. */
 export const SPARE_SEGMENTS = 64;
-/** The same, once everything is acknowledged. */
+/** The same, once everything is acknowledged and the link is silent. */
 export const IDLE_SPARE_SEGMENTS = 4;
 
 /** An acknowledgement is sent after so many octets … */

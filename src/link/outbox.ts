@@ -175,8 +175,12 @@ export class Outbox {
     this.#share!.use(this.unacked);
     this.#pacer.acked(this.#ackedOctets, this.unacked, now);
     this.#freeSegments();
-    if (this.unacked === 0) this.#spare.splice(IDLE_SPARE_SEGMENTS);
     return undefined;
+  }
+
+  /** Little has flowed for a while: most of the memory kept for reuse is let go of. */
+  calm(): void {
+    if (this.unacked === 0) this.#spare.splice(IDLE_SPARE_SEGMENTS);
   }
 
   /** Lets go of everything, for good. */
@@ -193,6 +197,7 @@ export class Outbox {
   #count(segment: Segment, octets: number): void {
     this.#octets += octets;
     this.#share!.use(this.unacked);
+    segment.numberedTo = segment.filled;
     segment.lastFrame = ++this.#encoded;
     segment.end = this.#octets;
   }
@@ -209,14 +214,15 @@ export class Outbox {
   }
 
   /**
-   * Lets go of segments whose numbered frames are acknowledged. One is used
-   * again only when a frame of a later segment was acknowledged too: its last
-   * octets may be unnumbered frames that the carrier still holds.
+   * Lets go of segments whose numbered frames are acknowledged. One that ends
+   * with unnumbered frames is used again only when a frame of a later segment
+   * was acknowledged too: the carrier may still hold them.
    */
   #freeSegments(): void {
     while (this.#segments.length > 1 && this.#segments[0]!.lastFrame <= this.#ackedFrames) {
-      const { bytes, lastFrame } = this.#segments.shift()!;
-      if (lastFrame < this.#ackedFrames && this.#spare.length < SPARE_SEGMENTS) this.#spare.push(bytes);
+      const { bytes, lastFrame, filled, numberedTo } = this.#segments.shift()!;
+      const written = lastFrame < this.#ackedFrames || numberedTo === filled;
+      if (written && this.#spare.length < SPARE_SEGMENTS) this.#spare.push(bytes);
     }
   }
 

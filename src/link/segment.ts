@@ -11,13 +11,15 @@ export interface Segment {
   before: number;
   /** Number of the last numbered frame at its end. */
   lastFrame: number;
+  /** Where the last numbered frame in it ends. */
+  numberedTo: number;
   /** Octets of numbered frames up to its end, all segments before it included. */
   end: number;
 }
 
 export function newSegment(spare: Uint8Array | undefined, frames: number, octets: number): Segment {
   const bytes = spare ?? new Uint8Array(SEGMENT_LEN);
-  return { bytes, filled: 0, flushed: 0, before: frames, lastFrame: frames, end: octets };
+  return { bytes, filled: 0, flushed: 0, before: frames, lastFrame: frames, numberedTo: 0, end: octets };
 }
 
 /** Keeps the numbered frames after `received` only, in place, all of them unwritten. */
@@ -35,6 +37,7 @@ export function compact(segment: Segment, received: number): void {
   }
   segment.before = Math.max(segment.before, received);
   segment.filled = kept;
+  segment.numberedTo = kept;
   segment.flushed = 0;
 }
 

@@ -260,6 +260,7 @@ export class Transport {
       case "pong": {
         const rtt = this.#keepAlive?.pong(frame.id);
         if (rtt !== undefined) this.#sender.outbox.rtt(rtt);
+        this.#sender.outbox.calm(); // Pings go in silence only.
         return undefined;
       }
       default:
