@@ -90,10 +90,10 @@ export const SOCKET_READ_AHEAD = 16 * 1024;
 export const HALF_CLOSED_PROBE_MS = 1_000;
 /** Octets from which a piece is held until the turn's end, to go with the next ones in one system call. */
 export const CORK_FROM = 4 * 1024;
-/** Octets read from a socket at once: what libuv asks for by default. */
-export const RAW_READ_LEN = 64 * 1024;
+/** Octets read from a socket at once: what four TLS records carry of a stream (`link.MAX_PAYLOAD`), as a rest costs as much as a record. */
+export const RAW_READ_LEN = 4 * 16_376;
 /** The same, of a socket that has just filled such a buffer: fewer wake-ups at both ends, and still within a core's cache. */
-export const FULL_READ_LEN = 256 * 1024;
+export const FULL_READ_LEN = 16 * 16_376;
 /** Octets of a TLS record's text (RFC 8446 §5.1): a TLS socket delivers record by record. */
 export const TLS_READ_LEN = 16 * 1024;
 /** Octets of read buffers of each length kept for reuse: what a few busy sockets have under way. */

@@ -1,6 +1,7 @@
 import type { TLSSocket } from "node:tls";
+import { concat } from "../base/mod.ts";
 import type { Carrier, CarrierHandler } from "../link/mod.ts";
-import { CARRIER_HIGH_WATER } from "./limits.ts";
+import { CARRIER_HIGH_WATER, TLS_READ_LEN } from "./limits.ts";
 import { readPooled } from "./pooled-reads.ts";
 
 /** Octets. */
@@ -16,7 +17,13 @@ class TlsCarrier implements Carrier {
   readonly binding: Uint8Array;
   readonly #socket: TLSSocket;
   #handler: CarrierHandler | undefined;
+  /** Not given to the socket yet. */
+  #queue: Uint8Array[] = [];
+  /** Octets in the queue and in the socket. */
+  #held = 0;
+  #writing = false;
   #full = false;
+  #ending = false;
   #closed = false;
   #error: Error | undefined;
 
@@ -53,21 +60,48 @@ class TlsCarrier implements Carrier {
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#socket.destroyed || this.#socket.writableEnded) return;
-    this.#socket.write(bytes, () => this.#written());
-    if (this.#socket.writableLength >= CARRIER_HIGH_WATER) this.#full = true;
+    if (this.#socket.destroyed || this.#ending) return;
+    this.#queue.push(bytes);
+    this.#held += bytes.length;
+    if (this.#held >= CARRIER_HIGH_WATER) this.#full = true;
+    this.#writeNext();
   }
 
   close(): void {
-    this.#socket.end();
+    this.#ending = true;
+    if (!this.#writing) this.#socket.end();
   }
 
   destroy(): void {
+    this.#queue = [];
     this.#socket.destroy();
   }
 
-  #written(): void {
-    if (!this.#full || this.#closed || this.#socket.writableLength >= CARRIER_HIGH_WATER / 2) return;
+  /**
+   * One write at a time, so that each begins a TLS record: the socket would join
+   * what waits, and every frame would lie across two records. Small batches
+   * share a record.
+   */
+  #writeNext(): void {
+    if (this.#writing || this.#queue.length === 0) return;
+    this.#writing = true;
+    let count = 1;
+    let octets = this.#queue[0]!.length;
+    while (count < this.#queue.length && octets + this.#queue[count]!.length <= TLS_READ_LEN) {
+      octets += this.#queue[count++]!.length;
+    }
+    const [first, ...others] = this.#queue.splice(0, count);
+    const bytes = others.length === 0 ? first! : concat(first!, ...others);
+    this.#socket.write(bytes, () => this.#written(octets));
+  }
+
+  #written(octets: number): void {
+    this.#writing = false;
+    this.#held -= octets;
+    if (this.#closed) return;
+    this.#writeNext();
+    if (this.#ending && !this.#writing) this.#socket.end();
+    if (!this.#full || this.#held >= CARRIER_HIGH_WATER / 2) return;
     this.#full = false;
     this.#handler?.writable();
   }
