@@ -86,6 +86,8 @@ export const ALERT_TIMEOUT_MS = 2_000;
 export const SOCKET_WRITE_WINDOW = 512 * 1024;
 /** Octets read beyond a socket stream's credit before reading stops: while it goes on, an end or a reset is noticed. */
 export const SOCKET_READ_AHEAD = 16 * 1024;
+/** A socket stream in full flow without credit is read ahead only after so long: its credit comes sooner as a rule. */
+export const CREDIT_PATIENCE_MS = 100;
 /** How often a socket whose far end has half-closed is asked for a reset. */
 export const HALF_CLOSED_PROBE_MS = 1_000;
 /** Octets from which a piece is held until the turn's end, to go with the next ones in one system call. */

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { plainChunk, type ResetReason } from "../base/mod.ts";
 import { streamContract } from "../testkit/mod.ts";
+import { CREDIT_PATIENCE_MS, RAW_READ_LEN } from "./limits.ts";
 import { socketStream } from "./socket-stream.ts";
 
 /** Two ends of one TCP connection on the loopback. */
@@ -102,6 +103,46 @@ test("octets beyond the credit wait, and the end waits for them", async () => {
   await new Promise((resolve) => setTimeout(resolve, 30));
   assert.deepEqual(events, [10, 990, "end"]);
 });
+
+test("a socket in full flow is not read beyond the credit, until its credit has been waited for", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const [near, far] = await socketPair();
+  const stream = socketStream(near);
+  let delivered = 0;
+  let ended = false;
+  stream.open({
+    data: (chunk) => {
+      delivered += chunk.bytes.length;
+      chunk.release();
+    },
+    end: () => {
+      ended = true;
+    },
+    reset: () => {},
+    writable: () => {},
+  });
+  const total = 2 * RAW_READ_LEN;
+  far.end(new Uint8Array(total));
+  await new Promise((resolve) => far.once("finish", resolve)); // all of it is in the kernel
+  stream.credit(RAW_READ_LEN);
+  while (delivered < RAW_READ_LEN) await turn();
+  for (let i = 0; i < 5; i++) await turn();
+  assert.equal(near.bytesRead, RAW_READ_LEN);
+
+  t.mock.timers.tick(CREDIT_PATIENCE_MS);
+  while (near.bytesRead < total) await turn();
+  assert.equal(delivered, RAW_READ_LEN);
+
+  stream.credit(total);
+  while (!ended) await turn();
+  assert.equal(delivered, total);
+  near.destroy();
+  far.destroy();
+});
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
 
 test("many small writes arrive in order", async () => {
   const [near, far] = await socketPair();

@@ -9,7 +9,14 @@ import {
   type StreamHandler,
 } from "../base/mod.ts";
 import { PieceQueue } from "../link/mod.ts";
-import { CORK_FROM, HALF_CLOSED_PROBE_MS, SOCKET_READ_AHEAD, SOCKET_WRITE_WINDOW } from "./limits.ts";
+import {
+  CORK_FROM,
+  CREDIT_PATIENCE_MS,
+  HALF_CLOSED_PROBE_MS,
+  RAW_READ_LEN,
+  SOCKET_READ_AHEAD,
+  SOCKET_WRITE_WINDOW,
+} from "./limits.ts";
 import { readPooled } from "./pooled-reads.ts";
 import { EndingSocket, resetSocket } from "./socket-end.ts";
 
@@ -34,6 +41,8 @@ class SocketStream implements ByteStream {
   #dead = false;
   #corked = false;
   #probe: NodeJS.Timeout | undefined;
+  /** While credit is waited for. */
+  #patience: NodeJS.Timeout | undefined;
   #error: NodeJS.ErrnoException | undefined;
 
   constructor(socket: Socket) {
@@ -117,6 +126,20 @@ class SocketStream implements ByteStream {
       this.#deliverHeld();
     }
     if (this.#held.length > SOCKET_READ_AHEAD) this.#socket.pause();
+    else if (this.#credit <= 0 && bytes.length >= RAW_READ_LEN) this.#awaitCredit();
+  }
+
+  /**
+   * More is there for sure. Read when it may be delivered it is still in the
+   * core's cache as it goes on; read now it would wait in a buffer. After a
+   * while it is read all the same, as an end or a reset may stand behind it.
+   */
+  #awaitCredit(): void {
+    this.#socket.pause();
+    this.#patience ??= setTimeout(() => {
+      this.#patience = undefined;
+      this.#flow();
+    }, CREDIT_PATIENCE_MS).unref();
   }
 
   #deliver(chunk: Chunk): void {
@@ -176,6 +199,7 @@ class SocketStream implements ByteStream {
   #die(): void {
     this.#dead = true;
     clearInterval(this.#probe);
+    clearTimeout(this.#patience);
     this.#held.clear();
   }
 }
