@@ -55,7 +55,11 @@ const GOLDEN: readonly [name: string, text: string, message: string][] = [
 f.yaml:8:5: spec.custom_dns_zones[1]: unknown key "sufix"; did you mean "suffix"?
 f.yaml:9:3: spec: unknown key "ipv4_cidr_rang"; did you mean "ipv4_cidr_range"?`,
   ],
-  ["wrong type", VNET.replace("company.test", "5"), "f.yaml:7:13: spec.custom_dns_zones[0].suffix: expected string"],
+  [
+    "wrong type",
+    VNET.replace("company.test", "5"),
+    'f.yaml:7:13: spec.custom_dns_zones[0].suffix: expected string: put it in quotes, as "5"',
+  ],
   [
     "vnet_config: version, name, CIDR, suffixes",
     `kind: vnet_config

@@ -24,7 +24,7 @@ export interface FieldExplanation {
 export function explain(path: string): Explanation {
   const [word = "", ...steps] = path.split(".");
   const kind = parseKind(word);
-  if (kind === undefined) throw new BadInputError(unknownWord("kind", word, KINDS));
+  if (kind === undefined) throw new BadInputError(`${unknownWord("kind", word, KINDS)} (tctl explain lists all)`);
   let schema = { description: KIND_DESCRIPTIONS[kind], ...resourceJsonSchema(kind) };
   let at: string = kind;
   for (const step of steps) {

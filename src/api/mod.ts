@@ -48,7 +48,7 @@ export {
   type SecondFactor,
 } from "./cluster.ts";
 export type { AppView, ClusterView } from "./cluster-view.ts";
-export { durationText, resourceName, timestamp } from "./common.ts";
+export { durationText, resourceName, timestamp, tokenName } from "./common.ts";
 export { parseDocuments } from "./documents.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export {

@@ -68,7 +68,7 @@ const ruleFields = z.strictObject({
   where: text
     .optional()
     .describe(
-      'Only where this holds, as in contains(user.spec.traits["teams"], resource.metadata.labels["team"]). It knows user.metadata.name, user.spec.roles, user.spec.traits["TRAIT"] and the fields of the resource; ==, !=, !, &&, ||, equals, contains, contains_any, contains_all, is_subset, set, has_prefix, all_equal, all_end_with, regexp.match and the other functions of app_labels_expression. Where it cannot be decided the rule allows nothing and denies everything.',
+      'Only where this holds, as in contains(user.spec.traits["teams"], resource.metadata.labels["team"]). It knows user.metadata.name, user.spec.roles, user.spec.traits, the fields of the resource, equals, has_prefix, is_subset, set and the functions of app_labels_expression.',
     ),
   actions: z.unknown().optional().describe("Accepted for compatibility, without effect."),
 });

@@ -85,7 +85,7 @@ function describe(issue: RawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type":
       if (issue.input === undefined) return "is required";
-      return `expected ${TYPE_NAMES[issue.expected] ?? issue.expected}`;
+      return `expected ${TYPE_NAMES[issue.expected] ?? issue.expected}${quoted(issue.expected, issue.input)}`;
     case "unrecognized_keys": {
       const known = shapeKeys(issue.inst);
       return issue.keys.map((key) => unknownWord("key", key, known)).join(KEY_SEPARATOR);
@@ -98,6 +98,12 @@ function describe(issue: RawIssue): string | undefined {
     default:
       return undefined;
   }
+}
+
+/** YAML reads `5` and `true` as something else than text. */
+function quoted(expected: string, input: unknown): string {
+  const plain = typeof input === "number" || typeof input === "boolean";
+  return expected === "string" && plain ? `: put it in quotes, as "${input}"` : "";
 }
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {

@@ -53,6 +53,7 @@ export class UserLinks {
   async invite(request: RequestOf<"user.invite">, context: CallContext): Promise<ResponseOf<"user.invite">> {
     const { core } = this.#parts;
     const permit = await demand(core, context, ["create"], "user");
+    const ttlMs = ttlOf(request.ttl_seconds, { byDefault: DEFAULT_INVITE_TTL_MS, longest: MAX_INVITE_TTL_MS });
     const { name, roles, traits } = request;
     const user: User = {
       kind: "user",
@@ -67,9 +68,8 @@ export class UserLinks {
     permit.demand(user);
     await checkUser(core, user);
     const created = await core.store.create(user);
-    const wanted = request.ttl_seconds === undefined ? DEFAULT_INVITE_TTL_MS : request.ttl_seconds * 1000;
     await recordWrite(core, "create", created, context);
-    return this.#create({ user: name, kind: "invite", ttlMs: Math.min(wanted, MAX_INVITE_TTL_MS) }, context);
+    return this.#create({ user: name, kind: "invite", ttlMs }, context);
   }
 
   /** Takes everything by which the user could log in, ends their sessions, and makes a link to begin again. */
@@ -78,12 +78,12 @@ export class UserLinks {
     const { name } = request;
     const permit = await demand(core, context, ["update"], "user");
     permit.demand(await core.store.get("user", name));
-    const wanted = request.ttl_seconds === undefined ? DEFAULT_RESET_TTL_MS : request.ttl_seconds * 1000;
+    const ttlMs = ttlOf(request.ttl_seconds, { byDefault: DEFAULT_RESET_TTL_MS, longest: MAX_RESET_TTL_MS });
     await passwords.delete(name);
     await this.deleteOf(name);
     await mfa.removeAll(name, context);
     await this.#parts.endAll(name);
-    return this.#create({ user: name, kind: "reset", ttlMs: Math.min(wanted, MAX_RESET_TTL_MS) }, context);
+    return this.#create({ user: name, kind: "reset", ttlMs }, context);
   }
 
   async read(token: string): Promise<ResponseOf<"invite.read">> {
@@ -174,6 +174,12 @@ export class UserLinks {
     if (isOptional({ accepted, ...policy })) return undefined;
     throw new BadInputError(`this cluster demands a second factor (${accepted.join(" or ")}): register one`);
   }
+}
+
+function ttlOf(seconds: number | undefined, { byDefault, longest }: { byDefault: number; longest: number }): number {
+  if (seconds === undefined) return byDefault;
+  if (seconds * 1000 <= longest) return seconds * 1000;
+  throw new BadInputError(`the link is valid for ${longest / 3_600_000}h at most`);
 }
 
 /** More links than this are not open at one time: each ends after 48 h. */

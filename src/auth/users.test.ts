@@ -66,6 +66,12 @@ test("an invite is good once, names its user, and is stored as a hash only", asy
 
   await assert.rejects(admin.call("user.invite", { name: "ivy", roles: ["access"] }), AlreadyExistsError);
   await assert.rejects(admin.call("user.invite", { name: "jo", roles: ["nope"] }), /role "nope" does not exist/);
+  const ttl_seconds = 49 * 3600;
+  await assert.rejects(
+    admin.call("user.invite", { name: "jo", roles: ["access"], ttl_seconds }),
+    /valid for 48h at most/,
+  );
+  await assert.rejects(admin.call("user.reset", { name: "ivy", ttl_seconds }), /valid for 24h at most/);
 });
 
 test("a deleted user loses password, invites, sessions and what the certificate allowed", async () => {

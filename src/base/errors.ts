@@ -29,6 +29,24 @@ export function isMalformed<T extends object>(value: T | Malformed): value is Ma
   return (value as Partial<Malformed>).malformed !== undefined; // `in` takes longer, and every packet asks five times
 }
 
+const FILE_FAULTS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EACCES: "permission denied; run as the file's owner or with sudo",
+  EPERM: "permission denied; run as the file's owner or with sudo",
+  EISDIR: "it is a directory",
+  ENOTDIR: "what should be a directory on the way is none",
+  EEXIST: "it exists already",
+  ENOSPC: "the disk is full",
+  EROFS: "the file system is read-only",
+};
+
+/** Why a file or directory could not be read or written, for a user; the system's own words where we have none. */
+export function fileFault(cause: unknown, doing: "read" | "write" = "read"): string {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  if (doing === "write" && code === "ENOENT") return "its directory does not exist";
+  return FILE_FAULTS[code] ?? messageOf(cause);
+}
+
 /** The text of whatever was thrown, for a log line or a user. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -6,7 +6,7 @@
 export { AssertionFailed, assert, unreachable } from "./assert.ts";
 export { concat, decodeUtf8, encodeUtf8, equal, fromHex, toHex } from "./bytes.ts";
 export { type Clock, sleep, systemClock, type Timer } from "./clock.ts";
-export { isMalformed, type Malformed, malformed, messageOf, OperationError } from "./errors.ts";
+export { fileFault, isMalformed, type Malformed, malformed, messageOf, OperationError } from "./errors.ts";
 export {
   type Cidr,
   cidrContains,

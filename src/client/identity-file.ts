@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { isMalformed, messageOf } from "../base/mod.ts";
+import { fileFault, isMalformed } from "../base/mod.ts";
 import { identityOf } from "../pki/mod.ts";
 import { IdentityUnusableError } from "./errors.ts";
 import { type Profile, ProfileStore, splitPem } from "./profile.ts";
@@ -14,7 +14,7 @@ export interface IdentityFile {
 
 export async function readIdentityFile(file: string): Promise<IdentityFile> {
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new IdentityUnusableError(`the identity file ${file} cannot be read: ${messageOf(cause)}`, { cause });
+    throw new IdentityUnusableError(`the identity file ${file} cannot be read: ${fileFault(cause)}`, { cause });
   });
   const keyPem = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/.exec(text)?.[0];
   const [certPem, ...hostCas] = splitPem(text);

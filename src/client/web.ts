@@ -35,7 +35,7 @@ export type ProxyFind = z.infer<typeof findSchema> & { readonly address: string;
 export type ProxyTrust = z.infer<typeof trustSchema>;
 
 export function splitHostPort(address: string): { host: string; port: number | undefined } {
-  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(address);
+  const match = /^(?:\[([^\]\s]+)\]|([^:\s]+))(?::(\d{1,5}))?$/.exec(address);
   const port = match?.[3] === undefined ? undefined : Number(match[3]);
   const host = match?.[1] ?? match?.[2];
   if (host === undefined || (port !== undefined && (port < 1 || port > 65535))) {

@@ -219,7 +219,7 @@ t.yaml:6:10: app_service.apps[0].uri: a tcp:// URI needs a port, as in tcp://loc
 t.yaml:7:18: app_service.apps[0].public_addr: public_addr "10.0.0.1" must not be an IP address; VNet and TLS need a name
 t.yaml:9:10: app_service.apps[1].uri: must not contain a port when tcp_ports is given
 t.yaml:12:5: app_service.apps[1]: unknown key "public_address"; did you mean "public_addr"?
-t.yaml:13:47: app_service.apps[2].labels.env: expected string`,
+t.yaml:13:47: app_service.apps[2].labels.env: expected string: put it in quotes, as "5"`,
   ],
   [
     "two apps of one name",

@@ -30,7 +30,7 @@ async function unknownApp(cluster: LoopbackCluster): Promise<void> {
     [["apps", "login", "ehco"], 1, unknown],
     [["proxy", "app", "ehco"], 1, unknown],
     [["apps", "login", "page"], 1, web],
-    [["proxy", "app"], 2, "error: missing required argument 'app'\n(run \"tsh --help\" for what there is)\n"],
+    [["proxy", "app"], 2, "error: missing required argument 'app'\n(run \"tsh proxy app --help\" for what there is)\n"],
   ];
   for (const [args, code, stderr] of lines) {
     assert.deepEqual(await cluster.says("tsh", args), { code, stdout: "", stderr });

@@ -119,6 +119,10 @@ test("a wrong token, a wrong name and an unknown role are refused, and leave not
   const roleMap = [{ remote: "access", local: ["no-such-role"] }];
   await assert.rejects(writeTrust(trustedCluster({ role_map: roleMap })), /role "no-such-role" does not exist/);
   await assert.rejects(writeTrust(trustedCluster({ token: undefined })), /spec.token is missing/);
+  await assert.rejects(
+    writeTrust(trustedCluster({ web_proxy_addr: "127.0.0.1:1" })),
+    /the root cluster cannot be reached at 127\.0\.0\.1:1 \(spec\.web_proxy_addr\)/,
+  );
   assert.deepEqual((await (await leaf.admin()).call("resource.list", { kind: "trusted_cluster" })).resources, []);
   await assert.rejects(
     atLeaf("alice").then((api) => api.call("cluster.ping", {})),

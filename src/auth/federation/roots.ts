@@ -1,8 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { BadInputError, LimitExceededError, parseHostPort, type TrustedCluster } from "../../api/mod.ts";
+import {
+  BadInputError,
+  LimitExceededError,
+  parseHostPort,
+  type TrustedCluster,
+  UnavailableError,
+} from "../../api/mod.ts";
 import { messageOf } from "../../base/mod.ts";
-import { callUnverified, tcpDial } from "../../rpc/mod.ts";
+import { ConnectionLostError, callUnverified, tcpDial } from "../../rpc/mod.ts";
 import type { Backend } from "../../storage/mod.ts";
 import type { Core } from "../core.ts";
 import { Documents, versioned } from "../documents.ts";
@@ -128,7 +134,9 @@ export class Roots {
     const facts = { cluster_name: cluster, host_cas: certsOf(own), nonce: randomBytes(32).toString("hex") };
     const mac = leafProof(token, facts);
     const to = { dial: tcpDial(proxyAddress), servername: parseHostPort(proxyAddress)?.host };
-    const answer = await callUnverified(to, "trust.establish", { ...facts, mac });
+    const answer = await callUnverified(to, "trust.establish", { ...facts, mac }).catch((error: unknown) => {
+      throw error instanceof ConnectionLostError ? unreachable(proxyAddress, error) : error;
+    });
     if (!sameProof(rootProof(token, mac, answer), answer.mac)) {
       throw new BadInputError(`who answers at ${proxyAddress} does not know the token: it is not the root cluster`);
     }
@@ -190,4 +198,11 @@ export class Roots {
     this.#followers.delete(name);
     await follower?.close();
   }
+}
+
+function unreachable(proxyAddress: string, error: ConnectionLostError): UnavailableError {
+  const why = messageOf(error.cause ?? error);
+  return new UnavailableError(`the root cluster cannot be reached at ${proxyAddress} (spec.web_proxy_addr): ${why}`, {
+    cause: error,
+  });
 }

@@ -27,8 +27,7 @@ export function newProgram(name: string, description: string): Command {
   const program = new Command(name)
     .description(description)
     .addOption(new Option("-d, --debug", "say more on standard error").env("TELEPORT_DEBUG"))
-    .showSuggestionAfterError()
-    .showHelpAfterError(`(run "${name} --help" for what there is)`);
+    .showSuggestionAfterError();
   program
     .command("version")
     .description("print the version")
@@ -62,7 +61,7 @@ export async function runProgram(
   argv: readonly string[] = process.argv,
   known: KnownWords = {},
 ): Promise<void> {
-  exitInsteadOfExiting(program);
+  prepare(program, program.name());
   if (argv[2] === COMPLETE) await printCandidates(program, argv.slice(3), known);
   else process.exitCode = await outcome(program, argv);
   // Whatever is still open (an idle connection kept for reuse) must not hold the terminal.
@@ -96,9 +95,10 @@ function describe(error: Error): string {
   return (error.stack ?? error.message) + cause;
 }
 
-function exitInsteadOfExiting(command: Command): void {
-  command.exitOverride();
-  for (const each of command.commands) exitInsteadOfExiting(each);
+/** Every command throws where it would end the process, and after an error points at its own help. `path`: `tctl users add`. */
+function prepare(command: Command, path: string): void {
+  command.exitOverride().showHelpAfterError(`(run "${path} --help" for what there is)`);
+  for (const each of command.commands) prepare(each, `${path} ${each.name()}`);
 }
 
 /** Data, for the next program in a pipe. */

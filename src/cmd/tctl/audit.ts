@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import { type AuditEvent, BadInputError } from "../../api/mod.ts";
+import { AUDIT_CODES, type AuditEvent, BadInputError, unknownWord } from "../../api/mod.ts";
 import { sleep } from "../../base/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { collectList, type Format, formatOption, parseCount, parseDuration } from "../cli/arguments.ts";
 import { printAs } from "../cli/format.ts";
-import { EXIT_FAILURE, ExitWith, interruption, print } from "../cli/program.ts";
+import { EXIT_FAILURE, ExitWith, interruption, print, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
 import type { Tctl } from "./tctl.ts";
 
@@ -53,13 +53,18 @@ async function search(rpc: RpcClient, o: SearchOptions): Promise<void> {
   const { events } = await rpc.call("audit.search", {
     from: timeOf(o.from ?? `${DEFAULT_SPAN_SECONDS}s`, now),
     ...(o.to !== undefined && { to: timeOf(o.to, now) }),
-    ...(o.type && { types: o.type }),
+    ...(o.type && { types: o.type.map(eventType) }),
     ...(o.user !== undefined && { user: o.user }),
     ...(o.limit !== undefined && { limit: o.limit }),
   });
   printAs(o.format, events, () =>
     events.length === 0 ? "No events found\n" : table(["Time", "Code", "Event", "User", "Details"], events.map(row)),
   );
+}
+
+function eventType(word: string): string {
+  if (Object.hasOwn(AUDIT_CODES, word)) return word;
+  throw new UsageError(`--type: ${unknownWord("event type", word, Object.keys(AUDIT_CODES))} (docs/audit-events.md)`);
 }
 
 /** An RFC 3339 time, or how long ago. */

@@ -71,19 +71,29 @@ async function fromDataDir(config: TeleportConfig, log: Logger): Promise<RpcClie
   const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
     const remedy =
       cause.code === "ENOENT"
-        ? 'start "teleport start" there first'
+        ? 'run "teleport start" first, on the host that runs Auth'
         : `run tctl as the user that runs teleport (sudo tctl), or log in with tsh and set TELEPORT_CONFIG_FILE=""`;
     throw new NoCredentialError(`the admin identity of the Auth Service, ${file}, cannot be read: ${remedy}`, {
       cause,
     });
   });
-  const admin = adminSchema.parse(JSON.parse(text));
+  const admin = adminOf(text);
+  if (admin === undefined)
+    throw new NoCredentialError(`${file} is damaged: restart "teleport start", which makes it anew`);
   return new RpcClient({
     dial: tcpDial(config.authServer!),
     trust: { hostCas: admin.host_cas },
     identity: { certPem: admin.cert, keyPem: admin.key },
     log,
   });
+}
+
+function adminOf(text: string): z.infer<typeof adminSchema> | undefined {
+  try {
+    return adminSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
 }
 
 async function hasUsableProfile(env: ClientEnvironment): Promise<boolean> {

@@ -12,6 +12,7 @@ test("a reference is a kind, by any of its names, and perhaps a name", () => {
 
 test("a reference that cannot be meant says what can", () => {
   assert.throws(() => parseRef("vnet_confg"), /vnet_config/);
+  assert.throws(() => parseRef("nosuch"), { message: 'unknown kind "nosuch" (tctl explain lists all)' });
   assert.throws(() => parseRef("user/"), UsageError);
   assert.throws(() => parseRef("vnet_config/vnet-config"), /only simple/);
   assert.throws(() => parseNamedRef("role"), /expected role\/NAME/);

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
-import type { Lock } from "../../api/mod.ts";
+import { checkResource, type Lock, NotFoundError } from "../../api/mod.ts";
+import type { RpcClient } from "../../rpc/mod.ts";
 import { type Format, formatOption, parseDuration } from "../cli/arguments.ts";
 import { printAs } from "../cli/format.ts";
-import { UsageError } from "../cli/program.ts";
+import { say, UsageError } from "../cli/program.ts";
 import type { Tctl } from "./tctl.ts";
 
 interface LockOptions {
@@ -32,10 +33,27 @@ export function addLockCommand(program: Command, tctl: Tctl): void {
     .addOption(formatOption())
     .action((o: LockOptions & { format: Format }) =>
       tctl.run(async (rpc) => {
-        const { resource } = await rpc.call("resource.create", { resource: lockOf(o, Date.now()) });
+        const lock = checkResource(lockOf(o, Date.now()));
+        await warnOfMissing(rpc, o);
+        const { resource } = await rpc.call("resource.create", { resource: lock });
         printAs(o.format, resource, () => `Created a lock with name "${resource.metadata.name}".\n`);
       }),
     );
+}
+
+/** A lock may come before what it targets; more often the name is a slip. */
+async function warnOfMissing(rpc: RpcClient, { user, role }: LockOptions): Promise<void> {
+  for (const [kind, name] of [
+    ["user", user],
+    ["role", role],
+  ] as const) {
+    if (name === undefined) continue;
+    const missing = await rpc.call("resource.get", { kind, name }).then(
+      () => false,
+      (error: unknown) => error instanceof NotFoundError,
+    );
+    if (missing) say(`NOTE: there is no ${kind} "${name}" now: the lock waits for one of that name.\n`);
+  }
 }
 
 export function lockOf(o: LockOptions, now: number): Lock {

@@ -45,6 +45,33 @@ function command(program: string, ...args: string[]): Promise<{ code: number; ou
 const tctl = (...args: string[]) =>
   command("tctl", "-i", join(dir, "admin"), `--auth-server=${cluster.proxyAddress}`, ...args);
 
+test("words that mean nothing here are refused with those that do", async () => {
+  for (const [args, code, said] of [
+    [["tokens", "add", "--type=foo"], 2, 'ERROR: --type: unknown role "foo" (app, proxy or trusted_cluster)\n'],
+    [["tokens", "add", "--type=app", "--value=a b"], 1, "ERROR: --value: must be printable ASCII without spaces\n"],
+    [
+      ["audit", "search", "--type=user.logn"],
+      2,
+      'ERROR: --type: unknown event type "user.logn"; did you mean "user.login"? (docs/audit-events.md)\n',
+    ],
+    [
+      ["lock", "--user=ci", "--expires=soon"],
+      1,
+      "ERROR: spec.expires: expected an RFC 3339 time such as 2026-01-31T12:00:00Z\n",
+    ],
+    [
+      ["users", "add"],
+      2,
+      "error: missing required argument 'name'\n(run \"tctl users add --help\" for what there is)\n",
+    ],
+  ] as const) {
+    assert.deepEqual(await tctl(...args), { code, out: "", err: said });
+  }
+  const early = await tctl("lock", "--user=cii", "--ttl=1m");
+  assert.equal(early.err, 'NOTE: there is no user "cii" now: the lock waits for one of that name.\n');
+  assert.match(early.out, /^Created a lock/);
+});
+
 test("tctl auth sign writes a private identity file, and tsh -i lists and reaches apps by it", async () => {
   const file = join(dir, "ci");
   const signed = await tctl("auth", "sign", "--user=ci", "-o", file, "--ttl=1h");
@@ -54,6 +81,8 @@ test("tctl auth sign writes a private identity file, and tsh -i lists and reache
   const again = await tctl("auth", "sign", "--user=ci", "-o", file);
   assert.equal(again.code, 2);
   assert.match(again.err, /exists: say --overwrite/);
+  const nowhere = await tctl("auth", "sign", "--user=ci", "-o", join(dir, "none", "ci"));
+  assert.equal(nowhere.err, `ERROR: cannot write ${join(dir, "none", "ci")}: its directory does not exist\n`);
 
   const listed = await command("tsh", "-i", file, `--proxy=${cluster.proxyAddress}`, "apps", "ls");
   assert.equal(listed.code, 0, listed.err);

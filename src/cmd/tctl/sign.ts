@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
+import { fileFault } from "../../base/mod.ts";
 import { identityFileText } from "../../client/mod.ts";
 import { createCsr, generateKeyPair } from "../../pki/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
@@ -11,7 +12,7 @@ interface SignOptions {
   user: string;
   out: string;
   format: "file" | "tls";
-  ttl: number;
+  ttl?: number;
   overwrite: boolean;
 }
 
@@ -26,14 +27,18 @@ export function addSignCommand(auth: Command, tctl: Tctl): void {
         .choices(["file", "tls"])
         .default("file"),
     )
-    .option("--ttl <duration>", "how long it is valid", parseDuration, 12 * 3600)
+    .option("--ttl <duration>", "how long it is valid (12h by default)", parseDuration)
     .option("--overwrite", "replace files that exist", false)
     .action((o: SignOptions) => tctl.run((rpc) => sign(rpc, o)));
 }
 
 async function sign(rpc: RpcClient, { user, out, format, ttl, overwrite }: SignOptions): Promise<void> {
   const keys = await generateKeyPair(); // The private key never leaves this process but into the file.
-  const answer = await rpc.call("user.sign", { user, csr: await createCsr(keys), ttl_seconds: ttl });
+  const answer = await rpc.call("user.sign", {
+    user,
+    csr: await createCsr(keys),
+    ...(ttl !== undefined && { ttl_seconds: ttl }),
+  });
   const { cert, host_cas: hostCas } = answer;
   const files: [name: string, text: string][] =
     format === "file"
@@ -53,7 +58,10 @@ export async function writePrivate(file: string, text: string, overwrite: boolea
   try {
     await writeFile(file, text, { mode: 0o600, flag: overwrite ? "w" : "wx" });
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
-    throw new UsageError(`${file} exists: say --overwrite, or write another file`, { cause });
+    const exists = (cause as NodeJS.ErrnoException).code === "EEXIST";
+    const why = exists
+      ? `${file} exists: say --overwrite, or write another file`
+      : `cannot write ${file}: ${fileFault(cause, "write")}`;
+    throw new UsageError(why, { cause });
   }
 }

@@ -1,7 +1,16 @@
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
 import { stringify } from "yaml";
-import { maskedToken, parseTokenRole, TOKEN_ROLES, type Token, type TokenRole, unknownWord } from "../../api/mod.ts";
+import {
+  maskedToken,
+  parseTokenRole,
+  parseValue,
+  TOKEN_ROLES,
+  type Token,
+  type TokenRole,
+  tokenName,
+  unknownWord,
+} from "../../api/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { collectList, type Format, formatOption, parseCount, parseDuration } from "../cli/arguments.ts";
 import { humanDuration, printAs } from "../cli/format.ts";
@@ -15,7 +24,7 @@ const DEFAULT_TTL_SECONDS = 30 * 60;
 interface AddOptions {
   type?: string[];
   value?: string;
-  ttl: number;
+  ttl?: number;
   appNames?: string[];
   publicAddrs?: string[];
   maxUses?: number;
@@ -29,7 +38,7 @@ export function addTokenCommands(program: Command, tctl: Tctl): void {
     .description("create a token; anybody who has it can join a service until it expires")
     .option("--type <roles>", "what may join by it: app, proxy, trusted_cluster", collectList)
     .option("--value <token>", "the token itself (random by default)")
-    .option("--ttl <duration>", "how long it is valid", parseDuration, DEFAULT_TTL_SECONDS)
+    .option("--ttl <duration>", "how long it is valid (30m by default)", parseDuration)
     .option("--app-names <patterns>", "apps that its hosts may announce, as db-* (by default all)", collectList)
     .option("--public-addrs <patterns>", "public addresses that they may announce (by default all)", collectList)
     .option("--max-uses <number>", "how many hosts may join by it (by default any number)", parseCount)
@@ -57,8 +66,9 @@ export function addTokenCommands(program: Command, tctl: Tctl): void {
 async function add(rpc: RpcClient, o: AddOptions): Promise<void> {
   const roles = (o.type ?? []).map(roleOf);
   if (roles.length === 0) throw new UsageError('say what may join by the token, for example "--type=app"');
-  const value = o.value ?? randomBytes(16).toString("hex");
-  const expires = new Date(Date.now() + o.ttl * 1000).toISOString();
+  const value = parseValue(tokenName, o.value ?? randomBytes(16).toString("hex"), "--value");
+  const ttl = o.ttl ?? DEFAULT_TTL_SECONDS;
+  const expires = new Date(Date.now() + ttl * 1000).toISOString();
   await rpc.call("resource.create", {
     resource: { kind: "token", version: "v2", metadata: { name: value, expires }, spec: { roles, ...boundsOf(o) } },
   });
@@ -70,7 +80,7 @@ async function add(rpc: RpcClient, o: AddOptions): Promise<void> {
     case "yaml":
       return print(stringify({ token: value, roles, expires }));
     case undefined:
-      return print(await instructions(rpc, value, roles, o.ttl));
+      return print(await instructions(rpc, value, roles, ttl));
   }
 }
 
@@ -84,7 +94,9 @@ function boundsOf({ appNames, publicAddrs, maxUses }: AddOptions) {
 
 function roleOf(word: string): TokenRole {
   const role = parseTokenRole(word);
-  if (role === undefined) throw new UsageError(unknownWord("role", word, TOKEN_ROLES));
+  if (role === undefined) {
+    throw new UsageError(`--type: ${unknownWord("role", word, TOKEN_ROLES)} (app, proxy or trusted_cluster)`);
+  }
   return role;
 }
 

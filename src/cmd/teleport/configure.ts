@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import { messageOf, OperationError } from "../../base/mod.ts";
+import { fileFault, OperationError } from "../../base/mod.ts";
 import {
   DEFAULT_CONFIG_FILE,
   loadTeleportConfig,
@@ -84,7 +84,7 @@ async function write(path: string, text: string): Promise<void> {
     const exists = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
     const why = exists
       ? `${path} exists already: move it away, or choose another place by --output=file:///PATH`
-      : `cannot write ${path}: ${messageOf(cause)}; use sudo, or choose another place by --output=file:///PATH`;
+      : `cannot write ${path}: ${fileFault(cause, "write")}; or choose another place by --output=file:///PATH`;
     throw new ConfigureError(why, { cause });
   }
 }
