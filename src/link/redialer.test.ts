@@ -158,12 +158,14 @@ test("better carriers take the place of those that live, one for each transport,
   await turns();
   const before = state.dials.length;
   redialer.replaceAll();
-  redialer.replaceAll(); // What is under way already is not begun twice.
   await pair.clock.advance(500, 10);
   assert.equal(state.dials.length, before + 2);
   for (const { near } of pair.carriers.slice(0, -2)) near.destroy(); // They are of no use any more.
   await pair.clock.advance(2_000, 50);
   assert.equal(state.dials.length, before + 2);
+  for (let i = 0; i < 3; i++) redialer.replaceAll(); // What is under way may be of yesterday: one more each.
+  await pair.clock.advance(2_000, 10);
+  assert.equal(state.dials.length, before + 6);
   assert.deepEqual([pair.client.stateOf(0), pair.client.stateOf(1)], ["attached", "attached"]);
   pair.client.close("done");
   await Promise.all(talkers.map(({ done }) => done));

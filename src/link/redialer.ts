@@ -20,10 +20,10 @@ export class Redialer {
   readonly #options: RedialerOptions;
   /** Transports that somebody is looking for a carrier for. */
   readonly #busy = new Set<number>();
+  /** Those of them that want one more afterwards. */
+  readonly #again = new Set<number>();
   /** Of each attempt, or of the pause before it: a changed network begins them anew. */
   readonly #waits = new Set<AbortController>();
-  /** The last carrier that was dialled was not taken. */
-  #refused = false;
 
   /** `link` is ready. */
   constructor(options: RedialerOptions) {
@@ -47,7 +47,11 @@ export class Redialer {
   /** Brings a new carrier in place of each living one, which serves until then: those to come are better. */
   replaceAll(): void {
     const { link } = this.#options;
-    for (let id = 0; link.stateOf(id) !== "none"; id++) if (link.stateOf(id) === "attached") this.#bring(id);
+    for (let id = 0; link.stateOf(id) !== "none"; id++) {
+      // What is on its way may have been asked for too early.
+      if (this.#busy.has(id)) this.#again.add(id);
+      else this.#bring(id);
+    }
   }
 
   #interrupt(why: string): void {
@@ -69,7 +73,8 @@ export class Redialer {
     const { link } = this.#options;
     if (link.ended) return;
     const state = link.stateOf(transport);
-    if (state === "detached") this.#bring(transport); // Lost again in the same turn.
+    const again = this.#again.delete(transport);
+    if (again || state === "detached") this.#bring(transport); // Or lost again in the same turn.
     const more = transport + 1;
     if (state === "attached" && more < link.maxTransports && link.stateOf(more) === "none") this.#bring(more);
   }
@@ -77,13 +82,14 @@ export class Redialer {
   async #try(transport: number, goneMs: number): Promise<void> {
     const { link, clock, log, isAgentMissing, chance = Math.random } = this.#options;
     let goneAt: number | undefined;
+    const last = { refused: false };
     for (let delayMs = REDIAL_MIN_MS; !link.ended; delayMs = Math.min(REDIAL_MAX_MS, delayMs * 2)) {
       const pauseMs = Math.min(delayMs * (0.5 + chance() / 2), Math.max(0, (goneAt ?? Infinity) - clock.now()));
       const interrupted = await this.#pause(pauseMs);
       if (link.ended) return;
       if (interrupted) delayMs = REDIAL_MIN_MS;
       try {
-        await this.#attempt(transport);
+        await this.#attempt(transport, last);
         return;
       } catch (error) {
         if (link.ended) return;
@@ -98,13 +104,12 @@ export class Redialer {
     }
   }
 
-  async #attempt(transport: number): Promise<void> {
+  async #attempt(transport: number, last: { refused: boolean }): Promise<void> {
     const { link, dial } = this.#options;
-    const carrier = await this.#interruptible((signal) => dial(signal, this.#refused));
+    const carrier = await this.#interruptible((signal) => dial(signal, last.refused));
     if (link.ended) return carrier.destroy();
-    this.#refused = true;
+    last.refused = true; // Unless it is taken.
     await link.attach(transport, carrier);
-    this.#refused = false;
   }
 
   /** True where something has ended it early. */

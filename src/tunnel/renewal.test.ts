@@ -58,13 +58,12 @@ async function until(holds: () => boolean): Promise<void> {
 
 test("a renewed certificate is shown over a new carrier of each transport, under way and with nothing lost", async () => {
   await using placed = await place({ transports: 3 });
-  const { proxy, app, state, move, wholeToTheEnd } = placed;
-  const before = state.asked.length;
+  const { proxy, agent, app, state, move, wholeToTheEnd } = placed;
+  const before = agent.counters.get("link.attached");
   for (let round = 1; round <= 3; round++) {
     state.session = await proxy.authority.renewed(state.session);
     app.replaceCarriers();
-    await until(() => state.asked.length === before + 3 * round);
-    await until(() => [0, 1, 2].every((id) => app.link.stateOf(id) === "attached"));
+    await until(() => agent.counters.get("link.attached") === before + 3 * round);
     await move();
   }
   await wholeToTheEnd();
