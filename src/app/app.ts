@@ -10,6 +10,7 @@ import {
 } from "../api/mod.ts";
 import { openSpool, type Spool } from "../audit/mod.ts";
 import { type Clock, Counters, Lifetime, type Logger, sleep, systemRandom } from "../base/mod.ts";
+import type { DialTcp } from "../dial/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
 import { CachedView, HostKeeper, type HostRecord, RpcClient, tcpDial } from "../rpc/mod.ts";
 import { AgentTunnel, AppLinkServer, type LinkContext, type LinkRefusal, ProxyConnections } from "../tunnel/mod.ts";
@@ -34,6 +35,8 @@ export interface AppServiceOptions {
   readonly selectors?: readonly LabelConditions[] | undefined;
   /** `host:port` of a proxy: the way to the API, and to clients. */
   readonly proxyAddress: string;
+  /** The way to proxies, where it is not straight. */
+  readonly dialTcp?: DialTcp | undefined;
   readonly dataDir: string;
   readonly hostname: string;
   readonly clock: Clock;
@@ -87,7 +90,7 @@ class Agent implements AppService {
     this.#options = options;
     this.ready = this.#isReady.promise;
     this.#client = new RpcClient({
-      dial: tcpDial(proxyAddress),
+      dial: tcpDial(proxyAddress, options.dialTcp),
       trust: { cluster: identity.cluster, hostCas: identity.hostCas },
       identity,
       servername: parseHostPort(proxyAddress)?.host,
@@ -151,6 +154,7 @@ class Agent implements AppService {
           ...tools,
           instance,
           proxyAddress: address,
+          dialTcp: options.dialTcp,
           credentials: () => this.#credentials(),
           onRoute: (socket, route) => this.#links.accept(socket, route),
           onState: (state, detail) =>

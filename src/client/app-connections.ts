@@ -8,6 +8,7 @@ import {
   systemClock,
   systemRandom,
 } from "../base/mod.ts";
+import type { DialTcp } from "../dial/mod.ts";
 import {
   LinkBudget,
   LinkBudgetError,
@@ -36,6 +37,8 @@ export interface AppConnectionsOptions {
   /** The cluster's proxies as they are now, where that is known; besides those that Auth named with the session. */
   proxies?(): readonly string[];
   readonly log: Logger;
+  /** The way to proxies, where it is not straight. */
+  readonly dialTcp?: DialTcp | undefined;
   /** Of this process, where it has connections to several clusters; by default one of their own. */
   readonly budget?: LinkBudget | undefined;
   /** For tests. */
@@ -229,7 +232,7 @@ class AppConnection {
   }
 
   #dialLink(session: HeldSession): Promise<AppLink> {
-    const { log, sessions } = this.#options;
+    const { log, sessions, dialTcp } = this.#options;
     return dialAppLink({
       session: tunnelSession(session),
       proxies: this.#proxies(session),
@@ -240,6 +243,7 @@ class AppConnection {
         const now = await sessions.agents(session.answer, signal);
         return { hostIds: now.agents.map((agent) => agent.host_id), hostCas: now.host_cas };
       },
+      ...(dialTcp && { dialTcp }),
       resume: true,
       present: async (_, refused) => {
         const present = await this.#session.present(session, refused);

@@ -1,4 +1,5 @@
 import { isMalformed, type Logger } from "../base/mod.ts";
+import type { DialTcp } from "../dial/mod.ts";
 import { identityOf, type UserIdentity } from "../pki/mod.ts";
 import { RpcClient } from "../rpc/mod.ts";
 import { dialProxy } from "./dial.ts";
@@ -21,10 +22,10 @@ export function isExpired(profile: Profile, now: number = Date.now()): boolean {
 }
 
 /** Auth's API with the profile's identity, through the proxy's relay. */
-export function connectCluster(profile: Profile, log: Logger): RpcClient {
+export function connectCluster(profile: Profile, log: Logger, dialTcp?: DialTcp): RpcClient {
   if (isExpired(profile)) throw expired(profile);
   return new RpcClient({
-    dial: (signal) => dialProxy(profile.proxyAddress, signal),
+    dial: (signal) => dialProxy(profile.proxyAddress, signal, dialTcp),
     trust: { cluster: profile.cluster, hostCas: profile.hostCas },
     identity: { certPem: profile.certPem, keyPem: profile.keyPem },
     servername: profile.name,
@@ -33,9 +34,15 @@ export function connectCluster(profile: Profile, log: Logger): RpcClient {
 }
 
 /** The API of a leaf cluster with the same identity, through the root's proxy. `hostCas`: of the leaf, as the root says. */
-export function connectLeaf(profile: Profile, leaf: string, hostCas: readonly string[], log: Logger): RpcClient {
+export function connectLeaf(
+  profile: Profile,
+  leaf: string,
+  hostCas: readonly string[],
+  log: Logger,
+  dialTcp?: DialTcp,
+): RpcClient {
   return new RpcClient({
-    dial: (signal) => dialProxy(profile.proxyAddress, signal),
+    dial: (signal) => dialProxy(profile.proxyAddress, signal, dialTcp),
     trust: { cluster: leaf, hostCas },
     identity: { certPem: profile.certPem, keyPem: profile.keyPem },
     servername: profile.name,

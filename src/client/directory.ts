@@ -1,5 +1,6 @@
 import type { AppView, ClusterView } from "../api/mod.ts";
 import { type ByteStream, type Logger, messageOf, Repeats, sleep, systemClock } from "../base/mod.ts";
+import type { DialTcp } from "../dial/mod.ts";
 import { LinkBudget } from "../link/mod.ts";
 import { expired, identityOfProfile } from "./cluster.ts";
 import { emptyView } from "./cluster-access.ts";
@@ -20,6 +21,8 @@ export interface ClusterDirectoryOptions {
   /** Who can be asked for the second factor of an app session; by default nobody. */
   readonly person?: () => MfaPerson;
   readonly loginWaitMs?: number;
+  /** The way to proxies, where it is not straight. */
+  readonly dialTcp?: DialTcp | undefined;
   /** Clusters, or profiles for all of theirs, that are asked before the others, in this order. */
   readonly order?: readonly string[];
 }
@@ -219,7 +222,8 @@ export class ClusterDirectory implements AsyncDisposable {
       this.#changed();
       this.#queue(() => saveLastView(store, profile, views, log));
     };
-    login.access = new LoginAccess(profile, log, { known, desk: this.#desk, budget: this.#budget, changed });
+    const { dialTcp } = this.#options;
+    login.access = new LoginAccess(profile, log, { known, desk: this.#desk, budget: this.#budget, dialTcp, changed });
     return login;
   }
 

@@ -1,5 +1,6 @@
 import { type CertAuthority, type ClusterView, UnauthenticatedError } from "../api/mod.ts";
 import type { Logger } from "../base/mod.ts";
+import type { DialTcp } from "../dial/mod.ts";
 import type { LinkBudget } from "../link/mod.ts";
 import { authorityCerts, CachedView, type RpcClient } from "../rpc/mod.ts";
 import type { AppConnections } from "./app-connections.ts";
@@ -22,6 +23,7 @@ export class LoginAccess {
   readonly #log: Logger;
   readonly #desk: MfaDesk;
   readonly #budget: LinkBudget;
+  readonly #dialTcp: DialTcp | undefined;
   readonly #changed: (views: readonly ClusterView[]) => void;
   readonly #rpc: RpcClient;
   readonly #root: ClusterAccess;
@@ -40,6 +42,7 @@ export class LoginAccess {
       known: readonly ClusterView[];
       desk: MfaDesk;
       budget: LinkBudget;
+      dialTcp?: DialTcp | undefined;
       changed: (views: readonly ClusterView[]) => void;
     },
   ) {
@@ -48,11 +51,12 @@ export class LoginAccess {
     this.#changed = o.changed;
     this.#desk = o.desk;
     this.#budget = o.budget;
+    this.#dialTcp = o.dialTcp;
     for (const view of o.known) this.#views.set(view.cluster, view);
-    this.#rpc = connectCluster(profile, log);
+    this.#rpc = connectCluster(profile, log, o.dialTcp);
     const sessions = ownSessions(this.#rpc, this.#desk);
     this.#root = new ClusterAccess({
-      ...{ profile, rpc: this.#rpc, sessions, log, budget: o.budget },
+      ...{ profile, rpc: this.#rpc, sessions, log, budget: o.budget, dialTcp: o.dialTcp },
       changed: (view) => this.#tell(view),
     });
     this.seen = this.#root.seen;
@@ -130,7 +134,7 @@ export class LoginAccess {
   }
 
   #follow(cluster: string, hostCas: readonly string[]): void {
-    const rpc = connectLeaf(this.#profile, cluster, hostCas, this.#log);
+    const rpc = connectLeaf(this.#profile, cluster, hostCas, this.#log, this.#dialTcp);
     const access = new ClusterAccess({
       profile: this.#profile,
       rpc,
@@ -138,6 +142,7 @@ export class LoginAccess {
       sessions: leafSessions(this.#rpc, rpc, cluster, this.#desk),
       log: this.#log,
       budget: this.#budget,
+      dialTcp: this.#dialTcp,
       changed: (view) => this.#tell(view),
     });
     this.#leaves.set(cluster, { access, rpc });

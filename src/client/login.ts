@@ -33,7 +33,7 @@ export async function logIn(o: LoginOptions): Promise<Profile> {
   const hostCas = await trustedCas(o);
   const keys = await generateKeyPair();
   await using rpc = new RpcClient({
-    dial: (signal) => dialProxy(o.proxy.address, signal),
+    dial: (signal) => dialProxy(o.proxy.address, signal, o.trust.dialTcp),
     trust: { cluster: o.proxy.cluster_name, hostCas },
     servername: o.proxy.host,
   });

@@ -1,10 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:https";
-import path from "node:path";
-import tls from "node:tls";
+import type { Socket } from "node:net";
 import { z } from "zod";
 import { VersionMismatchError } from "../api/mod.ts";
 import { VERSION, versionObjection } from "../base/mod.ts";
+import { type DialTcp, type WebRoots, webRoots } from "../dial/mod.ts";
 import { NotAProxyError, ProxyUnreachableError, ProxyUntrustedError } from "./errors.ts";
 import { reasonOf } from "./reasons.ts";
 
@@ -16,12 +15,10 @@ const WEB_BODY_LIMIT = 256 * 1024;
 const DEFAULT_PORTS = [443, 3080];
 
 /** Whom to believe about a proxy's web certificate: the system's roots, or those the user names. */
-export interface WebTrust {
+export interface WebTrust extends WebRoots {
   readonly insecure: boolean;
-  /** `SSL_CERT_FILE`. */
-  readonly certFile?: string | undefined;
-  /** `SSL_CERT_DIR`, several separated by colons. */
-  readonly certDir?: string | undefined;
+  /** The way there, where it is not straight. */
+  readonly dialTcp?: DialTcp | undefined;
 }
 
 const findSchema = z.object({
@@ -96,50 +93,53 @@ async function getJson<T>(address: string, url: string, schema: z.ZodType<T>, tr
   return parsed.data;
 }
 
-function get(address: string, url: string, trust: WebTrust): Promise<string> {
-  const { host, port } = splitHostPort(address);
+async function get(address: string, url: string, trust: WebTrust): Promise<string> {
+  const { host, port = 443 } = splitHostPort(address);
+  const signal = AbortSignal.timeout(WEB_TIMEOUT_MS);
+  const socket = await trust.dialTcp?.({ host, port }, signal).catch((error: Error) => {
+    throw explainWebFailure(address, error);
+  });
+  return answerTo({ host, port, url, socket, signal }, address, trust);
+}
+
+interface WebRequest {
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+  /** Connected already. */
+  readonly socket: Socket | undefined;
+  readonly signal: AbortSignal;
+}
+
+function answerTo({ url, socket, ...to }: WebRequest, address: string, trust: WebTrust): Promise<string> {
   return new Promise((resolve, reject) => {
-    const req = request(
-      {
-        host,
-        port,
-        path: url,
-        agent: false,
-        ca: webRoots(trust),
-        rejectUnauthorized: !trust.insecure,
-        timeout: WEB_TIMEOUT_MS,
-        signal: AbortSignal.timeout(WEB_TIMEOUT_MS),
-      },
-      (res) => {
-        const parts: Buffer[] = [];
-        let length = 0;
-        res.on("data", (part: Buffer) => {
-          length += part.length;
-          if (length > WEB_BODY_LIMIT) res.destroy(new Error("the answer is too long"));
-          else parts.push(part);
-        });
-        res.on("error", (error) => reject(explainWebFailure(address, error)));
-        res.on("end", () => {
-          if (res.statusCode === 200) resolve(Buffer.concat(parts).toString("utf8"));
-          else
-            reject(new NotAProxyError(`${address} answered ${res.statusCode} for ${url}: not a proxy of a cluster?`));
-        });
-      },
-    );
+    const options = {
+      ...to,
+      // For `tls.connect`, to which they are passed on.
+      ...(socket && { socket }),
+      path: url,
+      agent: false,
+      ca: webRoots(trust),
+      rejectUnauthorized: !trust.insecure,
+      timeout: WEB_TIMEOUT_MS,
+    };
+    const req = request(options, (res) => {
+      const parts: Buffer[] = [];
+      let length = 0;
+      res.on("data", (part: Buffer) => {
+        length += part.length;
+        if (length > WEB_BODY_LIMIT) res.destroy(new Error("the answer is too long"));
+        else parts.push(part);
+      });
+      res.on("error", (error) => reject(explainWebFailure(address, error)));
+      res.on("end", () => {
+        if (res.statusCode === 200) resolve(Buffer.concat(parts).toString("utf8"));
+        else reject(new NotAProxyError(`${address} answered ${res.statusCode} for ${url}: not a proxy of a cluster?`));
+      });
+    });
     req.on("error", (error) => reject(explainWebFailure(address, error)));
     req.end();
   });
-}
-
-function webRoots(trust: WebTrust): string[] {
-  const named: string[] = [];
-  if (trust.certFile !== undefined) named.push(readFileSync(trust.certFile, "utf8"));
-  for (const dir of trust.certDir?.split(":") ?? []) {
-    for (const entry of readdirSync(dir)) {
-      if (/\.(pem|crt|cer)$/.test(entry)) named.push(readFileSync(path.join(dir, entry), "utf8"));
-    }
-  }
-  return [...named, ...tls.getCACertificates("system"), ...tls.getCACertificates("bundled")];
 }
 
 const UNTRUSTED = new Set([

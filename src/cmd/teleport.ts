@@ -1,5 +1,6 @@
 import { loadTeleportConfig, parseTeleportConfig, readClientEnvironment, type StartFlags } from "../config/mod.ts";
 import { collectList } from "./cli/arguments.ts";
+import { outgoing } from "./cli/outgoing.ts";
 import { interruption, newProgram, runProgram } from "./cli/program.ts";
 import { addConfigureCommand } from "./teleport/configure.ts";
 import { runTeleport } from "./teleport/start.ts";
@@ -56,5 +57,6 @@ async function start(flags: Flags): Promise<void> {
       : await loadTeleportConfig(file, overrides);
   // The terminal's Ctrl-C and a service manager's SIGTERM both let connections end in peace.
   const signal = interruption();
-  await runTeleport(config, { certFile: env.sslCertFile, certDir: env.sslCertDir }, signal);
+  const webRoots = { certFile: env.sslCertFile, certDir: env.sslCertDir };
+  await runTeleport(config, { webRoots, dialTcp: outgoing(env) }, signal);
 }

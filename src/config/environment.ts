@@ -40,6 +40,10 @@ export interface ClientEnvironment {
   readonly sslCertFile: string | undefined;
   /** `SSL_CERT_DIR`, several separated by colons. */
   readonly sslCertDir: string | undefined;
+  /** `HTTPS_PROXY` or `https_proxy`: the HTTP proxy on the way to the cluster's proxies. */
+  readonly httpsProxy: string | undefined;
+  /** `NO_PROXY` or `no_proxy`: what is reached without it. */
+  readonly noProxy: string | undefined;
 }
 
 export const DEFAULT_CONFIG_FILE = "/etc/teleport.yaml";
@@ -64,6 +68,8 @@ export function readClientEnvironment(env: Environment): ClientEnvironment {
     runtimeDir: env.XDG_RUNTIME_DIR?.startsWith("/") ? env.XDG_RUNTIME_DIR : undefined,
     sslCertFile: env.SSL_CERT_FILE || undefined,
     sslCertDir: env.SSL_CERT_DIR || undefined,
+    httpsProxy: env.HTTPS_PROXY || env.https_proxy || undefined,
+    noProxy: env.NO_PROXY || env.no_proxy || undefined,
   };
 }
 

@@ -1,22 +1,12 @@
-import { connect } from "node:net";
 import { parseHostPort } from "../api/mod.ts";
+import { type DialTcp, dialDirect } from "../dial/mod.ts";
 import type { Dial } from "./connection.ts";
 
-/** Plain TCP to `host:port`: Auth's own port, or a proxy that relays. */
-export function tcpDial(address: string): Dial {
-  return (signal) => {
-    const { promise, resolve, reject } = Promise.withResolvers<ReturnType<typeof connect>>();
+/** TCP to `host:port`, straight or by `dialTcp`: Auth's own port, or a proxy that relays. */
+export function tcpDial(address: string, dialTcp: DialTcp = dialDirect): Dial {
+  return async (signal) => {
     const target = parseHostPort(address);
-    if (target?.port === undefined) return Promise.reject(new Error(`${address} is not host:port`));
-    const socket = connect({ host: target.host, port: target.port, noDelay: true });
-    const onAbort = () => {
-      socket.destroy();
-      reject(signal.reason);
-    };
-    socket.once("error", reject);
-    socket.once("connect", () => resolve(socket));
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    return promise.finally(() => signal.removeEventListener("abort", onAbort));
+    if (target?.port === undefined) throw new Error(`${address} is not host:port`);
+    return dialTcp({ host: target.host, port: target.port }, signal);
   };
 }

@@ -16,6 +16,7 @@ export {
   type TestLogin,
   tcpApp,
 } from "./cluster.ts";
+export { type ConnectProxyOptions, TestConnectProxy } from "./connect-proxy.ts";
 export { type DnsFuzzResult, fuzzDns } from "./dns-fuzz.ts";
 export { ended, exchange } from "./exchange.ts";
 export { appView, echoStream, type FakeDial, FakeDirectory, LEAF_VIEW, ROOT_VIEW } from "./fake-directory.ts";

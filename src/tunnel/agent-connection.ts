@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { toHex } from "../base/mod.ts";
+import type { DialTcp } from "../dial/mod.ts";
 import { CONTROL_VERSION, ControlChannel, type ControlMessage, hello } from "./control-wire.ts";
 import { type ApiRoute, dataKey, type Route } from "./data-wire.ts";
 import { IdlePool } from "./idle-pool.ts";
@@ -10,6 +11,8 @@ import type { Tools } from "./types.ts";
 export interface AgentConnectionOptions extends Tools {
   proxyAddress: string;
   instance: Uint8Array;
+  /** The way to the proxy, where it is not straight. */
+  dialTcp?: DialTcp | undefined;
   onRoute(socket: Socket, route: Route): void;
   /** To a leaf's proxy only: a connection for the API of its cluster. */
   onApi?(socket: Socket, route: ApiRoute): void;
@@ -84,11 +87,12 @@ export class AgentConnection {
       this.close(`control protocol ${message.version} is not spoken here, only ${CONTROL_VERSION}`);
       return;
     }
-    const { proxyAddress, clock, counters, log, onApi } = this.#options;
+    const { proxyAddress, dialTcp, clock, counters, log, onApi } = this.#options;
     this.#pool = new IdlePool({
       address: proxyAddress,
       controlId: message.controlId,
       key: this.#key,
+      dialTcp,
       clock,
       counters,
       log,

@@ -128,6 +128,7 @@ export class AgentTunnel {
       keyPem,
       serverCas: hostCas,
       checkServerIdentity: hostChecker({ cluster, roles: ["Proxy"] }),
+      dialTcp: this.#options.dialTcp,
       timeoutMs: CONNECT_TIMEOUT_MS,
       signal: this.#abort.signal,
     });

@@ -1,5 +1,6 @@
 import type { TLSSocket } from "node:tls";
 import { isMalformed, toHex } from "../base/mod.ts";
+import type { DialTcp } from "../dial/mod.ts";
 import { type Carrier, Link, type LinkBudget, LinkClosedError, linkLimits, Redialer } from "../link/mod.ts";
 import { type HostIdentity, hostChecker, identityOf } from "../pki/mod.ts";
 import { NoAgentError, ProxyUnreachableError, SessionUnknownError, UntrustedAgentError } from "./errors.ts";
@@ -35,6 +36,8 @@ export interface DialAppLinkOptions extends Tools {
   refreshAgents?(signal: AbortSignal): Promise<AgentList>;
   /** Asked before each new carrier of the link: certificate and proxies as they are then. `refused`: the agent may not have liked the last one. */
   present?(signal: AbortSignal, refused: boolean): Promise<{ session: AppSession; proxies: readonly string[] }>;
+  /** The way to proxies, where it is not straight. */
+  dialTcp?: DialTcp;
   /** Of this process, for all of its links together. */
   budget?: LinkBudget;
   /** The link goes on over other connections when it loses one, while the agent allows it. False: it ends. */
@@ -210,6 +213,7 @@ class Dialer {
         certPem: session.certPem,
         keyPem: session.keyPem,
         serverCas: this.#agents.hostCas,
+        dialTcp: this.#options.dialTcp,
         checkServerIdentity(host, peer) {
           untrusted = checker(host, peer);
           return untrusted;

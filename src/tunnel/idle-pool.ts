@@ -1,5 +1,6 @@
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { isMalformed, type Timer } from "../base/mod.ts";
+import { type DialTcp, dialDirect } from "../dial/mod.ts";
 import { splitAddress } from "./address.ts";
 import { type ApiRoute, decodeRoute, encodeAnswer, encodeGreeting, type Route } from "./data-wire.ts";
 import { peekSocket } from "./first-octets.ts";
@@ -11,6 +12,8 @@ export interface IdlePoolOptions extends Tools {
   address: string;
   controlId: string;
   key: Uint8Array;
+  /** The way there, where it is not straight. */
+  dialTcp?: DialTcp | undefined;
   onRoute(socket: Socket, route: Route): void;
   /** A connection for the API of a leaf cluster. Absent: an agent, which has none. */
   onApi?: ((socket: Socket, route: ApiRoute) => void) | undefined;
@@ -20,6 +23,7 @@ export interface IdlePoolOptions extends Tools {
 export class IdlePool {
   readonly #options: IdlePoolOptions;
   readonly #idle = new Set<Socket>();
+  readonly #dialling = new Set<AbortController>();
   #wanted = 0;
   #lastNumber = 0;
   #closed = false;
@@ -39,34 +43,39 @@ export class IdlePool {
   close(): void {
     this.#closed = true;
     this.#retry?.cancel();
+    for (const attempt of this.#dialling) attempt.abort(new Error("closed"));
     for (const socket of this.#idle) socket.destroy();
   }
 
   #fill(): void {
-    while (!this.#closed && this.#retry === undefined && this.#idle.size < this.#wanted) this.#dial();
+    const lacking = () => this.#wanted - this.#idle.size - this.#dialling.size;
+    while (!this.#closed && this.#retry === undefined && lacking() > 0) void this.#dial();
   }
 
-  #dial(): void {
-    const { clock } = this.#options;
+  async #dial(): Promise<void> {
+    const { clock, address, dialTcp = dialDirect } = this.#options;
+    const attempt = new AbortController();
+    this.#dialling.add(attempt);
+    const timer = clock.after(CONNECT_TIMEOUT_MS, () => attempt.abort(new Error("no answer")));
+    const target = { ...splitAddress(address), allowHalfOpen: true };
+    const socket = await dialTcp(target, attempt.signal).catch(() => undefined);
+    timer.cancel();
+    this.#dialling.delete(attempt);
+    if (socket === undefined) this.#fillLater();
+    else if (this.#closed) socket.destroy();
+    else this.#greet(socket);
+  }
+
+  #greet(socket: Socket): void {
+    const { key, controlId } = this.#options;
     const number = ++this.#lastNumber;
-    const socket = connect({ ...splitAddress(this.#options.address), allowHalfOpen: true, noDelay: true });
     this.#idle.add(socket);
     socket.on("error", () => {}); // `close` follows.
-    const timer = clock.after(CONNECT_TIMEOUT_MS, () => socket.destroy());
-    let connected = false;
-    socket.once("connect", () => {
-      connected = true;
-      timer.cancel();
-      const { key, controlId } = this.#options;
-      socket.write(encodeGreeting(key, { controlId, number }));
-      void this.#waitForRoute(socket, number);
-    });
     socket.once("close", () => {
-      timer.cancel();
-      if (!this.#idle.delete(socket)) return;
-      if (connected) this.#fill();
-      else this.#fillLater();
+      if (this.#idle.delete(socket)) this.#fill();
     });
+    socket.write(encodeGreeting(key, { controlId, number }));
+    void this.#waitForRoute(socket, number);
   }
 
   /** A proxy that takes no connections is not asked in a tight loop. */

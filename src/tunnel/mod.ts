@@ -3,8 +3,7 @@
  * them: dispatch on the proxy's one port, route tokens, the agents' control and
  * data connections, raw relays, and the TLS ends of a link.
  *
- * It decides nothing about access: it proves who is who and asks its owner. It
- * lacks on purpose, for now: CONNECT proxies.
+ * It decides nothing about access: it proves who is who and asks its owner.
  */
 export type { AgentHost } from "./agent-choice.ts";
 export { AgentTunnel, type AgentTunnelOptions } from "./agent-tunnel.ts";

@@ -1,6 +1,7 @@
 import { createPublicKey, randomBytes } from "node:crypto";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { type ByteStream, type Clock, Counters, silentLogger, splice, systemClock } from "../base/mod.ts";
+import type { DialTcp } from "../dial/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
 import { createCa, generateKeyPair, type HostRole, issueHostCert, issueUserCert, type KeyedCert } from "../pki/mod.ts";
 import { AgentTunnel } from "./agent-tunnel.ts";
@@ -169,6 +170,7 @@ export class TestProxy implements AsyncDisposable {
       linkSettings?: () => LinkSettings;
       userCas?: () => readonly string[];
       clock?: Clock;
+      dialTcp?: DialTcp;
     } = {},
   ): Promise<TestAgent> {
     const credentials = o.credentials ?? (await this.authority.host(hostId, ["App"]));
@@ -189,6 +191,7 @@ export class TestProxy implements AsyncDisposable {
       new AgentTunnel({
         ...tools,
         proxyAddress,
+        dialTcp: o.dialTcp,
         credentials: () => credentials,
         instance,
         onRoute: (socket, route) =>

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import * as tls from "node:tls";
+import type { DialTcp } from "../dial/mod.ts";
 import { TLS_DEFAULTS } from "../pki/mod.ts";
 import { serverNameOf, splitAddress } from "./address.ts";
 
@@ -55,21 +56,31 @@ export interface ConnectTls {
   /** The authorities of acceptable servers; never the system's. */
   serverCas: readonly string[];
   checkServerIdentity: NonNullable<tls.ConnectionOptions["checkServerIdentity"]>;
+  /** The way there, where it is not straight. */
+  dialTcp?: DialTcp | undefined;
   /** For TCP and TLS together. */
   timeoutMs: number;
   signal: AbortSignal;
 }
 
 /** The client's end of mutual TLS. Rejects with Node's error, or the signal's reason. */
-export function connectTls(o: ConnectTls): Promise<tls.TLSSocket> {
+export async function connectTls(o: ConnectTls): Promise<tls.TLSSocket> {
+  o.signal.throwIfAborted();
+  if (o.dialTcp === undefined) return handshake(o, o.timeoutMs, undefined);
+  const startedAt = performance.now();
+  const bound = AbortSignal.any([o.signal, AbortSignal.timeout(o.timeoutMs)]);
+  const raw = await o.dialTcp(splitAddress(o.address), bound);
+  return handshake(o, o.timeoutMs - (performance.now() - startedAt), raw);
+}
+
+/** `raw`: connected already. */
+function handshake(o: ConnectTls, timeoutMs: number, raw: Socket | undefined): Promise<tls.TLSSocket> {
   return new Promise((resolve, reject) => {
-    o.signal.throwIfAborted();
     const { host, port } = splitAddress(o.address);
     const socket = tls.connect({
       ...TLS_DEFAULTS,
       ...serverNameOf(host),
-      host,
-      port,
+      ...(raw ? { socket: raw, host } : { host, port }),
       ALPNProtocols: o.alpn,
       cert: o.certPem,
       key: o.keyPem,
@@ -83,7 +94,7 @@ export function connectTls(o: ConnectTls): Promise<tls.TLSSocket> {
       reject(error);
     };
     const onAbort = () => fail(o.signal.reason);
-    const timer = setTimeout(() => fail(new Error(`no answer within ${o.timeoutMs} ms`)), o.timeoutMs);
+    const timer = setTimeout(() => fail(new Error(`no answer within ${o.timeoutMs} ms`)), timeoutMs);
     o.signal.addEventListener("abort", onAbort);
     socket.on("error", fail); // Also keeps a later error from being thrown before there is an owner.
     socket.once("close", () => fail(new Error("the connection was closed during the handshake")));

@@ -36,10 +36,14 @@ export interface LoopbackOptions {
   readonly proxyPort?: number;
   /** `host:port` where users find the proxy, if that is not the proxy itself. */
   readonly publicAddr?: string;
+  /** `host:port` where agents find it, if that is not the proxy itself. */
+  readonly joinAddr?: string;
   /** Besides `echo`. */
   readonly apps?: readonly AppSpec[];
   /** For `teleport` with Auth and Proxy. */
   readonly env?: Record<string, string>;
+  /** For every program. */
+  readonly environment?: Record<string, string>;
   /** `teleport.example.com` by default. */
   readonly clusterName?: string;
   /** Of its apps, `ZONE` by default. */
@@ -156,6 +160,7 @@ export class LoopbackCluster implements AsyncDisposable {
       TELEPORT_HOME: join(this.directory, "tsh"),
       TELEPORT_CONFIG_FILE: join(this.directory, "teleport.yaml"),
       SSL_CERT_FILE: join(this.directory, "data/webproxy_cert.pem"),
+      ...this.#options.environment,
     };
   }
 
@@ -183,11 +188,9 @@ export class LoopbackCluster implements AsyncDisposable {
   async writeAgentConfig(name: string, apps: readonly AppSpec[]): Promise<void> {
     const pin = /CA pin\s+(sha256:\S+)/.exec(await this.ok("tctl", ["status"]))?.[1] ?? "";
     const token = (await this.ok("tctl", ["tokens", "add", "--type=app", "--format=text"])).trim();
-    const { directory, proxyPort } = this;
-    this.file(
-      `${name}.yaml`,
-      agentYaml({ name, directory, proxyPort, token, pin }) + appService(apps, this.#options.zone),
-    );
+    const { directory } = this;
+    const proxy = this.#options.joinAddr ?? `localhost:${this.proxyPort}`;
+    this.file(`${name}.yaml`, agentYaml({ name, directory, proxy, token, pin }) + appService(apps, this.#options.zone));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

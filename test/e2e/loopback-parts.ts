@@ -50,18 +50,12 @@ ssh_service:
 }
 
 /** A host that joins; its services follow. */
-export function agentYaml(o: {
-  name: string;
-  directory: string;
-  proxyPort: number;
-  token: string;
-  pin: string;
-}): string {
+export function agentYaml(o: { name: string; directory: string; proxy: string; token: string; pin: string }): string {
   return `version: v3
 teleport:
   nodename: ${o.name}
   data_dir: ${o.directory}/${o.name}-data
-  proxy_server: localhost:${o.proxyPort}
+  proxy_server: ${o.proxy}
   auth_token: ${o.token}
   ca_pin: ${o.pin}
 auth_service:

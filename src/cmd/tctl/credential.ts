@@ -5,6 +5,7 @@ import { type Logger, messageOf, OperationError } from "../../base/mod.ts";
 import { connectCluster, expired, isExpired, ProfileStore, readIdentityFile } from "../../client/mod.ts";
 import { type ClientEnvironment, ConfigFileError, loadTeleportConfig, type TeleportConfig } from "../../config/mod.ts";
 import { RpcClient, tcpDial } from "../../rpc/mod.ts";
+import { outgoing } from "../cli/outgoing.ts";
 import { UsageError } from "../cli/program.ts";
 
 /** No credential that `tctl` could use. */
@@ -24,7 +25,7 @@ export interface CredentialFlags {
  */
 export async function connectAdmin(flags: CredentialFlags, env: ClientEnvironment, log: Logger): Promise<RpcClient> {
   const identity = flags.identity ?? env.identityFile;
-  if (identity !== undefined) return fromIdentityFile(identity, flags.authServer ?? env.authServer, log);
+  if (identity !== undefined) return fromIdentityFile(identity, flags.authServer ?? env.authServer, env, log);
   const config = await localAuthConfig(flags, env);
   if (config === undefined) return fromProfile(env, log);
   try {
@@ -37,12 +38,17 @@ export async function connectAdmin(flags: CredentialFlags, env: ClientEnvironmen
 }
 
 /** Private key, certificate and host CAs, one after the other in PEM. */
-async function fromIdentityFile(file: string, authServer: string | undefined, log: Logger): Promise<RpcClient> {
+async function fromIdentityFile(
+  file: string,
+  authServer: string | undefined,
+  env: ClientEnvironment,
+  log: Logger,
+): Promise<RpcClient> {
   if (authServer === undefined) throw new UsageError("--identity needs --auth-server=HOST:PORT, of Auth or of a proxy");
   const { certPem, keyPem, hostCas } = await readIdentityFile(file);
   const servername = authServer.replace(/:\d+$/, "");
   return new RpcClient({
-    dial: tcpDial(authServer),
+    dial: tcpDial(authServer, outgoing(env)),
     trust: { hostCas },
     identity: { certPem, keyPem },
     servername,
@@ -109,5 +115,5 @@ async function fromProfile(env: ClientEnvironment, log: Logger): Promise<RpcClie
     );
   }
   if (isExpired(profile)) throw expired(profile);
-  return connectCluster(profile, log);
+  return connectCluster(profile, log, outgoing(env));
 }

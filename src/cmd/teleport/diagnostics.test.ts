@@ -21,7 +21,11 @@ proxy_service: { web_listen_addr: "127.0.0.1:0" }
 `;
   const config = parseTeleportConfig(file, "teleport.yaml", { diagAddr: `127.0.0.1:${port}` });
   const stop = new AbortController();
-  const running = runTeleport(config, { certFile: undefined, certDir: undefined }, stop.signal);
+  const running = runTeleport(
+    config,
+    { webRoots: { certFile: undefined, certDir: undefined }, dialTcp: undefined },
+    stop.signal,
+  );
   try {
     const url = `http://127.0.0.1:${port}`;
     await until(async () => (await fetch(`${url}/readyz`)).status === 200, running);

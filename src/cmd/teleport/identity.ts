@@ -2,6 +2,7 @@ import type { AuthService } from "../../auth/mod.ts";
 import { type Logger, OperationError } from "../../base/mod.ts";
 import { fetchProxyTrust, splitHostPort } from "../../client/mod.ts";
 import { readValue, type TeleportConfig } from "../../config/mod.ts";
+import type { DialTcp } from "../../dial/mod.ts";
 import { spkiPin } from "../../pki/mod.ts";
 import { type HostRecord, hostUuid, loadIdentity, loadOrJoin, storeIdentity, tcpDial } from "../../rpc/mod.ts";
 
@@ -14,6 +15,8 @@ export interface JoinSource {
   /** Present where Auth runs in this process: no token is needed. */
   readonly auth: AuthService | undefined;
   readonly webRoots: { readonly certFile: string | undefined; readonly certDir: string | undefined };
+  /** The way to the cluster, where it is not straight. */
+  readonly dialTcp: DialTcp | undefined;
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
@@ -38,7 +41,10 @@ export function identityStore(
   return auth === undefined ? (record) => storeIdentity(config.dataDir, role, record) : undefined;
 }
 
-async function join(role: "Proxy" | "App", { config, webRoots, log, signal }: JoinSource): Promise<HostRecord> {
+async function join(
+  role: "Proxy" | "App",
+  { config, webRoots, dialTcp, log, signal }: JoinSource,
+): Promise<HostRecord> {
   const address = config.proxyServer ?? config.authServer;
   if (address === undefined || config.joinToken === undefined) {
     throw new CannotJoinError(
@@ -49,7 +55,7 @@ async function join(role: "Proxy" | "App", { config, webRoots, log, signal }: Jo
   const pins = config.caPins.flatMap((pin) => readValue(pin, "the CA pin").split(/\s+/));
   if (pins.length === 0 && config.proxyServer !== undefined) {
     // The proxy's web certificate vouches for what it says of the cluster.
-    const trust = await fetchProxyTrust(config.proxyServer, { insecure: false, ...webRoots });
+    const trust = await fetchProxyTrust(config.proxyServer, { insecure: false, ...webRoots, dialTcp });
     pins.push(...trust.host_cas.map(spkiPin));
   } else if (pins.length === 0) {
     log.warn({ address }, "joining without a CA pin: whoever answers at this address is believed; set teleport.ca_pin");
@@ -59,7 +65,7 @@ async function join(role: "Proxy" | "App", { config, webRoots, log, signal }: Jo
     dataDir: config.dataDir,
     role,
     join: {
-      dial: tcpDial(address),
+      dial: tcpDial(address, dialTcp),
       pins,
       servername: config.proxyServer === undefined ? undefined : splitHostPort(config.proxyServer).host,
       token: readValue(config.joinToken, "the join token"),

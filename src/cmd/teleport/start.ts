@@ -29,14 +29,14 @@ export class DataDirError extends OperationError {
 /** Runs the services of `config` until `signal`; returns when all of them have ended. */
 export async function runTeleport(
   config: TeleportConfig,
-  webRoots: JoinSource["webRoots"],
+  outside: Pick<JoinSource, "webRoots" | "dialTcp">,
   signal: AbortSignal,
 ): Promise<void> {
   const log = openLog(config);
   for (const warning of config.warnings) log.warn({}, warning);
   log.info({ version: VERSION, data_dir: config.dataDir }, "starting");
   const life = new Lifetime();
-  const here: Process = { config, diagnostics: new Diagnostics("teleport"), webRoots, log, life, signal };
+  const here: Process = { config, diagnostics: new Diagnostics("teleport"), ...outside, log, life, signal };
   try {
     await serveDiagnostics(here);
     await prepareDataDir(config.dataDir);
@@ -55,6 +55,7 @@ interface Process {
   readonly config: TeleportConfig;
   readonly diagnostics: Diagnostics;
   readonly webRoots: JoinSource["webRoots"];
+  readonly dialTcp: JoinSource["dialTcp"];
   readonly log: Logger;
   /** Ends, in reverse order, what was started. */
   readonly life: Lifetime;
@@ -140,7 +141,7 @@ async function openProxy(
 }
 
 async function openApp(
-  { config, diagnostics, log, life }: Process,
+  { config, diagnostics, dialTcp, log, life }: Process,
   proxy: ProxyService | undefined,
   source: JoinSource,
 ): Promise<void> {
@@ -150,6 +151,7 @@ async function openApp(
     apps: config.app!.apps,
     selectors: config.app!.selectors,
     proxyAddress: proxy === undefined ? config.proxyServer! : loopback(proxy.address),
+    dialTcp,
     dataDir: config.dataDir,
     hostname: config.nodename,
     clock: systemClock,

@@ -119,7 +119,10 @@ export async function proxyApp(tsh: Tsh, name: string, port: LocalPort, cluster:
     if (app.protocol !== "tcp") {
       throw new UsageError(`app "${name}" is a web app; "tsh proxy app" serves TCP apps only in version ${VERSION}`);
     }
-    await using connections = new AppConnections({ sessions, proxyAddress: profile.proxyAddress, log: tsh.log });
+    await using connections = new AppConnections({
+      ...{ sessions, log: tsh.log, dialTcp: tsh.dialTcp },
+      proxyAddress: profile.proxyAddress,
+    });
     const server = forward(connections, app, port.target);
     const stop = interruption();
     const address = await listen(server, port.local);

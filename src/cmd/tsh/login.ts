@@ -98,7 +98,7 @@ export async function logout(tsh: Tsh, format: Format): Promise<void> {
 /** The server's app sessions end with the login; when it cannot be told, they end by themselves. */
 async function endSessions(tsh: Tsh, profile: Profile): Promise<void> {
   if (isExpired(profile)) return;
-  await using rpc = connectCluster(profile, tsh.log);
+  await using rpc = connectCluster(profile, tsh.log, tsh.dialTcp);
   await rpc.call("app_session.end", {}, { timeoutMs: 3_000 }).catch(() => {
     say(`${profile.name} cannot be reached: open app sessions there end within the hour.\n`);
   });

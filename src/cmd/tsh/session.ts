@@ -19,8 +19,10 @@ import {
   type WebTrust,
 } from "../../client/mod.ts";
 import type { ClientEnvironment } from "../../config/mod.ts";
+import type { DialTcp } from "../../dial/mod.ts";
 import { authorityCerts, type RpcClient } from "../../rpc/mod.ts";
 import { listAll } from "../cli/list-all.ts";
+import { outgoing } from "../cli/outgoing.ts";
 import { say, UsageError } from "../cli/program.ts";
 import { showSlowCalls } from "../cli/progress.ts";
 import { Prompt } from "../cli/prompt.ts";
@@ -102,8 +104,14 @@ export class Tsh {
     return createLogger({ level: this.options.debug ? "debug" : "warn", format: "text" });
   }
 
+  /** The way to proxies, where it is not straight. */
+  get dialTcp(): DialTcp | undefined {
+    return outgoing(this.env);
+  }
+
   get webTrust(): WebTrust {
-    return { insecure: this.options.insecure === true, certFile: this.env.sslCertFile, certDir: this.env.sslCertDir };
+    const { sslCertFile: certFile, sslCertDir: certDir } = this.env;
+    return { insecure: this.options.insecure === true, certFile, certDir, dialTcp: this.dialTcp };
   }
 
   /** The saved login that the flags name, or the current one; valid or not. */
@@ -131,7 +139,7 @@ export class Tsh {
     return this.withCluster(async (rpc, profile) => {
       if (name === undefined || name === profile.cluster)
         return run({ rpc, profile, sessions: ownSessions(rpc, desk) });
-      await using leaf = connectLeaf(profile, name, await leafAuthority(rpc, name), this.log);
+      await using leaf = connectLeaf(profile, name, await leafAuthority(rpc, name), this.log, this.dialTcp);
       return await run({ rpc: leaf, profile, sessions: leafSessions(rpc, leaf, name, desk) });
     });
   }
@@ -139,7 +147,7 @@ export class Tsh {
   /** Calls Auth with the current login, and ends the connection afterwards. */
   async withCluster<T>(run: (rpc: RpcClient, profile: Profile) => Promise<T>): Promise<T> {
     const profile = await this.validProfile();
-    await using rpc = connectCluster(profile, this.log);
+    await using rpc = connectCluster(profile, this.log, this.dialTcp);
     showSlowCalls(rpc, profile.name);
     return await run(rpc, profile);
   }

@@ -26,7 +26,8 @@ export async function openClusters(tsh: Tsh): Promise<ClusterDirectory> {
   const { clusterOrder } = await loadTshConfig(tsh.env.home);
   const tell = (line: string) => say(`${line}\n`);
   const person = () => tsh.personBeside();
-  return ClusterDirectory.open({ store: tsh.store, log: tsh.log, tell, order: clusterOrder, person });
+  const { store, log, dialTcp } = tsh;
+  return ClusterDirectory.open({ store, log, tell, order: clusterOrder, person, dialTcp });
 }
 
 /** The same, seen once; says which logins have expired, and which clusters cannot be reached. */
