@@ -13,12 +13,16 @@ function fakeHost() {
   const host = {
     current: REPORT,
     mended: 0,
-    failing: false,
+    mends: true,
+    answers: true,
     async mend() {
       host.mended++;
-      if (host.failing) throw new Error("the resolver restarts");
+      if (!host.mends) throw new Error("a route cannot be made");
     },
-    report: async () => host.current,
+    async report() {
+      if (!host.answers) throw new Error("the resolver restarts");
+      return host.current;
+    },
   };
   return host;
 }
@@ -41,12 +45,21 @@ test("the host is reported at once, and again only when it has changed; each loo
 
 test("a resolver that fails for a while ends nothing", async () => {
   const host = fakeHost();
-  host.failing = true;
+  host.answers = false;
   const channel = new PassThrough();
   using watch = watchHost(host, channel, silentLogger);
   await watch.look();
   assert.equal(channel.read(), null);
-  host.failing = false;
+  host.answers = true;
+  await watch.look();
+  assert.match(String(channel.read()), /192\.0\.2\.1/);
+});
+
+test("what cannot be put back does not keep the report back", async () => {
+  const host = fakeHost();
+  host.mends = false;
+  const channel = new PassThrough();
+  using watch = watchHost(host, channel, silentLogger);
   await watch.look();
   assert.match(String(channel.read()), /192\.0\.2\.1/);
 });

@@ -19,6 +19,10 @@ export function watchHost(config: Pick<HostConfig, "mend" | "report">, channel: 
   const look = async () => {
     try {
       await config.mend();
+    } catch (error) {
+      log.debug({ error: messageOf(error) }, "VNet's settings could not be looked at or put back");
+    }
+    try {
       const report = await config.report();
       const text = JSON.stringify(report);
       if (text === told) return;

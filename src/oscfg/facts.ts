@@ -78,6 +78,6 @@ function taken(destination: string | undefined, by: string): TakenRange[] {
 }
 
 /** `ip` prints nothing at all where a family is switched off. */
-function parseList<T>(json: string): T[] {
+export function parseList<T>(json: string): T[] {
   return json.trim() === "" ? [] : (JSON.parse(json) as T[]);
 }

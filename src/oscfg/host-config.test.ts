@@ -8,7 +8,7 @@ import { virtualClock } from "../testkit/mod.ts";
 import { DBusError, OsCommandError } from "./errors.ts";
 import { FileResolver, NoResolver } from "./file-resolver.ts";
 import { HostConfig } from "./host-config.ts";
-import { MAX_MENDS, MENDS_WINDOW_MS, RESOLVER_RESTART_MS, RESOLVER_RETRY_MS } from "./limits.ts";
+import { MAX_MENDS, MENDS_WINDOW_MS, NETWORK_LOOK_MS, RESOLVER_RESTART_MS, RESOLVER_RETRY_MS } from "./limits.ts";
 import type { Os } from "./os.ts";
 import { resolvConfPaths } from "./resolv-conf.ts";
 import type { HostResolver, WantedDns } from "./resolver.ts";
@@ -21,9 +21,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-/** Remembers what was asked of `ip`; `fail` makes the calls that match it fail. */
+/** A kernel of few words: remembers what was asked of `ip`, and what of it is there; `fail` makes the calls that match it fail. */
 class FakeOs implements Os {
   readonly calls: string[] = [];
+  /** Addresses, routes and rules by the arguments that made them, without the verb. */
+  readonly kernel = new Set<string>();
   ipv6 = true;
   restored = 0;
   fail: RegExp | undefined;
@@ -34,12 +36,37 @@ class FakeOs implements Os {
       return '[{"ifname":"eth0","addr_info":[{"local":"192.168.1.5"}]},{"ifname":"vnet0","addr_info":[{"local":"100.64.0.1"}]}]';
     }
     if (line === "-json -4 rule") return "[]";
+    const asked = /^-json (-\S )?(\w+) show( dev vnet0| table 30318)?$/.exec(line);
+    if (asked) return this.#shown(asked[2]!, asked[1]?.trim());
     if (line.startsWith("-json")) {
       return '[{"dst":"default","gateway":"192.168.1.1","dev":"eth0","table":"main"},{"dst":"100.64.0.0/24","dev":"vnet0","table":"30318"}]';
     }
     this.calls.push(line);
-    if (this.fail?.test(line)) throw new OsCommandError(`ip ${line}`, "RTNETLINK answers: File exists");
+    if (this.fail?.test(line)) throw new OsCommandError(`ip ${line}`, "RTNETLINK answers: Invalid argument");
+    this.#change(line);
     return "";
+  }
+
+  #change(line: string): void {
+    const [, family, object, verb, what] = /^(-\S) (\w+) (add|del) (.*?)( nodad noprefixroute)?$/.exec(line) ?? [];
+    const key = `${family} ${object} ${what}`;
+    if (verb === undefined) return; // of the link
+    if ((verb === "add") === this.kernel.has(key)) {
+      throw new OsCommandError(
+        `ip ${line}`,
+        `RTNETLINK answers: ${verb === "add" ? "File exists" : "No such process"}`,
+      );
+    }
+    if (verb === "add") this.kernel.add(key);
+    else this.kernel.delete(key);
+  }
+
+  /** What `show` prints of an object, of either family unless one is given. */
+  #shown(object: string, family = ""): string {
+    const entries = [...this.kernel].filter((key) => key.startsWith(family) && key.split(" ")[1] === object);
+    if (object === "address") return JSON.stringify([{ ifname: "vnet0", addr_info: entries }]);
+    if (object === "route" && entries.length === 0) throw new OsCommandError("ip", "Error: FIB table does not exist.");
+    return JSON.stringify([{ protocol: "kernel" }, ...entries.map(() => ({ protocol: "176" }))]);
   }
   hasIpv6(): boolean {
     return this.ipv6;
@@ -153,6 +180,63 @@ test("a later state changes only what differs, and an empty one removes all", as
   assert.equal(removed[0], "-4 rule del to 10.9.0.0/16 prohibit pref 5193 protocol 176"); // last made, first gone
   assert.equal(removed.at(-1), "-4 address del 100.64.0.1/32 dev vnet0");
   assert.equal(removed.length, 3 + 12);
+});
+
+const ROUTE = "-4 route 100.64.0.0/24 dev vnet0 congctl reno table 30318 protocol 176";
+
+test("what other programs have removed is made again, and nothing else is touched", async () => {
+  const os = new FakeOs();
+  const host = config(os);
+  await host.mend();
+  assert.deepEqual(os.taken(), [], "nothing is wanted yet");
+  await host.apply(STATE);
+  const made = [...os.kernel];
+  os.taken();
+  clock.advance(NETWORK_LOOK_MS);
+  await host.mend();
+  assert.deepEqual(os.taken(), [], "all is there");
+  for (const gone of made) {
+    os.kernel.delete(gone);
+    await host.mend();
+    assert.deepEqual(os.taken(), [], "it is too early to look again");
+    clock.advance(NETWORK_LOOK_MS);
+    await host.mend();
+    assert.deepEqual([...os.kernel].sort(), made.toSorted(), gone);
+    assert.ok(os.taken().every((call) => / add |^link set /.test(call)));
+  }
+  os.kernel.clear(); // the link was down
+  await host.apply(STATE);
+  assert.deepEqual([...os.kernel].sort(), made.toSorted());
+  os.kernel.delete(ROUTE);
+  await host.apply({ ...STATE, addresses: [], ranges: [], dns: [] });
+  assert.equal(os.kernel.size, 0, "what was gone already did not hinder the rest");
+});
+
+test("what cannot be made again is tried again later; IPv6 that was switched off is not missed", async () => {
+  const os = new FakeOs();
+  const host = config(os);
+  await host.apply(STATE);
+  const made = os.kernel.size;
+  os.kernel.delete(ROUTE);
+  os.fail = /route add 100/;
+  clock.advance(NETWORK_LOOK_MS);
+  await assert.rejects(host.mend(), { code: "oscfg.command" });
+  await host.mend(); // not yet
+  os.fail = undefined;
+  clock.advance(NETWORK_LOOK_MS);
+  await host.mend();
+  assert.equal(os.kernel.size, made);
+
+  os.ipv6 = false;
+  for (const key of os.kernel) if (key.startsWith("-6")) os.kernel.delete(key);
+  os.taken();
+  clock.advance(NETWORK_LOOK_MS);
+  await host.mend();
+  assert.deepEqual(os.taken(), []);
+  os.ipv6 = true;
+  clock.advance(NETWORK_LOOK_MS);
+  await host.mend();
+  assert.equal(os.kernel.size, made);
 });
 
 test("without IPv6 the rest is made; for all users one rule is enough", async () => {

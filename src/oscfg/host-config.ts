@@ -2,7 +2,8 @@ import { type Clock, isMalformed } from "../base/mod.ts";
 import type { DnsManager } from "./dns-manager.ts";
 import { StateRefusedError } from "./errors.ts";
 import { hostFacts } from "./facts.ts";
-import { type NetworkItem, type NetworkOptions, networkActions, networkItems } from "./network.ts";
+import { type NetworkOptions, networkItems } from "./network.ts";
+import { NetworkKeeper } from "./network-keeper.ts";
 import type { Os } from "./os.ts";
 import { type HostFacts, refusal, type TakenRange } from "./policy.ts";
 import type { HostResolver } from "./resolver.ts";
@@ -38,7 +39,7 @@ export class HostConfig {
   readonly #os: Os;
   readonly #options: HostConfigOptions;
   readonly #resolver: ResolverKeeper;
-  #applied: NetworkItem[] = [];
+  readonly #network: NetworkKeeper;
   #taken: readonly TakenRange[] | undefined;
   #busy: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -48,7 +49,9 @@ export class HostConfig {
     this.#os = os;
     this.#options = options;
     const { device, clock } = options;
-    this.#resolver = new ResolverKeeper(resolvers, { device, clock, checkOpen: () => this.#checkOpen() });
+    const keeping = { device, clock, checkOpen: () => this.#checkOpen() };
+    this.#resolver = new ResolverKeeper(resolvers, keeping);
+    this.#network = new NetworkKeeper(os, keeping);
   }
 
   /**
@@ -61,10 +64,12 @@ export class HostConfig {
     return this.#inTurn(() => this.#apply(value));
   }
 
-  /** Puts back what other programs have changed since, of the resolver's settings. @throws {OperationError} */
+  /** Puts back what other programs have taken away or changed since. @throws {OperationError} */
   mend(): Promise<void> {
     return this.#inTurn(async () => {
-      if (!this.#closed) await this.#resolver.mend();
+      if (this.#closed) return;
+      await this.#network.mend(); // first: without routes nobody reaches the name servers
+      await this.#resolver.mend();
     });
   }
 
@@ -95,7 +100,7 @@ export class HostConfig {
     const ipv6 = this.#os.hasIpv6();
     await this.#check(state);
     const { device } = this.#options;
-    await this.#applyNetwork(networkItems(state, { ...this.#options, ipv6 }));
+    await this.#network.set(networkItems(state, { ...this.#options, ipv6 }));
     this.#checkOpen();
     const servers = state.dns.filter((address) => ipv6 || !address.includes(":"));
     await this.#resolver.set(
@@ -120,20 +125,6 @@ export class HostConfig {
       this.#os.ip(["-json", "-4", "rule"]),
     ]);
     return hostFacts(this.#options.device, { addresses, routes: [routes4, routes6], rules, resolvers, ipv6 });
-  }
-
-  async #applyNetwork(wanted: readonly NetworkItem[]): Promise<void> {
-    const { remove, add } = networkActions(this.#applied, wanted);
-    for (const item of remove) {
-      this.#checkOpen();
-      if (item.remove) await this.#os.ip(item.remove);
-      this.#applied = this.#applied.filter((other) => other !== item);
-    }
-    for (const item of add) {
-      this.#checkOpen();
-      await this.#os.ip(item.add);
-      this.#applied.push(item);
-    }
   }
 
   /** Before every change: what is made after the undoing would stay for ever. */

@@ -40,6 +40,12 @@ export const MAX_LINK_DOMAINS = 256;
 /** Foreign ranges that are looked at: routes and rules beyond these are too many for a laptop. */
 export const MAX_TAKEN = 4_096;
 
+/**
+ * How often the kernel is asked whether VNet's addresses, routes and rules are there: five runs of `ip`, 3 ms of CPU each.
+ * Who removes them again and again is not followed faster.
+ */
+export const NETWORK_LOOK_MS = 5_000;
+
 /** How often, in a time, we take the host's name servers back from another program that changes them. */
 export const MAX_MENDS = 10;
 export const MENDS_WINDOW_MS = 60_000;
