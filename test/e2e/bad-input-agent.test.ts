@@ -45,7 +45,8 @@ test("an agent whose certificate is not among the session's", async (t) => {
   await t.test("the same trap with the right agent's certificate would have seen the user", async () => {
     await between.answerAs(hostOf(cluster, "agent-data"));
     await connectOnce(cluster);
-    assert.deepEqual(between.users, [USER]);
+    // Cut off without a word, tsh tries once more with a new certificate: the trap sees the user each time.
+    assert.deepEqual([...new Set(between.users)], [USER]);
     assert.ok(between.octets > 700, `${between.octets} octets after the ClientHello`);
   });
 });
