@@ -105,8 +105,17 @@ test("octets beyond the credit wait, and the end waits for them", async () => {
 });
 
 test("a socket in full flow is not read beyond the credit, until its credit has been waited for", async (t) => {
+  const [far, near] = await socketPair(); // the accepted one reads nothing by itself
+  t.after(() => {
+    near.destroy();
+    far.destroy();
+  });
+  const total = 2 * RAW_READ_LEN;
+  far.end(new Uint8Array(total));
+  await new Promise((resolve) => far.once("finish", resolve));
+  await new Promise((resolve) => setTimeout(resolve, 30)); // until all of it can be read
+
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  const [near, far] = await socketPair();
   const stream = socketStream(near);
   let delivered = 0;
   let ended = false;
@@ -121,24 +130,27 @@ test("a socket in full flow is not read beyond the credit, until its credit has 
     reset: () => {},
     writable: () => {},
   });
-  const total = 2 * RAW_READ_LEN;
-  far.end(new Uint8Array(total));
-  await new Promise((resolve) => far.once("finish", resolve)); // all of it is in the kernel
   stream.credit(RAW_READ_LEN);
-  while (delivered < RAW_READ_LEN) await turn();
+  await until(() => delivered === RAW_READ_LEN);
   for (let i = 0; i < 5; i++) await turn();
   assert.equal(near.bytesRead, RAW_READ_LEN);
 
   t.mock.timers.tick(CREDIT_PATIENCE_MS);
-  while (near.bytesRead < total) await turn();
+  await until(() => near.bytesRead === total);
   assert.equal(delivered, RAW_READ_LEN);
 
   stream.credit(total);
-  while (!ended) await turn();
+  await until(() => ended);
   assert.equal(delivered, total);
-  near.destroy();
-  far.destroy();
 });
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  while (!condition()) {
+    assert.ok(performance.now() < deadline, "nothing came");
+    await turn();
+  }
+}
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
