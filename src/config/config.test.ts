@@ -61,7 +61,13 @@ test("almost nothing is needed: Auth and Proxy on, the App Service off", () => {
       messageOfTheDay: "",
       networking: undefined,
     },
-    proxy: { webListenAddr: "0.0.0.0:3080", publicAddrs: [], tunnelPublicAddrs: [], httpsKeypairs: [] },
+    proxy: {
+      webListenAddr: "0.0.0.0:3080",
+      publicAddrs: [],
+      tunnelPublicAddrs: [],
+      httpsKeypairs: [],
+      proxyProtocol: undefined,
+    },
     app: undefined,
   });
 });
@@ -113,6 +119,7 @@ app_service:
     publicAddrs: ["teleport.example.com:443"],
     tunnelPublicAddrs: ["p1.example.com"],
     httpsKeypairs: [{ keyFile: "/k", certFile: "/c" }],
+    proxyProtocol: undefined,
   });
   assert.deepEqual(config.app?.apps[0], {
     kind: "app",
@@ -420,4 +427,19 @@ app_service: { enabled: yes, resources: ${resources} }
   assert.deepEqual(selectors(""), []);
   assert.throws(() => selectors('[{labels: {env: "^(x$"}}]'), /labels\.env: invalid regular expression/);
   assert.throws(() => selectors("[{label: {env: dev}}]"), /unknown key "label"; did you mean "labels"/);
+});
+
+test("balancers before the proxy: off, on for whoever connects with a warning, or on for those that are named", () => {
+  const proxyWith = (text: string) => parse(`version: v3\nproxy_service:\n${text}`);
+  assert.equal(proxyWith("  proxy_protocol: off\n").proxy?.proxyProtocol, undefined);
+  const open = proxyWith("  proxy_protocol: on\n");
+  assert.deepEqual(open.proxy?.proxyProtocol, { from: [] });
+  assert.match(open.warnings.join(), /name the balancers in proxy_protocol_from/);
+  const named = proxyWith('  proxy_protocol: on\n  proxy_protocol_from: [10.0.0.0/8, "2001:db8::1"]\n');
+  assert.equal(named.proxy?.proxyProtocol?.from.length, 2);
+  assert.deepEqual(named.warnings, []);
+  const wrong = "version: v3\nproxy_service:\n  proxy_protocol: on\n  proxy_protocol_from: 10.0.0.0/99\n";
+  assert.match(errorOf(wrong), /expected an address or a range such as 10\.0\.0\.0\/8/);
+  const alone = "version: v3\nproxy_service:\n  proxy_protocol_from: 10.0.0.0/8\n";
+  assert.match(errorOf(alone), /counts only with "proxy_protocol: on"/);
 });

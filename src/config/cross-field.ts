@@ -39,6 +39,12 @@ export function crossFieldFaults(config: ConfigFile): Issue[] {
       (keyFile === undefined) !== (certFile === undefined),
     ],
   ];
+  const { proxy_protocol: proxyProtocol = false, proxy_protocol_from: balancers } = config.proxy_service ?? {};
+  faults.push([
+    ["proxy_service", "proxy_protocol_from"],
+    'proxy_protocol_from counts only with "proxy_protocol: on"',
+    !proxyProtocol && balancers !== undefined,
+  ]);
   return faults.filter(([, , wrong]) => wrong).map(([path, message]) => ({ path, message, key: false }));
 }
 
@@ -46,7 +52,13 @@ export function crossFieldWarnings(config: ConfigFile): Issue[] {
   const { app } = services(config);
   const authPort = portOf(config.teleport?.auth_server);
   const proxyPort = portOf(config.teleport?.proxy_server);
+  const { proxy_protocol: proxyProtocol, proxy_protocol_from: balancers } = config.proxy_service ?? {};
   const warnings: [Issue["path"], string, boolean][] = [
+    [
+      ["proxy_service", "proxy_protocol"],
+      "whoever reaches the port may say where it is: name the balancers in proxy_protocol_from",
+      proxyProtocol === true && balancers === undefined,
+    ],
     [
       ["teleport", "proxy_server"],
       `port ${AUTH_PORT} is usually Auth's; proxies listen on 443 or ${WEB_PORT}`,

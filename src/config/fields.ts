@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseDuration, parseHostPort } from "../api/mod.ts";
+import { type Cidr, isMalformed, parseCidr } from "../base/mod.ts";
 
 /** `yes` and `no` are booleans to Teleport and strings to YAML 1.2. */
 export const flag = z.unknown().transform((value, context): boolean => {
@@ -29,6 +30,16 @@ export function oneOrMore(item: z.ZodType<string>) {
 export const publicAddr = z.string().refine((value) => value === "" || parseHostPort(value) !== undefined, {
   error: "expected a host or host:port such as teleport.example.com:443",
 });
+
+/** `10.0.0.0/8`, or one address. */
+export const addressRange = z.string().refine((value) => rangeOf(value) !== undefined, {
+  error: "expected an address or a range such as 10.0.0.0/8",
+});
+
+export function rangeOf(text: string): Cidr | undefined {
+  const range = parseCidr(text.includes("/") ? text : `${text}/${text.includes(":") ? 128 : 32}`);
+  return isMalformed(range) ? undefined : range;
+}
 
 /** `host:port` of a server to call; `https://` in front is accepted, as in Teleport. */
 export function serverAddr(defaultPort: number) {

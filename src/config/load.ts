@@ -12,7 +12,7 @@ import {
 } from "../api/mod.ts";
 import { crossFieldFaults, crossFieldWarnings } from "./cross-field.ts";
 import { ConfigFileError } from "./errors.ts";
-import { joinHostPort } from "./fields.ts";
+import { joinHostPort, rangeOf } from "./fields.ts";
 import { withFlags } from "./flags.ts";
 import { takeNotOurs } from "./not-ours.ts";
 import { AUTH_PORT, type ConfigFile, DEFAULT_DATA_DIR, fileSchema, WEB_PORT } from "./schema.ts";
@@ -118,6 +118,9 @@ function proxyConfig(proxy: ConfigFile["proxy_service"] = {}): ProxyConfig {
     publicAddrs: proxy.public_addr ?? [],
     tunnelPublicAddrs: proxy.tunnel_public_addr ?? [],
     httpsKeypairs: [...single, ...listed],
+    proxyProtocol: proxy.proxy_protocol
+      ? { from: (proxy.proxy_protocol_from ?? []).flatMap((text) => rangeOf(text) ?? []) }
+      : undefined,
   };
 }
 

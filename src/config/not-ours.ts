@@ -72,7 +72,6 @@ export const NOT_OURS: readonly string[] = [
     "https_keypairs_reload_interval",
     "acme",
     "trust_x_forwarded_for",
-    "proxy_protocol",
     "proxy_protocol_allow_downgrade",
     "ui",
     "idp",

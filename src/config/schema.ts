@@ -9,7 +9,7 @@ import {
   type TokenRole,
   tokenRoles,
 } from "../api/mod.ts";
-import { durationMs, flag, listenAddr, oneOrMore, publicAddr, serverAddr } from "./fields.ts";
+import { addressRange, durationMs, flag, listenAddr, oneOrMore, publicAddr, serverAddr } from "./fields.ts";
 import { fileApp } from "./file-app.ts";
 import { type ValueSource, valueSource } from "./value-source.ts";
 
@@ -167,6 +167,9 @@ const proxyService = z.strictObject({
   https_keypairs: z.array(z.strictObject({ key_file: absolutePath, cert_file: absolutePath })).optional(),
   https_key_file: absolutePath.optional(),
   https_cert_file: absolutePath.optional(),
+  proxy_protocol: flag.optional(),
+  // Ours: Teleport believes whoever connects.
+  proxy_protocol_from: oneOrMore(addressRange).optional(),
 });
 
 const appService = z.strictObject({

@@ -6,7 +6,7 @@ import type {
   SecondFactor,
   TokenRole,
 } from "../api/mod.ts";
-import type { LogLevel } from "../base/mod.ts";
+import type { Cidr, LogLevel } from "../base/mod.ts";
 import type { ValueSource } from "./value-source.ts";
 
 /** One process's configuration: teleport.yaml and flags, with defaults filled in. A section is absent when it is off. */
@@ -70,6 +70,8 @@ export interface ProxyConfig {
   readonly tunnelPublicAddrs: readonly string[];
   /** Empty: self-signed, kept in the data directory. */
   readonly httpsKeypairs: readonly { readonly keyFile: string; readonly certFile: string }[];
+  /** PROXY protocol headers are expected from these balancers; empty: from whoever connects. Absent: from nobody. */
+  readonly proxyProtocol: { readonly from: readonly Cidr[] } | undefined;
 }
 
 export interface AppConfig {

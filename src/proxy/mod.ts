@@ -6,5 +6,6 @@
  * It lacks on purpose: any key that could open an app's traffic, any storage,
  * and the serving of web apps.
  */
+export type { ProxyProtocolConfig } from "./balancers.ts";
 export { ProxyListenError, WebCertificateError } from "./errors.ts";
 export { type ProxyOptions, type ProxyService, startProxy } from "./proxy.ts";

@@ -12,7 +12,15 @@ import {
   RpcClient,
   tcpDial,
 } from "../rpc/mod.ts";
-import { CONTROL_ALPN, type HelloConnection, LINK_ALPN, PortDispatcher, ProxyTunnel } from "../tunnel/mod.ts";
+import {
+  CONTROL_ALPN,
+  type HelloConnection,
+  LINK_ALPN,
+  type PeerAddress,
+  PortDispatcher,
+  ProxyTunnel,
+} from "../tunnel/mod.ts";
+import { balancerCheck, type ProxyProtocolConfig } from "./balancers.ts";
 import { ClientAddresses } from "./client-addresses.ts";
 import { ProxyListenError } from "./errors.ts";
 import { DRAIN_MS, DRAIN_POLL_MS, MAX_PROXY_CONNECTIONS, PROXY_ANNOUNCE_TTL_MS, WITHDRAW_MS } from "./limits.ts";
@@ -33,6 +41,8 @@ export interface ProxyConfig {
   readonly tunnelPublicAddrs: readonly string[];
   /** Empty: a self-signed certificate, kept under the data directory. */
   readonly httpsKeypairs: readonly KeyPairFiles[];
+  /** Balancers stand before this proxy, and say where clients are. */
+  readonly proxyProtocol?: ProxyProtocolConfig | undefined;
 }
 
 export interface ProxyOptions {
@@ -167,6 +177,7 @@ class RunningProxy implements ProxyService {
     });
     this.#dispatcher = new PortDispatcher({
       ...tools,
+      isBalancer: balancerCheck(options.config.proxyProtocol),
       onHello: (connection) => this.#dispatch(connection),
       onData: (socket) => this.#tunnel.dataConnection(socket),
     });
@@ -231,12 +242,13 @@ class RunningProxy implements ProxyService {
     if (alpn.includes(API_ALPN)) this.#callApi(connection);
     else if (alpn.includes(CONTROL_ALPN)) this.#tunnel.control(connection.socket);
     else if (alpn.includes(LINK_ALPN)) this.#link(connection);
-    else this.#web.handle(connection.socket);
+    else this.#web.handle(connection.socket, connection.from);
   }
 
   #callApi(connection: HelloConnection): void {
     const leaf = leafOf(connection.hello.alpn);
-    if (leaf === undefined || leaf === this.#options.identity.cluster) this.#api.handle(connection.socket);
+    if (leaf === undefined || leaf === this.#options.identity.cluster)
+      this.#api.handle(connection.socket, textOf(connection.from));
     else this.#tunnel.leafApi(connection, leaf);
   }
 
@@ -299,6 +311,10 @@ class RunningProxy implements ProxyService {
     const { certPem, keyPem, cluster, hostCas } = this.#keeper.record;
     return { certPem, keyPem, cluster, hostCas };
   }
+}
+
+function textOf({ address, port }: PeerAddress): string {
+  return `${address || "unknown"}:${port}`;
 }
 
 /** Not of roots: their proxies do not connect here. */

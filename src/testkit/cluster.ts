@@ -10,7 +10,7 @@ import { openAuditLog } from "../audit/mod.ts";
 import { ADMIN_FILE, type AuthService, type StaticToken, startAuth } from "../auth/mod.ts";
 import { Counters, Lifetime, type Logger, silentLogger, systemClock, systemRandom } from "../base/mod.ts";
 import { createCsr, generateKeyPair } from "../pki/mod.ts";
-import { type ProxyService, startProxy } from "../proxy/mod.ts";
+import { type ProxyProtocolConfig, type ProxyService, startProxy } from "../proxy/mod.ts";
 import { type HostRecord, hostUuid, RpcClient, tcpDial } from "../rpc/mod.ts";
 import { openSqlite } from "../storage/mod.ts";
 import { type AppLink, type AppSession, type DialAppLinkOptions, dialAppLink, RouteCounters } from "../tunnel/mod.ts";
@@ -28,6 +28,8 @@ export interface TestClusterOptions {
   /** The host under which the proxy's clients know it, by default `localhost`. */
   readonly publicHost?: string;
   readonly staticTokens?: readonly StaticToken[];
+  /** Of the proxy, by default none. */
+  readonly proxyProtocol?: ProxyProtocolConfig;
   /** By default none: the password alone. */
   readonly secondFactors?: readonly SecondFactor[];
   /** Where Auth's audit log is; by default below the data directory. */
@@ -201,6 +203,7 @@ export class TestCluster implements AsyncDisposable {
         publicAddrs: [this.#options.publicHost ?? "localhost"],
         tunnelPublicAddrs: [],
         httpsKeypairs: [],
+        proxyProtocol: this.#options.proxyProtocol,
       },
       authAddress: this.auth.listenAddress,
       ...this.#host(),

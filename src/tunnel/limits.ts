@@ -28,6 +28,11 @@ export const SESSION_FAREWELL_MS = 500;
 /** Sessions with a counter window at one proxy. */
 export const MAX_TRACKED_SESSIONS = 65_536;
 
+/** Octets of a PROXY protocol header, with what a balancer adds of TLS and its own. */
+export const MAX_PROXY_HEADER = 4 * 1024;
+/** The same complaint about PROXY headers is logged so often, for each of so many addresses. */
+export const PROXY_HEADER_LOG_MS = 60_000;
+export const MAX_PROXY_HEADER_LOGS = 256;
 /** Octets of one line on a control connection. */
 export const MAX_CONTROL_LINE = 4 * 1024;
 /** From the first octet of a control connection to its hello or welcome. */

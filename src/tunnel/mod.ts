@@ -32,6 +32,7 @@ export { NoAgentError, ProxyUnreachableError, SessionUnknownError, UntrustedAgen
 export { peekSocket } from "./first-octets.ts";
 export * as tunnelLimits from "./limits.ts";
 export { ProxyConnections } from "./proxy-connections.ts";
+export type { PeerAddress } from "./proxy-header.ts";
 export { type AppRouteSession, ProxyTunnel, type ProxyTunnelOptions } from "./proxy-tunnel.ts";
 export { type Relay, type RelayTotals, relay } from "./relay.ts";
 export * as relayHeader from "./relay-header.ts";

@@ -86,13 +86,14 @@ export class ProxyTunnel {
 
   /** A connection that offered ALPN `tp-link/1`. */
   link(connection: HelloConnection): void {
-    const leave = this.#enter(connection.socket);
+    const leave = this.#enter(connection);
     if (leave) void this.#route(connection, leave).finally(leave);
   }
 
   /** A connection for the API of a leaf cluster. Who calls is for the leaf's Auth to find out. */
-  leafApi({ socket }: HelloConnection, cluster: string): void {
-    const leave = this.#enter(socket);
+  leafApi(connection: HelloConnection, cluster: string): void {
+    const { socket, from } = connection;
+    const leave = this.#enter(connection);
     if (!leave) return;
     if (this.#leafApis >= MAX_LEAF_API_RELAYS) {
       this.#refuse(socket, "leaf.too-many");
@@ -103,7 +104,7 @@ export class ProxyTunnel {
     const ended = () => {
       this.#leafApis--;
     };
-    const route: ApiRoute = { api: true, clientAddress: socket.remoteAddress ?? "" };
+    const route: ApiRoute = { api: true, clientAddress: from.address };
     void this.#join({ client: socket, route, candidates: this.#leafProxies(cluster), ended })
       .then((joined) => {
         if (!joined) this.#refuse(socket, "leaf.offline");
@@ -150,7 +151,7 @@ export class ProxyTunnel {
     for (const live of this.#relays) live.relay.cut();
   }
 
-  async #route({ socket, hello }: HelloConnection, verified: () => void): Promise<void> {
+  async #route({ socket, hello, from }: HelloConnection, verified: () => void): Promise<void> {
     const { clock, counters } = this.#options;
     const token = routeTokenOf(hello.alpn);
     const known = isMalformed(token) ? undefined : await this.#session(token.sessionId);
@@ -168,15 +169,15 @@ export class ProxyTunnel {
     const candidates = isOwn ? this.#agents(session, instance) : this.#leafProxies(session.cluster);
     // A leaf's proxy chooses the agent.
     const wish = isOwn || instance === ANY_INSTANCE ? {} : { instance };
-    const route: Route = { sessionId, app, clientAddress: socket.remoteAddress ?? "", ...wish };
+    const route: Route = { sessionId, app, clientAddress: from.address, ...wish };
     const attempts = instance === ANY_INSTANCE ? {} : { attempts: ATTEMPTS_TO_ONE };
     const joined = await this.#join({ client: socket, route, candidates, ...attempts, ended });
     if (!joined) this.#refuse(socket, "route.no-agent");
   }
 
   /** A place among what is unverified of one address; where there is none, the connection is refused. */
-  #enter(socket: Socket): (() => void) | undefined {
-    const leave = this.#limiter.enter(socket.remoteAddress ?? "", () => {
+  #enter({ socket, from }: HelloConnection): (() => void) | undefined {
+    const leave = this.#limiter.enter(from.address, () => {
       this.#options.counters.count("route.evicted");
       socket.destroy();
     });

@@ -33,19 +33,22 @@ const backend: WebBackend = {
   appAt: () => undefined,
 };
 
-async function served(t: TestContext, o: { headersMs?: number } = {}) {
+async function served(t: TestContext, { also = {}, ...o }: { headersMs?: number; also?: Partial<WebBackend> } = {}) {
   const dir = await mkdtemp(join(tmpdir(), "web-"));
   const certificates = await WebCertificates.selfSigned(dir, ["c.test"], systemClock);
   const counters = new Counters();
   const web = new WebServer({
-    backend,
+    backend: { ...backend, ...also },
     contextFor: (name) => certificates.contextFor(name),
     certificate: certificates.defaultPair,
     counters,
     log: silentLogger,
     ...o,
   });
-  const port = createServer((socket) => web.handle(socket)).listen(0, "127.0.0.1");
+  const port = createServer((socket) => web.handle(socket, { address: "203.0.113.7", port: 40_000 })).listen(
+    0,
+    "127.0.0.1",
+  );
   await once(port, "listening");
   t.after(async () => {
     web.close();
@@ -89,6 +92,20 @@ async function raw(s: Served, text: string): Promise<string> {
   await once(socket, "close");
   return received;
 }
+
+test("who uses a link is where the proxy's port says, and not where its connection comes from", async (t) => {
+  const clients: string[] = [];
+  const acceptLink = async (_: unknown, client: string) => {
+    clients.push(client);
+    return { user: "alice" };
+  };
+  const s = await served(t, { also: { acceptLink } });
+  const body = "password=correct+horse+battery&confirm=correct+horse+battery";
+  const fields = `Host: c.test\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}`;
+  const said = await raw(s, `POST /web/invite/x HTTP/1.1\r\n${fields}\r\nConnection: close\r\n\r\n${body}`);
+  assert.match(said, /^HTTP\/1\.1 200 /);
+  assert.deepEqual(clients, ["203.0.113.7:40000"]);
+});
 
 /** The proxy forgets each connection soon after the client has seen its end. */
 async function allGone(s: Served): Promise<void> {

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import type { Duplex } from "node:stream";
+import type { Socket } from "node:net";
 import type { SecureContext } from "node:tls";
 import { type Counters, type Logger, messageOf } from "../../base/mod.ts";
+import type { PeerAddress } from "../../tunnel/mod.ts";
 import {
   MAX_REQUESTS_PER_CONNECTION,
   MAX_WEB_BODY_LEN,
@@ -35,7 +36,9 @@ export class WebServer {
   readonly #server: Server;
   readonly #options: WebServerOptions;
   readonly #assets = loadAssets();
-  readonly #sockets = new Set<Duplex>();
+  readonly #sockets = new Set<Socket>();
+  /** Where the client is, by the ends of its connection as this machine sees them. */
+  readonly #clients = new Map<string, string>();
 
   constructor(options: WebServerOptions) {
     this.#options = options;
@@ -77,14 +80,20 @@ export class WebServer {
   }
 
   /** Takes a raw socket over whose ClientHello is still unread. */
-  handle(socket: Duplex): void {
+  handle(socket: Socket, from: PeerAddress): void {
     if (this.#sockets.size >= MAX_WEB_CONNECTIONS) {
       this.#options.counters.count("web.too-many");
       socket.destroy();
       return;
     }
+    // Requests come with a socket of TLS, which knows the ends of this one and nothing else of it.
+    const ends = endsOf(socket);
+    this.#clients.set(ends, `${from.address}:${from.port}`);
     this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#clients.delete(ends);
+    });
     this.#server.emit("connection", socket);
   }
 
@@ -119,11 +128,15 @@ export class WebServer {
       target: request.url ?? "",
       host: request.headers.host ?? "",
       contentType: request.headers["content-type"] ?? "",
-      client: `${request.socket.remoteAddress ?? "unknown"}:${request.socket.remotePort ?? 0}`,
+      client: this.#clients.get(endsOf(request.socket)) ?? "unknown:0",
       body,
     };
     return respond(webRequest, this.#options.backend, this.#assets);
   }
+}
+
+function endsOf({ remoteAddress = "", remotePort = 0, localAddress = "" }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }
 
 /**
