@@ -224,3 +224,29 @@ test("without a file, messages begin with the path", () => {
     message: "metadata.name: must not contain slashes, control characters or surrounding space",
   });
 });
+
+test("what a schema library says by itself is in a person's words", () => {
+  const said = (kind: string, version: string, name: string, spec: object) => {
+    try {
+      checkResource({ kind, version, metadata: { name }, spec });
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return assert.fail("taken");
+  };
+  assert.equal(
+    said("role", "v7", "r", {
+      allow: { rules: [{ resources: ["user"], verbs: [] }] },
+      options: { max_connections: -1 },
+    }),
+    "spec.options.max_connections: must be 0 or more\nspec.allow.rules[0].verbs: must not be empty",
+  );
+  assert.equal(
+    said("cluster_auth_preference", "v2", "cluster-auth-preference", { locking_mode: "strikt" }),
+    'spec.locking_mode: unknown value "strikt"; did you mean "strict"? (one of best_effort, strict)',
+  );
+  assert.equal(
+    said("app", "v3", "a", { uri: "tcp://x:1", rewrite: { headers: [5] } }),
+    "spec.rewrite.headers[0]: has none of the forms that it may have",
+  );
+});

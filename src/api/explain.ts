@@ -1,6 +1,6 @@
 import { BadInputError } from "./errors.ts";
 import { type JsonSchema, resourceJsonSchema } from "./json-schema.ts";
-import { unknownWord } from "./nearest.ts";
+import { nearest, unknownWord } from "./nearest.ts";
 import { KIND_DESCRIPTIONS, KINDS, parseKind } from "./resource.ts";
 
 /** One field of a resource, or a kind as a whole, for people. */
@@ -24,7 +24,7 @@ export interface FieldExplanation {
 export function explain(path: string): Explanation {
   const [word = "", ...steps] = path.split(".");
   const kind = parseKind(word);
-  if (kind === undefined) throw new BadInputError(`${unknownWord("kind", word, KINDS)} (tctl explain lists all)`);
+  if (kind === undefined) throw new BadInputError(unknownKind(word));
   let schema = { description: KIND_DESCRIPTIONS[kind], ...resourceJsonSchema(kind) };
   let at: string = kind;
   for (const step of steps) {
@@ -37,6 +37,12 @@ export function explain(path: string): Explanation {
     at += `.${name}`;
   }
   return { path: at, type: typeOf(schema), description: schema.description, fields: fieldsOf(schema) };
+}
+
+/** With the kind that is meant, or where to find all. */
+export function unknownKind(word: string): string {
+  const said = unknownWord("kind", word, KINDS);
+  return nearest(word, KINDS) === undefined ? `${said} (tctl explain lists all)` : said;
 }
 
 function fieldsOf(schema: JsonSchema): FieldExplanation[] {

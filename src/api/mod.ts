@@ -66,7 +66,7 @@ export {
   UnavailableError,
   VersionMismatchError,
 } from "./errors.ts";
-export { type Explanation, explain, type FieldExplanation } from "./explain.ts";
+export { type Explanation, explain, type FieldExplanation, unknownKind } from "./explain.ts";
 export { type JsonSchema, jsonSchemaOf, resourceJsonSchema } from "./json-schema.ts";
 export {
   MAX_DOCUMENT_BYTES,

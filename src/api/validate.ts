@@ -90,11 +90,24 @@ function describe(issue: RawIssue): string | undefined {
       const known = shapeKeys(issue.inst);
       return issue.keys.map((key) => unknownWord("key", key, known)).join(KEY_SEPARATOR);
     }
-    case "invalid_value":
+    case "invalid_value": {
       if (issue.values.length === 1) return `must be ${JSON.stringify(issue.values[0])}`;
-      return typeof issue.input === "string" && issue.values.every((value) => typeof value === "string")
-        ? `${unknownWord("value", issue.input, issue.values)} (one of ${issue.values.join(", ")})`
-        : `expected one of ${issue.values.join(", ")}`;
+      const words = issue.values.filter((value) => value !== ""); // as good as absent
+      return typeof issue.input === "string" && words.every((value) => typeof value === "string")
+        ? `${unknownWord("value", issue.input, words)} (one of ${words.join(", ")})`
+        : `expected one of ${words.join(", ")}`;
+    }
+    case "too_small":
+      if (issue.origin === "string" || issue.origin === "array") return "must not be empty";
+      return `must be ${issue.minimum} or more`;
+    case "too_big":
+      if (issue.origin === "string") return `must be at most ${issue.maximum} characters`;
+      if (issue.origin === "array") return `must have at most ${issue.maximum} entries`;
+      return `must be ${issue.maximum} or less`;
+    case "invalid_union":
+      return (
+        issue.errors.flat().find(({ code }) => code === "custom")?.message ?? "has none of the forms that it may have"
+      );
     default:
       return undefined;
   }

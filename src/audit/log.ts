@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type AuditEvent, auditEventSchema, check } from "../api/mod.ts";
-import { type Clock, messageOf, type Timer } from "../base/mod.ts";
+import { type Clock, fileFault, messageOf, type Timer } from "../base/mod.ts";
 import { type Checkpoint, chained, checkpointLine, GENESIS, type Head, type Notary, readLine } from "./chain.ts";
 import { AuditFailedError } from "./errors.ts";
 import { dropTornLine, hashAt, lastLines, logFiles, REMOVED_FILE, readTail } from "./files.ts";
@@ -45,7 +45,11 @@ export interface AuditLogOptions {
  * to the one before by its hash, over all files.
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
-  await mkdir(options.dir, { recursive: true, mode: 0o700 });
+  await mkdir(options.dir, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw new AuditFailedError(`the audit log's directory ${options.dir} cannot be used: ${fileFault(cause)}`, {
+      cause,
+    });
+  });
   return new AuditLog(options);
 }
 

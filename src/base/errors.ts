@@ -34,8 +34,8 @@ const FILE_FAULTS: Readonly<Record<string, string>> = {
   EACCES: "permission denied; run as the file's owner or with sudo",
   EPERM: "permission denied; run as the file's owner or with sudo",
   EISDIR: "it is a directory",
-  ENOTDIR: "what should be a directory on the way is none",
-  EEXIST: "it exists already",
+  ENOTDIR: "a part of its path is a file",
+  EEXIST: "something else is there already",
   ENOSPC: "the disk is full",
   EROFS: "the file system is read-only",
 };

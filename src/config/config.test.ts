@@ -375,6 +375,17 @@ test("values are read from files, trimmed", (t) => {
   assert.throws(() => readValue({ path: dir }, "the token"), ConfigFileError);
 });
 
+test("what a flag says wrong is the flag's fault, and not the file's", () => {
+  const text = "version: v3\nteleport: {nodename: a}\n";
+  assert.throws(() => parseTeleportConfig(text, "t.yaml", { caPins: ["abc"], diagAddr: "x:99999" }), {
+    message: `--ca-pin: expected sha256: and 64 hexadecimal digits, or an absolute path to a file that holds them
+--diag-addr: expected address:port such as 0.0.0.0:3000`,
+  });
+  assert.throws(() => parseTeleportConfig(`${text}auth_service: {enabled: no}\n`, "t.yaml", { nodename: "b" }), {
+    message: /^t\.yaml:2:11: teleport: auth_server or proxy_server is required/,
+  });
+});
+
 test("an unreadable file says what to do", async (t) => {
   await assert.rejects(loadTeleportConfig("/nonexistent/teleport.yaml"), {
     code: "config.unreadable",

@@ -13,7 +13,7 @@ import {
 import { crossFieldFaults, crossFieldWarnings } from "./cross-field.ts";
 import { ConfigFileError } from "./errors.ts";
 import { joinHostPort, rangeOf } from "./fields.ts";
-import { withFlags } from "./flags.ts";
+import { atFlag, withFlags } from "./flags.ts";
 import { takeNotOurs } from "./not-ours.ts";
 import { AUTH_PORT, type ConfigFile, DEFAULT_DATA_DIR, fileSchema, WEB_PORT } from "./schema.ts";
 import type { AppConfig, AuthConfig, ProxyConfig, StartFlags, TeleportConfig } from "./teleport-config.ts";
@@ -37,9 +37,7 @@ export function parseTeleportConfig(text: string, file: string, flags: StartFlag
   if (documents.length > 1) throw BadInputError.of([{ file, path: "", message: "expected one YAML document" }]);
   const value = withFlags(withoutNulls(document.value), flags);
   const notOurs = takeNotOurs(value);
-  const config = checkDocument(fileSchema, { ...document, value });
-  const faults = crossFieldFaults(config);
-  if (faults.length > 0) throw located(document, faults);
+  const config = checkedFile({ ...document, value }, flags);
   const warnings: Issue[] = [
     ...notOurs.map((path) => ({ path, key: false, message: "this version does not have it; it has no effect" })),
     ...crossFieldWarnings(config),
@@ -51,6 +49,18 @@ export function parseTeleportConfig(text: string, file: string, flags: StartFlag
     proxy: isOn(config.proxy_service, true) ? proxyConfig(config.proxy_service) : undefined,
     app: isOn(config.app_service, false) ? appConfig(config.app_service) : undefined,
   };
+}
+
+function checkedFile(document: SourceDocument, flags: StartFlags): ConfigFile {
+  try {
+    const config = checkDocument(fileSchema, document);
+    const faults = crossFieldFaults(config);
+    if (faults.length > 0) throw located(document, faults);
+    return config;
+  } catch (error) {
+    if (!(error instanceof BadInputError)) throw error;
+    throw BadInputError.of(error.problems.map((problem) => atFlag(problem, flags)));
+  }
 }
 
 function instance({ teleport = {}, auth_service: auth }: ConfigFile, flags: StartFlags) {

@@ -1,4 +1,4 @@
-import { OperationError } from "../base/mod.ts";
+import { fileFault, OperationError } from "../base/mod.ts";
 
 /** The proxy cannot listen where `web_listen_addr` says. */
 export class ProxyListenError extends OperationError {
@@ -19,7 +19,9 @@ export class WebCertificateError extends OperationError {
   readonly file: string;
 
   constructor(file: string, cause: unknown) {
-    super(`the web certificate ${file} cannot be used: check proxy_service.https_keypairs`, { cause });
+    super(`the web certificate ${file} cannot be used: ${fileFault(cause)}; see proxy_service.https_keypairs`, {
+      cause,
+    });
     this.file = file;
   }
 }

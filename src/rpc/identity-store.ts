@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { messageOf } from "../base/mod.ts";
+import { fileFault } from "../base/mod.ts";
 import { IdentityFileError } from "./errors.ts";
 import { type HostCredentials, type JoinOptions, joinCluster } from "./trust.ts";
 
@@ -35,7 +35,8 @@ export async function hostUuid(dataDir: string): Promise<string> {
     return uuid;
   }
   const uuid = stored.trim();
-  if (!z.uuid().safeParse(uuid).success) throw new IdentityFileError(file, "it does not hold a uuid");
+  if (!z.uuid().safeParse(uuid).success)
+    throw new IdentityFileError(file, "it does not hold a uuid; remove it, and this host is a new one");
   return uuid;
 }
 
@@ -100,7 +101,7 @@ async function readIfThere(file: string): Promise<string | undefined> {
     return await readFile(file, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new IdentityFileError(file, messageOf(error), { cause: error });
+    throw new IdentityFileError(file, fileFault(error), { cause: error });
   }
 }
 

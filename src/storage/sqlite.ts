@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { type Clock, messageOf, OperationError } from "../base/mod.ts";
+import { type Clock, fileFault, messageOf, OperationError } from "../base/mod.ts";
 import { type Backend, type Change, checkKey, checkWrite, type Item, KEY_END, type WriteOptions } from "./backend.ts";
 import {
   KeyExistsError,
@@ -27,11 +27,19 @@ const FORMAT = 1;
  * Creates the file (0600) and its directory (0700).
  */
 export function openSqlite(path: string, options: { clock: Clock; maxWatchQueue?: number }): Backend {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  closeSync(openSync(path, "a", 0o600));
-  chmodSync(path, 0o600); // SQLite gives the -wal file the same mode
+  makeFile(path);
   const db = openDatabase(path);
   return new SqliteBackend(db, options.clock, options.maxWatchQueue);
+}
+
+function makeFile(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    closeSync(openSync(path, "a", 0o600));
+    chmodSync(path, 0o600); // SQLite gives the -wal file the same mode
+  } catch (cause) {
+    throw new StorageFailedError(`opening ${path}: ${fileFault(cause)}`, { cause });
+  }
 }
 
 function openDatabase(path: string): DatabaseSync {
@@ -50,8 +58,13 @@ function openDatabase(path: string): DatabaseSync {
     db?.close();
     if (error instanceof OperationError) throw error;
     if (/locked|busy/i.test(messageOf(error))) throw new StorageInUseError(path, { cause: error });
-    throw new StorageFailedError(`opening ${path}: ${messageOf(error)}`, { cause: error });
+    throw new StorageFailedError(`opening ${path}: ${messageOf(error)}${remedy(error)}`, { cause: error });
   }
+}
+
+function remedy(error: unknown): string {
+  const damaged = /not a database|malformed/i.test(messageOf(error));
+  return damaged ? "; restore it from a backup, or move it away to begin with an empty cluster" : "";
 }
 
 function createTables(db: DatabaseSync): void {

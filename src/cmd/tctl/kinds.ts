@@ -1,4 +1,4 @@
-import { KINDS, type Kind, parseKind, SINGLETONS, unknownWord } from "../../api/mod.ts";
+import { type Kind, parseKind, SINGLETONS, unknownKind } from "../../api/mod.ts";
 import { UsageError } from "../cli/program.ts";
 
 export interface ResourceRef {
@@ -13,7 +13,7 @@ export function parseRef(text: string): ResourceRef {
   const word = slash < 0 ? text : text.slice(0, slash);
   const name = slash < 0 ? undefined : text.slice(slash + 1);
   const kind = parseKind(word);
-  if (kind === undefined) throw new UsageError(`${unknownWord("kind", word, KINDS)} (tctl explain lists all)`);
+  if (kind === undefined) throw new UsageError(unknownKind(word));
   if (name === "") throw new UsageError(`"${text}": a name is missing after the slash`);
   const singleton = SINGLETONS[kind];
   if (singleton !== undefined) {

@@ -1,11 +1,11 @@
-import { createWriteStream } from "node:fs";
+import { openSync, writeSync } from "node:fs";
 import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
-import path from "node:path";
 import { startApp } from "../../app/mod.ts";
 import { openAuditLog } from "../../audit/mod.ts";
 import { type AuthService, startAuth } from "../../auth/mod.ts";
 import {
   createLogger,
+  fileFault,
   Lifetime,
   type Logger,
   messageOf,
@@ -17,6 +17,7 @@ import type { TeleportConfig } from "../../config/mod.ts";
 import { type ProxyService, startProxy } from "../../proxy/mod.ts";
 import { openSqlite } from "../../storage/mod.ts";
 import { Diagnostics } from "../cli/diagnostics.ts";
+import { aborted } from "../cli/program.ts";
 import { hostIdentity, identityStore, type JoinSource } from "./identity.ts";
 
 /** Open connections have this long to end after SIGTERM; services that hold none end at once. */
@@ -24,6 +25,15 @@ const DRAIN_MS = 5_000;
 
 export class DataDirError extends OperationError {
   readonly code = "teleport.data-dir";
+}
+
+/** A file that the configuration wants written cannot be. */
+export class ConfiguredFileError extends OperationError {
+  readonly code = "teleport.file";
+
+  constructor(what: string, path: string, cause: unknown) {
+    super(`cannot write ${what} to ${path}: ${fileFault(cause, "write")}`, { cause });
+  }
 }
 
 /** Runs the services of `config` until `signal`; returns when all of them have ended. */
@@ -87,7 +97,6 @@ async function serveDiagnostics({ config, diagnostics, log, life }: Process): Pr
 async function openAuth({ config, diagnostics, log, life }: Process): Promise<AuthService> {
   const { auth } = config;
   if (auth === undefined) throw new Error("unreachable");
-  await mkdir(path.dirname(auth.storagePath), { recursive: true, mode: 0o700 });
   const backend = life.use(openSqlite(auth.storagePath, { clock: systemClock }));
   const audit = life.use(
     await openAuditLog({ dir: auth.auditDir, clock: systemClock, retentionMs: auth.auditRetentionMs }),
@@ -179,8 +188,24 @@ function loopback(address: string): string {
 function openLog(config: TeleportConfig): Logger {
   const { output, level, format } = config.log;
   if (output === "stderr") return createLogger({ level, format });
-  const stream = output === "stdout" ? process.stdout : createWriteStream(output.path, { flags: "a", mode: 0o600 });
-  return createLogger({ level, format, write: (line) => void stream.write(line) });
+  const write = output === "stdout" ? (line: string) => void process.stdout.write(line) : fileWriter(output.path);
+  return createLogger({ level, format, write });
+}
+
+/** Line by line, so that none is lost at the end; where the disk fails, on standard error. */
+function fileWriter(path: string): (line: string) => void {
+  try {
+    const file = openSync(path, "a", 0o600);
+    return (line) => {
+      try {
+        writeSync(file, line);
+      } catch {
+        process.stderr.write(line);
+      }
+    };
+  } catch (cause) {
+    throw new ConfiguredFileError("the log", path, cause);
+  }
 }
 
 async function prepareDataDir(dataDir: string): Promise<void> {
@@ -189,7 +214,7 @@ async function prepareDataDir(dataDir: string): Promise<void> {
     await chmod(dataDir, 0o700);
   } catch (error) {
     throw new DataDirError(
-      `the data directory ${dataDir} cannot be used: ${messageOf(error)}; run as its owner (sudo teleport start), or set teleport.data_dir`,
+      `the data directory ${dataDir} cannot be used: ${fileFault(error)}; or set another teleport.data_dir`,
       { cause: error },
     );
   }
@@ -198,13 +223,8 @@ async function prepareDataDir(dataDir: string): Promise<void> {
 async function writePidFile(config: TeleportConfig, life: Lifetime): Promise<void> {
   const { pidFile } = config;
   if (pidFile === undefined) return;
-  await writeFile(pidFile, `${process.pid}\n`);
-  life.defer(() => rm(pidFile, { force: true }));
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
+  await writeFile(pidFile, `${process.pid}\n`).catch((cause: unknown) => {
+    throw new ConfiguredFileError("the process id", pidFile, cause);
   });
+  life.defer(() => rm(pidFile, { force: true }));
 }
