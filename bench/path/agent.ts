@@ -1,4 +1,4 @@
-/** Our agent of the path: everything that the real one does for a connection, but its audit events go nowhere. */
+/** Our agent of the path: everything that the real one does for a connection, but its audit events go nowhere once they are text. */
 import { randomBytes } from "node:crypto";
 import type { App } from "../../src/api/mod.ts";
 import { Connections } from "../../src/app/mod.ts";
@@ -12,7 +12,12 @@ serve(async ({ credentials, userCas, proxyPort, targetPort }: AgentStart) => {
   const spec = { uri: `tcp://127.0.0.1:${targetPort}`, public_addr: "app.bench.test" };
   const app: App = { kind: "app", version: "v3", metadata: { name: "bench" }, spec };
   const controls = { strictLocks: false, requireMfa: false };
-  const connections = new Connections({ ...tools, hostId: "agent", hostname: "agent", audit: () => {} });
+  const connections = new Connections({
+    ...tools,
+    hostId: "agent",
+    hostname: "agent",
+    audit: (event) => void JSON.stringify(event),
+  });
   const server = new AppLinkServer({
     ...tools,
     credentials: () => credentials,
