@@ -1,5 +1,5 @@
 import type { SessionControls } from "../access/mod.ts";
-import { type App, type AuditEvent, tcpTarget } from "../api/mod.ts";
+import { type App, type AppSpec, type AuditEvent, tcpTarget } from "../api/mod.ts";
 import { type ByteStream, type Counters, type Logger, type SpliceTotals, splice } from "../base/mod.ts";
 import type { OpenRequest } from "../link/mod.ts";
 import { type LinkContext, socketStream } from "../tunnel/mod.ts";
@@ -17,6 +17,8 @@ export interface ConnectionsOptions extends RecordingHost {
   readonly dialTimeoutMs?: number;
 }
 
+type Target = NonNullable<ReturnType<typeof tcpTarget>>;
+
 /** One client's way to one app, as it was allowed. */
 interface Admission extends Recorded {
   readonly controls: SessionControls;
@@ -26,6 +28,8 @@ interface Admission extends Recorded {
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #streams = new Set<OpenStream>();
+  /** By app and by the port that clients ask for: to read an app's address costs as much as all else of an OPEN. */
+  readonly #targets = new WeakMap<AppSpec, Map<number, Target>>();
   /** By user, dials included. */
   readonly #ofUser = new Map<string, number>();
   #open = 0;
@@ -39,10 +43,10 @@ export class Connections {
     return this.#open;
   }
 
-  /** Serves one OPEN of a client that may reach the app: dial first, then accept. */
+  /** Answers one OPEN of a client that may reach the app: dial first, then accept. */
   async serve(request: OpenRequest, admission: Admission): Promise<void> {
     const { app } = admission;
-    const target = tcpTarget(app.spec, request.port);
+    const target = this.#targetOf(app.spec, request.port);
     if (target === undefined) {
       this.#options.counters.count("app.port-refused");
       request.refuse("port", `${app.metadata.name} does not serve port ${request.port}`);
@@ -56,10 +60,11 @@ export class Connections {
     const record = new StreamRecord(this.#options, admission, target.port);
     if (this.#refuseOneTooMany(request, admission, record)) return;
     this.#count(record.user, 1);
+    let joined = false;
     try {
-      await this.#connect(request, target, record, admission);
+      joined = await this.#connect(request, target, record, admission);
     } finally {
-      this.#count(record.user, -1);
+      if (!joined) this.#count(record.user, -1);
     }
   }
 
@@ -70,6 +75,14 @@ export class Connections {
       const reason = verdict(stream.admission.context) ?? stream.idleReason(now);
       if (reason !== undefined) this.#disconnect(stream, reason);
     }
+  }
+
+  #targetOf(spec: AppSpec, port: number): Target | undefined {
+    const known = this.#targets.get(spec) ?? new Map<number, Target>();
+    this.#targets.set(spec, known);
+    const target = known.get(port) ?? tcpTarget(spec, port);
+    if (target !== undefined) known.set(port, target);
+    return target;
   }
 
   #disconnect(stream: OpenStream, reason: string): void {
@@ -97,13 +110,8 @@ export class Connections {
     else this.#ofUser.set(user, now);
   }
 
-  /** Resolves when the connection has ended. */
-  async #connect(
-    request: OpenRequest,
-    target: { host: string; port: number },
-    record: StreamRecord,
-    admission: Admission,
-  ): Promise<void> {
+  /** Whether the app has accepted; `#ended` follows then. */
+  async #connect(request: OpenRequest, target: Target, record: StreamRecord, admission: Admission): Promise<boolean> {
     const { clock, counters, log, audit, dialTimeoutMs } = this.#options;
     const { app } = admission;
     const dialled = await dialApp(target, {
@@ -116,20 +124,22 @@ export class Connections {
       log.info({ app: record.app, user: record.user, error: dialled.message }, "an app did not accept a connection");
       audit(record.failed(dialled.message));
       request.refuse(dialled.refusal, dialled.message);
-      return;
+      return false;
     }
     counters.count("app.connections");
     audit(record.started());
-    const stream = new OpenStream(this.#guarded(request.accept(), record, app), socketStream(dialled), {
-      record,
-      admission,
-      now: clock.now(),
-    });
-    this.#streams.add(stream);
-    const { totals, cutReason } = await stream.ended;
-    this.#streams.delete(stream);
-    audit(record.ended(totals, cutReason));
+    const client = this.#guarded(request.accept(), record, app);
+    this.#streams.add(
+      new OpenStream(client, socketStream(dialled), { record, admission, now: clock.now() }, this.#ended),
+    );
+    return true;
   }
+
+  readonly #ended = (stream: OpenStream, totals: SpliceTotals, cutReason?: string): void => {
+    this.#streams.delete(stream);
+    this.#count(stream.record.user, -1);
+    this.#options.audit(stream.record.ended(totals, cutReason));
+  };
 
   /** Plain HTTP that asks for another name is answered here, and not by the app (PROTOCOL section 6). */
   #guarded(client: ByteStream, record: StreamRecord, app: App): ByteStream {
@@ -145,33 +155,32 @@ export class Connections {
   }
 }
 
-interface StreamEnd {
-  readonly totals: SpliceTotals;
-  /** Set where the agent ended the stream. */
-  readonly cutReason?: string;
-}
+/** Once; `cutReason` where the agent ended the stream. */
+type StreamEnd = (stream: OpenStream, totals: SpliceTotals, cutReason?: string) => void;
 
 /** A connection that is joined with the app's. */
 class OpenStream {
   readonly record: StreamRecord;
   readonly admission: Admission;
-  readonly ended: Promise<StreamEnd>;
   readonly #ends: readonly [ByteStream, ByteStream];
   readonly #totals: SpliceTotals;
-  readonly #end: (end: StreamEnd) => void;
+  readonly #ended: StreamEnd;
   /** Octets at the last look, and when they last changed (monotonic). */
   #seen = 0;
   #activeAt: number;
 
-  constructor(client: ByteStream, app: ByteStream, o: { record: StreamRecord; admission: Admission; now: number }) {
-    const { promise, resolve } = Promise.withResolvers<StreamEnd>();
+  constructor(
+    client: ByteStream,
+    app: ByteStream,
+    o: { record: StreamRecord; admission: Admission; now: number },
+    ended: StreamEnd,
+  ) {
     this.record = o.record;
     this.admission = o.admission;
-    this.ended = promise;
     this.#ends = [client, app];
-    this.#end = resolve;
+    this.#ended = ended;
     this.#activeAt = o.now;
-    this.#totals = splice(client, app, (totals) => resolve({ totals }));
+    this.#totals = splice(client, app, (totals) => ended(this, totals));
   }
 
   /** Looks at the counters only: what flows pays nothing for this. Exact to the interval of the looks. */
@@ -186,6 +195,6 @@ class OpenStream {
 
   cut(cutReason: string): void {
     for (const end of this.#ends) end.reset("session-ended");
-    this.#end({ totals: this.#totals, cutReason });
+    this.#ended(this, this.#totals, cutReason);
   }
 }

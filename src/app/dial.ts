@@ -25,6 +25,8 @@ export function dialApp(
   const settle = (result: Socket | DialFailure) => {
     timer.cancel();
     o.signal.removeEventListener("abort", onAbort);
+    // Until the socket has an owner an early reset must not be thrown; all else of the dial is forgotten.
+    socket.on("error", ignore).off("error", onError);
     if (result !== socket) socket.destroy();
     resolve(result);
   };
@@ -33,12 +35,14 @@ export function dialApp(
     settle({ refusal: "timeout", message: `${where} did not answer within ${o.timeoutMs} ms` }),
   );
   o.signal.addEventListener("abort", onAbort, { once: true });
-  // Stays attached while the stream is being set up: an early reset must not be thrown.
-  socket.on("error", (error: NodeJS.ErrnoException) => settle(failureOf(error, where)));
+  const onError = (error: NodeJS.ErrnoException) => settle(failureOf(error, where));
+  socket.on("error", onError);
   socket.once("connect", () => settle(socket));
   if (o.signal.aborted) onAbort();
   return promise;
 }
+
+function ignore(): void {}
 
 function failureOf(error: NodeJS.ErrnoException, where: string): DialFailure {
   switch (error.code) {

@@ -34,7 +34,8 @@ export function hostGuarded(stream: ByteStream, options: HostGuardOptions): Byte
 
 class GuardedStream implements ByteStream {
   readonly #stream: ByteStream;
-  readonly #options: HostGuardOptions;
+  /** Until the verdict. */
+  #options: HostGuardOptions | undefined;
   #check: HostCheck | undefined;
   #handler: StreamHandler | undefined;
   readonly #held: Chunk[] = [];
@@ -118,7 +119,10 @@ class GuardedStream implements ByteStream {
 
   /** What was held goes on; `undecided`: what follows is looked at too. */
   #pass(undecided: boolean): void {
-    if (!undecided) this.#check = undefined;
+    if (!undecided) {
+      this.#check = undefined;
+      this.#options = undefined;
+    }
     // A call may end the stream in between.
     for (let chunk = this.#held.shift(); chunk !== undefined; chunk = this.#held.shift()) this.#handler!.data(chunk);
     const reserved = undecided ? 0 : this.#reserved;
@@ -131,7 +135,8 @@ class GuardedStream implements ByteStream {
     this.#check = undefined;
     const octets = this.#held.reduce((sum, { bytes }) => sum + bytes.length, 0);
     this.#drop();
-    this.#options.refused(verdict.detail);
+    const { refused, clock } = this.#options!;
+    refused(verdict.detail);
     this.#handler!.reset("refused");
     const bytes = ANSWERS[verdict.status];
     // The app has ended its half already, or the client takes nothing.
@@ -142,7 +147,7 @@ class GuardedStream implements ByteStream {
     this.#stream.write(plainChunk(bytes));
     this.#stream.end();
     this.#stream.credit(Math.max(octets, 1));
-    this.#timer = this.#options.clock.after(REFUSED_REQUEST_MS, () => this.#stream.reset("refused"));
+    this.#timer = clock.after(REFUSED_REQUEST_MS, () => this.#stream.reset("refused"));
   }
 
   #drop(): void {

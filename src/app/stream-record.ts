@@ -21,32 +21,49 @@ export interface Recorded {
 
 /** The audit events of one stream. Field names are Teleport's. */
 export class StreamRecord {
-  readonly app: string;
-  readonly user: string;
-  readonly #clock: Clock;
-  readonly #common: AuditFields<"app.session.start">;
+  readonly #host: RecordingHost;
+  readonly #recorded: Recorded;
+  readonly #targetPort: number;
+  readonly #streamId = randomUUID();
   #startMs = 0;
 
-  constructor(host: RecordingHost, { context, client, app }: Recorded, targetPort: number) {
+  constructor(host: RecordingHost, recorded: Recorded, targetPort: number) {
+    this.#host = host;
+    this.#recorded = recorded;
+    this.#targetPort = targetPort;
+  }
+
+  get app(): string {
+    return this.#recorded.app.metadata.name;
+  }
+
+  get user(): string {
+    return this.#recorded.client.user;
+  }
+
+  get #clock(): Clock {
+    return this.#host.clock;
+  }
+
+  get #common(): AuditFields<"app.session.start"> {
+    const { hostId, hostname } = this.#host;
+    const { context, client, app } = this.#recorded;
     const { identity, route } = context;
-    this.app = app.metadata.name;
-    this.user = client.user;
-    this.#clock = host.clock;
-    this.#common = {
+    return {
       cluster_name: identity.route.cluster,
       user: client.user,
       user_roles: [...client.roles],
       user_kind: "human",
       "addr.remote": route.clientAddress,
       proto: "tcp",
-      server_id: host.hostId,
-      server_hostname: host.hostname,
+      server_id: hostId,
+      server_hostname: hostname,
       server_version: VERSION,
       sid: identity.route.sessionId,
-      stream_id: randomUUID(),
+      stream_id: this.#streamId,
       app_name: app.metadata.name,
       app_uri: app.spec.uri,
-      app_target_port: targetPort,
+      app_target_port: this.#targetPort,
       ...(identity.mfaDevice !== undefined && { with_mfa: identity.mfaDevice }),
       ...(app.spec.public_addr && { app_public_addr: app.spec.public_addr }),
       ...(app.metadata.labels && { app_labels: app.metadata.labels }),

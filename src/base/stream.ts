@@ -69,33 +69,56 @@ export interface SpliceTotals {
  * exactly what the other may deliver.
  */
 export function splice(a: ByteStream, b: ByteStream, done: (totals: SpliceTotals) => void): SpliceTotals {
-  const totals: SpliceTotals = { aToB: 0, bToA: 0 };
-  let open = 2;
-  const side = (to: ByteStream, name: "a" | "b"): StreamHandler => ({
-    data(chunk) {
-      if (name === "a") totals.aToB += chunk.bytes.length;
-      else totals.bToA += chunk.bytes.length;
-      to.write(chunk);
-    },
-    end() {
-      to.end();
-      if (--open === 0) done(totals);
-    },
-    reset(reason) {
-      if (open === 0) return;
-      open = 0;
-      totals.reset = { from: name, reason };
-      to.reset(reason);
-      done(totals);
-    },
-    writable(octets) {
-      // This side can take more, so the other may deliver more.
-      to.credit(octets);
-    },
-  });
-  const handlerOfA = side(b, "a");
-  const handlerOfB = side(a, "b");
+  const joint: Joint = { totals: { aToB: 0, bToA: 0 }, open: 2, done };
+  const handlerOfA = new Side(joint, "a", b);
+  const handlerOfB = new Side(joint, "b", a);
   a.open(handlerOfA);
   b.open(handlerOfB);
-  return totals;
+  return joint.totals;
+}
+
+/** What both sides of a splice share. */
+interface Joint {
+  readonly totals: SpliceTotals;
+  /** Directions that have not ended. */
+  open: number;
+  readonly done: (totals: SpliceTotals) => void;
+}
+
+/** What one stream of a splice delivers goes to the other. A class: ten thousand idle ones hold no closures. */
+class Side implements StreamHandler {
+  readonly #joint: Joint;
+  readonly #name: "a" | "b";
+  readonly #to: ByteStream;
+
+  constructor(joint: Joint, name: "a" | "b", to: ByteStream) {
+    this.#joint = joint;
+    this.#name = name;
+    this.#to = to;
+  }
+
+  data(chunk: Chunk): void {
+    this.#joint.totals[this.#name === "a" ? "aToB" : "bToA"] += chunk.bytes.length;
+    this.#to.write(chunk);
+  }
+
+  end(): void {
+    const joint = this.#joint;
+    this.#to.end();
+    if (--joint.open === 0) joint.done(joint.totals);
+  }
+
+  reset(reason: ResetReason): void {
+    const joint = this.#joint;
+    if (joint.open === 0) return;
+    joint.open = 0;
+    joint.totals.reset = { from: this.#name, reason };
+    this.#to.reset(reason);
+    joint.done(joint.totals);
+  }
+
+  /** This side can take more, so the other may deliver more. */
+  writable(octets: number): void {
+    this.#to.credit(octets);
+  }
 }
