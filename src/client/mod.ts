@@ -32,4 +32,12 @@ export { type LoginOptions, logIn } from "./login.ts";
 export { answerMfa, awaitRegistration, type MfaPerson } from "./mfa.ts";
 export { MfaDesk, type MfaDeskOptions } from "./mfa-desk.ts";
 export { type Profile, ProfileStore, splitPem } from "./profile.ts";
-export { fetchProxyTrust, findProxy, joinHostPort, type ProxyFind, splitHostPort, type WebTrust } from "./web.ts";
+export {
+  fetchMessageOfTheDay,
+  fetchProxyTrust,
+  findProxy,
+  joinHostPort,
+  type ProxyFind,
+  splitHostPort,
+  type WebTrust,
+} from "./web.ts";

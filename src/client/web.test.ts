@@ -7,7 +7,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { selfSignedWebCert } from "../pki/mod.ts";
 import { NotAProxyError, ProxyUnreachableError, ProxyUntrustedError } from "./errors.ts";
-import { fetchProxyTrust, findProxy, splitHostPort } from "./web.ts";
+import { fetchMessageOfTheDay, fetchProxyTrust, findProxy, splitHostPort } from "./web.ts";
 
 const FIND = { server_version: "17.7.2", cluster_name: "example", more: 1 };
 
@@ -51,8 +51,18 @@ test("what answers like no proxy is told apart from what does not answer", async
   await assert.rejects(findProxy("localhost:1", { insecure: true }), ProxyUnreachableError);
 });
 
+test("the message of the day, and none where the proxy has none to give", async (t) => {
+  const web = await serveWeb(JSON.stringify({ text: "Be kind." }));
+  t.after(() => web.close());
+  assert.equal(await fetchMessageOfTheDay(web.address, { insecure: true }), "Be kind.");
+  const older = await serveWeb("not found");
+  t.after(() => older.close());
+  assert.equal(await fetchMessageOfTheDay(older.address, { insecure: true }), "");
+});
+
 test("addresses are read with and without a port", () => {
   assert.deepEqual(splitHostPort("a.example.com"), { host: "a.example.com", port: undefined });
   assert.deepEqual(splitHostPort("[::1]:3080"), { host: "::1", port: 3080 });
-  for (const bad of ["", "a:b", "a:0", "a:65536", "https://a"]) assert.throws(() => splitHostPort(bad), NotAProxyError);
+  for (const bad of ["", "a:b", "a:0", "a:65536", "https://a", "a b"])
+    assert.throws(() => splitHostPort(bad), NotAProxyError);
 });

@@ -28,6 +28,8 @@ const findSchema = z.object({
 });
 const trustSchema = z.object({ cluster_name: z.string(), generation: z.number().int(), host_cas: z.array(z.string()) });
 
+const motdSchema = z.object({ text: z.string() });
+
 export type ProxyFind = z.infer<typeof findSchema> & { readonly address: string; readonly host: string };
 export type ProxyTrust = z.infer<typeof trustSchema>;
 
@@ -73,6 +75,14 @@ async function firstProxy(address: string, trust: WebTrust): Promise<ProxyFind> 
     // A certificate that is not trusted says more than a port where nobody listens.
     throw failures.find((failure) => failure instanceof ProxyUntrustedError) ?? failures[0];
   }
+}
+
+/** What the cluster's administrators say before a login; empty: nothing, or not asked for by this proxy's version. */
+export async function fetchMessageOfTheDay(address: string, trust: WebTrust): Promise<string> {
+  return getJson(address, "/webapi/motd", motdSchema, trust).then(
+    ({ text }) => text,
+    () => "", // The login itself says what is wrong.
+  );
 }
 
 /** The host CAs of the proxy's cluster, believed on the strength of the web certificate or of a pin. */

@@ -1,6 +1,7 @@
 import { VERSION } from "../../base/mod.ts";
 import {
   connectCluster,
+  fetchMessageOfTheDay,
   findProxy,
   identityOfProfile,
   isExpired,
@@ -12,6 +13,7 @@ import type { Format } from "../cli/arguments.ts";
 import { humanDuration, printAs } from "../cli/format.ts";
 import { EXIT_FAILURE, ExitWith, interruption, say, UsageError } from "../cli/program.ts";
 import { withProgress } from "../cli/progress.ts";
+import { printable } from "../cli/table.ts";
 import type { Tsh } from "./session.ts";
 
 export interface LoginFlags {
@@ -38,6 +40,7 @@ export async function login(tsh: Tsh, o: LoginFlags, format: Format = "text"): P
   const trust = o.caPin === undefined ? tsh.webTrust : { ...tsh.webTrust, insecure: true };
   const proxy = await withProgress(`asking ${address}`, findProxy(address, trust));
   warnOfVersion(proxy.server_version);
+  sayMessage(await fetchMessageOfTheDay(proxy.address, trust));
   const profile = await logIn({
     proxy,
     who: isPasswordless(o.auth ?? tsh.env.auth)
@@ -52,6 +55,12 @@ export async function login(tsh: Tsh, o: LoginFlags, format: Format = "text"): P
   });
   await tsh.store.save(profile);
   printProfile(profile, format);
+}
+
+/** Line by line, so that what is not printable stands out and does nothing. */
+function sayMessage(text: string): void {
+  if (text.trim() === "") return;
+  say(`${text.trimEnd().split(/\r?\n/).map(printable).join("\n")}\n\n`);
 }
 
 function printProfile(profile: Profile, format: Format): void {

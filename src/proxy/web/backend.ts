@@ -29,6 +29,7 @@ export function clusterBackend({ view, anonymous, inNameOf, facts }: ClusterBack
         passwordless: spec?.allow_passwordless !== false,
         rpId: spec?.webauthn?.rp_id,
         defaultSessionTtlMs: parseDuration(spec?.default_session_ttl ?? "") ?? DEFAULT_SESSION_TTL_MS,
+        messageOfTheDay: spec?.message_of_the_day ?? "",
       };
     },
     trust: () => explained(anonymous.call("cluster.trust", {})),

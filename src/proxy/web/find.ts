@@ -21,6 +21,8 @@ export interface AuthPreference {
   readonly passwordless: boolean;
   readonly rpId: string | undefined;
   readonly defaultSessionTtlMs: number;
+  /** Shown before a login; empty: none. */
+  readonly messageOfTheDay: string;
 }
 
 const DIAL_TIMEOUT_NS = 30_000_000_000; // Teleport's durations in JSON are nanoseconds.
@@ -44,7 +46,7 @@ export function pingResponse(proxy: PublicFacts, preference: AuthPreference): ob
       allow_headless: false,
       local: { name: "" },
       private_key_policy: "none",
-      has_motd: false,
+      has_motd: preference.messageOfTheDay !== "",
       load_all_cas: false,
       default_session_ttl: preference.defaultSessionTtlMs * 1_000_000,
     },

@@ -26,6 +26,7 @@ function backend(overrides: Partial<WebBackend> = {}): WebBackend {
       passwordless: true,
       rpId: undefined,
       defaultSessionTtlMs: 12 * 3_600_000,
+      messageOfTheDay: "Be kind.",
     }),
     trust: async () => ({ cluster_name: "teleport.example.com", generation: 1, host_cas: ["PEM"] }),
     readLink: async (token) => {
@@ -75,7 +76,9 @@ test("find and ping answer with and without /v1, with a bare version", async () 
     assert.equal(found.proxy.tls_routing_enabled, true);
     assert.equal(found.auth.type, path.includes("ping") ? "local" : "");
   }
-  assert.equal(JSON.parse((await ask("/webapi/ping")).text).auth.second_factor, "off");
+  const { auth } = JSON.parse((await ask("/webapi/ping")).text);
+  assert.deepEqual([auth.second_factor, auth.has_motd], ["off", true]);
+  assert.deepEqual(JSON.parse((await ask("/webapi/motd")).text), { text: "Be kind." });
 });
 
 test("every response has the security headers, every page a content policy", async () => {

@@ -47,6 +47,9 @@ async function other(path: string, request: WebRequest, backend: WebBackend, ass
     case "/webapi/ping":
       allow(request, "GET");
       return json(200, pingResponse(backend.facts(), backend.preference()));
+    case "/webapi/motd":
+      allow(request, "GET");
+      return json(200, { text: backend.preference().messageOfTheDay });
     case "/webapi/trust":
       allow(request, "GET");
       return json(200, await backend.trust());
