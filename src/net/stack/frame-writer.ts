@@ -20,6 +20,7 @@ import {
   protocol,
   pseudoHeaderSum,
   put16,
+  SummedMemory,
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER_LEN,
   type TcpOptions,
@@ -31,7 +32,7 @@ import {
   virtioFlag,
 } from "../wire/mod.ts";
 import type { Tuple } from "./flow-table.ts";
-import { GATHERED_FROM, GATHERED_PIECE_LEN, GATHERED_PIECES } from "./limits.ts";
+import { GATHERED_FROM, GATHERED_PIECE_LEN, GATHERED_PIECES, SUMMED_FROM } from "./limits.ts";
 import type { StackOptions } from "./types.ts";
 
 const IP_AT = VIRTIO_HEADER_LEN;
@@ -59,7 +60,9 @@ type Emit = Pick<StackOptions, "emit" | "emitGathered">;
  * pseudo-header's only where the device does the rest.
  */
 export class FrameWriter {
-  readonly #frame = new Uint8Array(FRAME_MAX);
+  #frame: Uint8Array = new Uint8Array(FRAME_MAX);
+  /** `#frame`, where checksums of long frames are ours to make. */
+  #summed: SummedMemory | undefined;
   readonly #offloadChecksum: boolean;
   readonly #emit: Emit["emit"];
   readonly #emitGathered: Emit["emitGathered"];
@@ -73,6 +76,10 @@ export class FrameWriter {
   }
 
   tcp(tuple: Tuple, seg: OutgoingSegment): void {
+    if (!this.#offloadChecksum && this.#summed === undefined && seg.textLen >= SUMMED_FROM) {
+      this.#summed = new SummedMemory(FRAME_MAX);
+      this.#frame = this.#summed.bytes;
+    }
     const frame = this.#frame;
     const ipLen = ipHeaderLen(tuple);
     const tcpAt = IP_AT + ipLen;
@@ -172,7 +179,8 @@ export class FrameWriter {
         csumOffset: checksumOffset,
       });
     } else {
-      const sum = checksumOf(addWords(pseudo, frame, at, at + length));
+      const end = at + length;
+      const sum = checksumOf(this.#summed?.addWords(pseudo, at, end) ?? addWords(pseudo, frame, at, end));
       // In UDP 0 means none (RFC 768); in TCP the two zeros are equal.
       put16(frame, at + checksumOffset, sum === 0 ? 0xffff : sum);
       encodeVirtio(frame, NO_OFFLOAD);

@@ -56,3 +56,6 @@ export const GATHERED_PIECE_LEN = 8 * 1024;
 
 /** Who has written within one to two of these shares the memory for what is not acknowledged. */
 export const SENDERS_MS = 50;
+
+/** Text from which frames are built in memory that WebAssembly sums: with an Ethernet's MTU it would gain nothing. */
+export const SUMMED_FROM = 4 * 1024;

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { fromHex } from "../../base/mod.ts";
 import { addWords, checksumOf, fold, isIntact } from "./checksum.ts";
+import { SummedMemory } from "./summed-memory.ts";
 
 /** RFC 1071 §4.1 as written, one word after the other. */
 function reference(bytes: Uint8Array): number {
@@ -43,4 +44,19 @@ test("the longest packet of the largest words does not overflow", () => {
   const expected = reference(bytes) % 0xffff;
   assert.equal(fold(addWords(0xffff, bytes, 0, bytes.length)) % 0xffff, expected);
   assert.equal(fold(addWords(0xffffffff, bytes, 0, bytes.length)) % 0xffff, expected);
+});
+
+test("summed memory: any length at any alignment, with any start, sums as the reference does", () => {
+  const memory = new SummedMemory(70_000);
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 600 }), fc.nat(70), fc.nat(0xffffffff), (bytes, at, start) => {
+      memory.bytes.fill(0xa5);
+      memory.bytes.set(bytes, at);
+      const expected = (start + reference(bytes)) % 0xffff;
+      assert.equal(fold(memory.addWords(start, at, at + bytes.length)) % 0xffff, expected);
+    }),
+    { numRuns: 500 },
+  );
+  memory.bytes.fill(0xff);
+  assert.equal(fold(memory.addWords(0xffffffff, 3, 3 + 65_535)) % 0xffff, 0xff00, "the largest words do not overflow");
 });

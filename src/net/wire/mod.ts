@@ -23,6 +23,7 @@ export { DEFAULT_HOP_LIMIT, type IpPacket, protocol } from "./ip-packet.ts";
 export { decodeIp4, encodeIp4, IP4_HEADER_LEN } from "./ip4.ts";
 export { decodeIp6, EXTENSION_HEADERS_LIMIT, encodeIp6, IP6_HEADER_LEN } from "./ip6.ts";
 export { put16, put32, u16, u32 } from "./octets.ts";
+export { SummedMemory } from "./summed-memory.ts";
 export {
   ACK,
   decodeTcp,
