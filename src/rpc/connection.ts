@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, connect as connectHttp2, constants } from "node:http2";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
@@ -6,14 +6,8 @@ import { isMalformed, messageOf } from "../base/mod.ts";
 import { authorityOf, hostChecker, TLS_DEFAULTS } from "../pki/mod.ts";
 import { ConnectionLostError, UntrustedServerError } from "./errors.ts";
 import { leafEntry } from "./leaf-alpn.ts";
-import {
-  API_ALPN,
-  HANDSHAKE_TIMEOUT_MS,
-  MAX_RESPONSE_LEN,
-  PING_INTERVAL_MS,
-  PING_TIMEOUT_MS,
-  WINDOW_LEN,
-} from "./limits.ts";
+import { API_ALPN, HANDSHAKE_TIMEOUT_MS, MAX_RESPONSE_LEN, WINDOW_LEN } from "./limits.ts";
+import { probe } from "./probe.ts";
 
 /** Raw octets to Auth's TLS port: direct TCP, or through a proxy's relay. */
 export type Dial = (signal: AbortSignal) => Promise<Duplex>;
@@ -138,16 +132,4 @@ function startHttp2(tls: TLSSocket): ClientHttp2Session {
   session.once("connect", () => session.setLocalWindowSize(WINDOW_LEN));
   probe(session);
   return session;
-}
-
-/** A path that died without a word (a laptop that moved) is noticed and closed. */
-function probe(session: ClientHttp2Session): void {
-  const timer = setInterval(() => {
-    const overdue = setTimeout(() => session.destroy(undefined, constants.NGHTTP2_CANCEL), PING_TIMEOUT_MS);
-    overdue.unref();
-    const sent = session.ping(() => clearTimeout(overdue));
-    if (!sent) clearTimeout(overdue);
-  }, PING_INTERVAL_MS);
-  timer.unref();
-  session.once("close", () => clearInterval(timer));
 }

@@ -23,6 +23,8 @@ export interface RunResult {
 const DEFAULT_TIMEOUT_MS = 30_000;
 /** Kept of a long-running program's output: plenty for a failure report. */
 const MAX_OUTPUT_CHARS = 4 * 1024 * 1024;
+/** A bound for what takes a second or two on a machine with nothing else to do. */
+const OUTPUT_TIMEOUT_MS = 40_000;
 /** For the pipes to drain after the program's end. */
 const PIPE_GRACE_MS = 500;
 /** Between SIGTERM and SIGKILL. */
@@ -104,7 +106,7 @@ export class BackgroundProcess implements AsyncDisposable {
   }
 
   /** Waits until the output matches; fails with the output if it never does or the program ends first. */
-  async waitFor(pattern: RegExp, timeoutMs = 15_000): Promise<RegExpExecArray> {
+  async waitFor(pattern: RegExp, timeoutMs = OUTPUT_TIMEOUT_MS): Promise<RegExpExecArray> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const match = pattern.exec(this.#output);

@@ -53,7 +53,12 @@ export class LaptopVnet implements AsyncDisposable {
   /** Starts what brings VNet up, as `machine`'s user; ready when this returns. */
   async start(command = ["sudo", "tsh", "vnet"], machine = this.alice, env = {}): Promise<BackgroundProcess> {
     const vnet = machine.spawn("tsh vnet", command, { env });
-    await vnet.waitFor(/^VNet is ready\.\s*$/m);
+    try {
+      await vnet.waitFor(/^VNet is ready\.\s*$/m);
+    } catch (error) {
+      await vnet.stop(); // The next test starts one of its own.
+      throw error;
+    }
     return vnet;
   }
 
