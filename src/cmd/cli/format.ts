@@ -16,6 +16,13 @@ export function printAs(format: Format, value: unknown, text: () => string): voi
   }
 }
 
+/** `env=prod,team=red`, as `parseLabels` reads them. */
+export function labelsText(labels: Readonly<Record<string, string>> = {}): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(",");
+}
+
 export function humanDuration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));
   const parts = [`${Math.floor(seconds / 3600)}h`, `${Math.floor((seconds % 3600) / 60)}m`, `${seconds % 60}s`];

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { ListFilter } from "../../api/mod.ts";
 import { addFilters, type Format, formatOption } from "../cli/arguments.ts";
-import { printAs } from "../cli/format.ts";
+import { labelsText, printAs } from "../cli/format.ts";
 import { listAll } from "../cli/list-all.ts";
 import { print } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
@@ -25,9 +25,7 @@ export function addAppCommands(program: Command, tctl: Tctl): void {
               spec.app.spec.public_addr ?? "",
               spec.app.spec.uri,
               status?.target_health?.status ?? "unknown",
-              Object.entries(spec.app.metadata.labels ?? {})
-                .map(([key, value]) => `${key}=${value}`)
-                .join(","),
+              labelsText(spec.app.metadata.labels),
               spec.version,
             ]),
           ),

@@ -18,7 +18,7 @@ import {
 import { ConfigFileError } from "../../config/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { addFilters, type Format, formatOption } from "../cli/arguments.ts";
-import { printAs } from "../cli/format.ts";
+import { labelsText, printAs } from "../cli/format.ts";
 import { listAll } from "../cli/list-all.ts";
 import { print, say, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
@@ -154,12 +154,7 @@ function textTable(kind: Kind, resources: readonly Resource[]): string {
   }
   return table(
     ["Name", "Labels"],
-    resources.map(({ metadata }) => [
-      metadata.name,
-      Object.entries(metadata.labels ?? {})
-        .map(([key, value]) => `${key}=${value}`)
-        .join(","),
-    ]),
+    resources.map(({ metadata }) => [metadata.name, labelsText(metadata.labels)]),
   );
 }
 

@@ -13,7 +13,7 @@ import {
 } from "../../api/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { collectList, type Format, formatOption, parseCount, parseDuration } from "../cli/arguments.ts";
-import { humanDuration, printAs } from "../cli/format.ts";
+import { humanDuration, labelsText, printAs } from "../cli/format.ts";
 import { listAll } from "../cli/list-all.ts";
 import { print, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
@@ -146,9 +146,7 @@ async function list(rpc: RpcClient, withSecrets: boolean, format: Format): Promi
               shown.map((token) => [
                 token.metadata.name,
                 token.spec.roles.join(","),
-                Object.entries(token.metadata.labels ?? {})
-                  .map(([key, value]) => `${key}=${value}`)
-                  .join(","),
+                labelsText(token.metadata.labels),
                 expiryText(token),
               ]),
             ),

@@ -1,4 +1,6 @@
 import type { Command } from "commander";
+import type { User } from "../../api/mod.ts";
+import { assert } from "../../base/mod.ts";
 import type { ResponseOf, RpcClient } from "../../rpc/mod.ts";
 import { collectList, type Format, formatOption, parseDuration } from "../cli/arguments.ts";
 import { humanDuration, printAs } from "../cli/format.ts";
@@ -11,6 +13,12 @@ interface AddOptions {
   roles?: string[];
   logins?: string[];
   ttl?: number;
+  format: Format;
+}
+
+interface UpdateOptions {
+  setRoles?: string[];
+  setLogins?: string[];
   format: Format;
 }
 
@@ -28,6 +36,14 @@ export function addUserCommands(program: Command, tctl: Tctl): void {
     .option("--ttl <duration>", "how long the link is valid (1h by default, 48h at most)", parseDuration)
     .addOption(formatOption())
     .action((name: string, o: AddOptions) => tctl.run((rpc) => add(rpc, name, o)));
+  users
+    .command("update")
+    .description("give a user other roles, or other values of the trait logins, in place of those they have")
+    .argument("<name>")
+    .option("--set-roles <roles>", "roles, separated by commas", collectList)
+    .option("--set-logins <logins>", "values of the trait logins", collectList)
+    .addOption(formatOption())
+    .action((name: string, o: UpdateOptions) => tctl.run((rpc) => update(rpc, name, o)));
   users
     .command("ls")
     .description("list users")
@@ -77,6 +93,32 @@ async function add(rpc: RpcClient, name: string, o: AddOptions): Promise<void> {
   printLink(o.format, name, invite, said);
 }
 
+/** Conditional on what was read: two administrators do not undo each other. */
+async function update(rpc: RpcClient, name: string, { setRoles, setLogins, format }: UpdateOptions): Promise<void> {
+  if (setRoles === undefined && setLogins === undefined) {
+    throw new UsageError("nothing to update: say --set-roles or --set-logins");
+  }
+  const user = await fetchUser(rpc, name);
+  const spec = {
+    ...user.spec,
+    ...(setRoles && { roles: setRoles }),
+    ...(setLogins && { traits: { ...user.spec.traits, logins: setLogins } }),
+  };
+  const { resource } = await rpc.call("resource.update", { resource: { ...user, spec } });
+  const lines = [
+    `User ${name} has been updated:`,
+    ...(setRoles ? [`\tNew roles: ${setRoles.join(",")}`] : []),
+    ...(setLogins ? [`\tNew logins: ${setLogins.join(",")}`] : []),
+  ];
+  printAs(format, resource, () => `${lines.join("\n")}\n`);
+}
+
+async function fetchUser(rpc: RpcClient, name: string): Promise<User> {
+  const { resource } = await rpc.call("resource.get", { kind: "user", name });
+  assert(resource.kind === "user", "Auth answers with the kind that was asked for");
+  return resource;
+}
+
 async function reset(rpc: RpcClient, name: string, { ttl, format }: ResetOptions): Promise<void> {
   const link = await rpc.call("user.reset", { name, ...(ttl !== undefined && { ttl_seconds: ttl }) });
   printLink(
@@ -112,9 +154,8 @@ async function list(rpc: RpcClient, format: Format): Promise<void> {
 
 /** Lifts the lock that failed logins, or an administrator, put on the account. */
 async function unlock(rpc: RpcClient, name: string, format: Format): Promise<void> {
-  const { resource } = await rpc.call("resource.get", { kind: "user", name });
-  if (resource.kind !== "user") return;
-  const { status: _, ...spec } = resource.spec;
-  const answer = await rpc.call("resource.update", { resource: { ...resource, spec } });
+  const user = await fetchUser(rpc, name);
+  const { status: _, ...spec } = user.spec;
+  const answer = await rpc.call("resource.update", { resource: { ...user, spec } });
   printAs(format, answer.resource, () => `User "${name}" may log in again\n`);
 }

@@ -6,7 +6,7 @@ import { createCsr, generateKeyPair } from "../../pki/mod.ts";
 import type { RpcClient } from "../../rpc/mod.ts";
 import { socketStream } from "../../tunnel/mod.ts";
 import type { Format, LocalPort } from "../cli/arguments.ts";
-import { printAs } from "../cli/format.ts";
+import { labelsText, printAs } from "../cli/format.ts";
 import { listAll } from "../cli/list-all.ts";
 import { interruption, print, say, UsageError } from "../cli/program.ts";
 import { table } from "../cli/table.ts";
@@ -26,14 +26,13 @@ export async function listApps(
       for (const { spec } of servers) {
         const alike = servers.filter((other) => sameApp(other, spec.app));
         const { metadata, spec: app } = spec.app;
-        const labels = Object.entries(metadata.labels ?? {}).map(([key, value]) => `${key}=${value}`);
         const row = [
           metadata.name,
           metadata.description ?? "",
           appProtocol(spec.app).toUpperCase(),
           app.public_addr ?? "",
           ...(verbose ? [app.uri, healthOf(alike)] : []),
-          labels.join(","),
+          labelsText(metadata.labels),
         ];
         // Several agents may serve an app: one row for them all.
         rows.set(`${metadata.name}\0${app.public_addr}`, row);
@@ -103,9 +102,7 @@ export async function listClusters(tsh: Tsh, format: Format): Promise<void> {
           row.cluster_name,
           row.status,
           row.cluster_type,
-          Object.entries(row.labels)
-            .map(([key, value]) => `${key}=${value}`)
-            .join(","),
+          labelsText(row.labels),
           row.selected ? "*" : "",
         ]),
       ),

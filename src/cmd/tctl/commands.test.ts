@@ -14,7 +14,7 @@ const CMD = join(import.meta.dirname, "..");
 let cluster: TestCluster;
 let dir: string;
 before(async () => {
-  dir = mkdtempSync(join(tmpdir(), "sign-"));
+  dir = mkdtempSync(join(tmpdir(), "tctl-"));
   cluster = await startTestCluster();
   await cluster.createUser("ci", "correct horse battery staple");
   const admin = JSON.parse(readFileSync(join(cluster.dataDir, "proc", "admin.json"), "utf8"));
@@ -70,6 +70,24 @@ test("words that mean nothing here are refused with those that do", async () => 
   const early = await tctl("lock", "--user=cii", "--ttl=1m");
   assert.equal(early.err, 'NOTE: there is no user "cii" now: the lock waits for one of that name.\n');
   assert.match(early.out, /^Created a lock/);
+});
+
+test("tctl users update sets roles and logins, and leaves the rest", async () => {
+  assert.deepEqual(await tctl("users", "update", "ci"), {
+    code: 2,
+    out: "",
+    err: "ERROR: nothing to update: say --set-roles or --set-logins\n",
+  });
+  assert.match((await tctl("users", "update", "ci", "--set-roles=nosuch")).err, /role "nosuch" does not exist/);
+  const updated = await tctl("users", "update", "ci", "--set-roles=access,auditor", "--set-logins=root");
+  assert.deepEqual(updated, {
+    code: 0,
+    out: "User ci has been updated:\n\tNew roles: access,auditor\n\tNew logins: root\n",
+    err: "",
+  });
+  await tctl("users", "update", "ci", "--set-roles=access");
+  const { spec } = JSON.parse((await tctl("get", "user/ci", "--format=json")).out)[0];
+  assert.deepEqual([spec.roles, spec.traits], [["access"], { logins: ["root"] }]);
 });
 
 test("tctl auth sign writes a private identity file, and tsh -i lists and reaches apps by it", async () => {
