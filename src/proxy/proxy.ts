@@ -14,6 +14,7 @@ import {
 } from "../rpc/mod.ts";
 import {
   CONTROL_ALPN,
+  DATA_ALPN,
   type HelloConnection,
   LINK_ALPN,
   type PeerAddress,
@@ -242,6 +243,7 @@ class RunningProxy implements ProxyService {
     if (alpn.includes(API_ALPN)) this.#callApi(connection);
     else if (alpn.includes(CONTROL_ALPN)) this.#tunnel.control(connection.socket);
     else if (alpn.includes(LINK_ALPN)) this.#link(connection);
+    else if (alpn.includes(DATA_ALPN)) this.#tunnel.nestedData(connection.socket);
     else this.#web.handle(connection.socket, connection.from);
   }
 

@@ -13,6 +13,8 @@ export interface AgentConnectionOptions extends Tools {
   instance: Uint8Array;
   /** The way to the proxy, where it is not straight. */
   dialTcp?: DialTcp | undefined;
+  /** A connection to the proxy for data that is nested in TLS. Absent: there are none. */
+  dialNested?(signal: AbortSignal): Promise<Socket>;
   onRoute(socket: Socket, route: Route): void;
   /** To a leaf's proxy only: a connection for the API of its cluster. */
   onApi?(socket: Socket, route: ApiRoute): void;
@@ -87,12 +89,13 @@ export class AgentConnection {
       this.close(`control protocol ${message.version} is not spoken here, only ${CONTROL_VERSION}`);
       return;
     }
-    const { proxyAddress, dialTcp, clock, counters, log, onApi } = this.#options;
+    const { proxyAddress, dialTcp, dialNested, clock, counters, log, onApi } = this.#options;
     this.#pool = new IdlePool({
       address: proxyAddress,
       controlId: message.controlId,
       key: this.#key,
       dialTcp,
+      dialNested,
       clock,
       counters,
       log,

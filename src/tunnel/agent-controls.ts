@@ -3,7 +3,7 @@ import { isMalformed, messageOf } from "../base/mod.ts";
 import { type HostIdentity, verifyChain } from "../pki/mod.ts";
 import { AgentControl } from "./agent-control.ts";
 import { CONTROL_ALPN } from "./control-wire.ts";
-import { decodeGreeting, GREETING_LEN } from "./data-wire.ts";
+import { DATA_ALPN, decodeGreeting, GREETING_LEN } from "./data-wire.ts";
 import { peekSocket } from "./first-octets.ts";
 import { CONTROL_HELLO_TIMEOUT_MS, HELLO_TIMEOUT_MS, MAX_CONTROLS } from "./limits.ts";
 import { serveTls } from "./tls-ends.ts";
@@ -101,6 +101,17 @@ export class AgentControls {
     socket.destroy();
   }
 
+  /** A connection that offered ALPN `tp-data/1`: a data connection inside mutual TLS. */
+  nestedData(socket: Socket): void {
+    void this.#secured(socket, DATA_ALPN)
+      .then(({ secure }) => this.acceptData(secure))
+      .catch((error: unknown) => {
+        this.#options.counters.count("data.nested-refused");
+        this.#options.log.debug({ error: messageOf(error) }, "an agent's nested data connection was refused");
+        socket.destroy();
+      });
+  }
+
   /** A host of this cluster was locked. */
   cutHost(hostId: string): void {
     const { cluster } = this.#options.credentials();
@@ -146,6 +157,16 @@ export class AgentControls {
 
   async #accept(socket: Socket): Promise<void> {
     if (this.#closed || this.#controls.size >= MAX_CONTROLS) throw new Error("no room for another agent");
+    const { secure, identity, certificate } = await this.#secured(socket, CONTROL_ALPN);
+    const control = new AgentControl(secure, { ...identity, certificate }, this.#options, {
+      ready: () => this.#changed(),
+      gone: (gone, reason) => this.#onGone(gone, reason),
+    });
+    this.#controls.set(control.controlId, control);
+  }
+
+  /** The proxy's end of TLS with an agent. */
+  async #secured(socket: Socket, alpn: string) {
     const { certPem, keyPem } = this.#options.credentials();
     const clientCas = this.#authorities();
     const secure = await serveTls(socket, {
@@ -153,17 +174,13 @@ export class AgentControls {
       keyPem,
       clientCas,
       timeoutMs: CONTROL_HELLO_TIMEOUT_MS,
-      chooseAlpn: (protocols) => (protocols.includes(CONTROL_ALPN) ? CONTROL_ALPN : undefined),
+      chooseAlpn: (protocols) => (protocols.includes(alpn) ? alpn : undefined),
     });
     const certificate = secure.getPeerX509Certificate()?.raw;
     const identity = certificate && verifyChain(certificate, clientCas, this.#options.clock.wallMs());
     if (!identity || isMalformed(identity)) throw new Error(identity?.malformed ?? "no certificate");
     if (identity.kind !== "host" || !this.#mayConnect(identity)) throw new Error("the certificate is not an agent's");
-    const control = new AgentControl(secure, { ...identity, certificate }, this.#options, {
-      ready: () => this.#changed(),
-      gone: (gone, reason) => this.#onGone(gone, reason),
-    });
-    this.#controls.set(control.controlId, control);
+    return { secure, identity, certificate };
   }
 
   #mayConnect({ cluster, roles }: HostIdentity): boolean {

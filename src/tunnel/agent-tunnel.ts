@@ -1,7 +1,9 @@
+import type { TLSSocket } from "node:tls";
 import { messageOf, sleep } from "../base/mod.ts";
 import { hostChecker } from "../pki/mod.ts";
 import { AgentConnection, type AgentConnectionOptions } from "./agent-connection.ts";
 import { CONTROL_ALPN } from "./control-wire.ts";
+import { DATA_ALPN } from "./data-wire.ts";
 import { CONNECT_TIMEOUT_MS, RECONNECT_MAX_MS, RECONNECT_MIN_MS } from "./limits.ts";
 import { connectTls } from "./tls-ends.ts";
 import type { HostCredentials } from "./types.ts";
@@ -120,22 +122,28 @@ export class AgentTunnel {
   }
 
   async #connect(): Promise<AgentConnection> {
-    const { certPem, keyPem, cluster, hostCas } = this.#options.credentials();
-    const socket = await connectTls({
-      address: this.#options.proxyAddress,
-      alpn: [CONTROL_ALPN],
-      certPem,
-      keyPem,
-      serverCas: hostCas,
-      checkServerIdentity: hostChecker({ cluster, roles: ["Proxy"] }),
-      dialTcp: this.#options.dialTcp,
-      timeoutMs: CONNECT_TIMEOUT_MS,
-      signal: this.#abort.signal,
-    });
-    const connection = new AgentConnection(socket, this.#options);
+    const socket = await this.#dial(CONTROL_ALPN, this.#abort.signal);
+    const dialNested = (signal: AbortSignal) => this.#dial(DATA_ALPN, signal);
+    const connection = new AgentConnection(socket, { ...this.#options, dialNested });
     const onAbort = () => connection.close("the agent is shutting down");
     this.#abort.signal.addEventListener("abort", onAbort, { once: true });
     await connection.welcomed.finally(() => this.#abort.signal.removeEventListener("abort", onAbort));
     return connection;
+  }
+
+  #dial(alpn: string, signal: AbortSignal): Promise<TLSSocket> {
+    const { proxyAddress, dialTcp, credentials } = this.#options;
+    const { certPem, keyPem, cluster, hostCas } = credentials();
+    return connectTls({
+      address: proxyAddress,
+      alpn: [alpn],
+      certPem,
+      keyPem,
+      serverCas: hostCas,
+      checkServerIdentity: hostChecker({ cluster, roles: ["Proxy"] }),
+      dialTcp,
+      timeoutMs: CONNECT_TIMEOUT_MS,
+      signal,
+    });
   }
 }

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { Counters, silentLogger } from "../base/mod.ts";
+import { dialDirect } from "../dial/mod.ts";
 import { virtualClock } from "../testkit/mod.ts";
 import { encodeRoute, GREETING_LEN } from "./data-wire.ts";
 import { IdlePool } from "./idle-pool.ts";
-import { IDLE_LIFE_MS } from "./limits.ts";
+import { EARLY_ENDS, IDLE_LIFE_MS, RECONNECT_MAX_MS } from "./limits.ts";
 
 const key = new Uint8Array(32).fill(4);
 const route = { sessionId: "ab".repeat(16), app: "tcp-app", clientAddress: "192.0.2.7" };
@@ -84,4 +85,37 @@ test("an idle connection is replaced after its life", async () => {
   clock.advance(IDLE_LIFE_MS * 0.22);
   await until(() => dialled() === 4 && live.size === 2);
   close();
+});
+
+test("where no way gets through both are tried, and then there is a pause", async (t) => {
+  const ways = { plain: 0, nested: 0 };
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const clock = virtualClock();
+  let ended = 0;
+  const dial = (way: keyof typeof ways) => async (signal: AbortSignal) => {
+    ways[way]++;
+    const socket = await dialDirect({ host: "127.0.0.1", port }, signal);
+    return socket.once("close", () => ended++);
+  };
+  const pool = new IdlePool({
+    ...{ clock, key, counters: new Counters(), log: silentLogger },
+    address: `127.0.0.1:${port}`,
+    controlId: "00".repeat(16),
+    onRoute: () => assert.fail(),
+    dialTcp: (_, signal) => dial("plain")(signal),
+    dialNested: dial("nested"),
+  });
+  t.after(() => pool.close());
+  pool.want(1);
+  await until(() => ended === 2 * EARLY_ENDS);
+  assert.deepEqual(ways, { plain: EARLY_ENDS, nested: EARLY_ENDS });
+  clock.advance(RECONNECT_MAX_MS);
+  await until(() => ended === 4 * EARLY_ENDS);
+  assert.deepEqual(ways, { plain: 2 * EARLY_ENDS, nested: 2 * EARLY_ENDS });
 });

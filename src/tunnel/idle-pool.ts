@@ -4,7 +4,15 @@ import { type DialTcp, dialDirect } from "../dial/mod.ts";
 import { splitAddress } from "./address.ts";
 import { type ApiRoute, decodeRoute, encodeAnswer, encodeGreeting, type Route } from "./data-wire.ts";
 import { peekSocket } from "./first-octets.ts";
-import { CONNECT_TIMEOUT_MS, IDLE_LIFE_MS, MAX_IDLE, MAX_ROUTE, RECONNECT_MAX_MS } from "./limits.ts";
+import {
+  CONNECT_TIMEOUT_MS,
+  EARLY_END_MS,
+  EARLY_ENDS,
+  IDLE_LIFE_MS,
+  MAX_IDLE,
+  MAX_ROUTE,
+  RECONNECT_MAX_MS,
+} from "./limits.ts";
 import type { Tools } from "./types.ts";
 
 export interface IdlePoolOptions extends Tools {
@@ -14,6 +22,8 @@ export interface IdlePoolOptions extends Tools {
   key: Uint8Array;
   /** The way there, where it is not straight. */
   dialTcp?: DialTcp | undefined;
+  /** The same inside TLS. Absent: there is no such way. */
+  dialNested?: ((signal: AbortSignal) => Promise<Socket>) | undefined;
   onRoute(socket: Socket, route: Route): void;
   /** A connection for the API of a leaf cluster. Absent: an agent, which has none. */
   onApi?: ((socket: Socket, route: ApiRoute) => void) | undefined;
@@ -25,6 +35,10 @@ export class IdlePool {
   readonly #idle = new Set<Socket>();
   readonly #dialling = new Set<AbortController>();
   #wanted = 0;
+  /** Plain connections do not get through. */
+  #nested = false;
+  /** Connections in a row that ended soon after their greeting. */
+  #early = 0;
   #lastNumber = 0;
   #closed = false;
   #retry: Timer | undefined;
@@ -53,12 +67,11 @@ export class IdlePool {
   }
 
   async #dial(): Promise<void> {
-    const { clock, address, dialTcp = dialDirect } = this.#options;
+    const { clock } = this.#options;
     const attempt = new AbortController();
     this.#dialling.add(attempt);
     const timer = clock.after(CONNECT_TIMEOUT_MS, () => attempt.abort(new Error("no answer")));
-    const target = { ...splitAddress(address), allowHalfOpen: true };
-    const socket = await dialTcp(target, attempt.signal).catch(() => undefined);
+    const socket = await this.#connect(attempt.signal).catch(() => undefined);
     timer.cancel();
     this.#dialling.delete(attempt);
     if (socket === undefined) this.#fillLater();
@@ -66,16 +79,36 @@ export class IdlePool {
     else this.#greet(socket);
   }
 
+  #connect(signal: AbortSignal): Promise<Socket> {
+    const { address, dialTcp = dialDirect, dialNested } = this.#options;
+    if (this.#nested && dialNested) return dialNested(signal);
+    return dialTcp({ ...splitAddress(address), allowHalfOpen: true }, signal);
+  }
+
   #greet(socket: Socket): void {
-    const { key, controlId } = this.#options;
+    const { key, controlId, clock } = this.#options;
+    const greetedAt = clock.now();
     const number = ++this.#lastNumber;
     this.#idle.add(socket);
     socket.on("error", () => {}); // `close` follows.
     socket.once("close", () => {
-      if (this.#idle.delete(socket)) this.#fill();
+      if (!this.#idle.delete(socket)) return;
+      if (clock.now() - greetedAt < EARLY_END_MS && this.#giveUpWay()) this.#fillLater();
+      else this.#fill();
     });
     socket.write(encodeGreeting(key, { controlId, number }));
     void this.#waitForRoute(socket, number);
+  }
+
+  /** One more has ended too soon. True where neither way has worked, and a pause is due. */
+  #giveUpWay(): boolean {
+    const { dialNested, address, log } = this.#options;
+    if (dialNested === undefined || ++this.#early < EARLY_ENDS) return false;
+    this.#early = 0;
+    this.#nested = !this.#nested;
+    const next = this.#nested ? "nested in TLS" : "plain again";
+    log.info({ proxy: address, next }, "data connections do not get through: trying another way");
+    return !this.#nested;
   }
 
   /** A proxy that takes no connections is not asked in a tight loop. */
@@ -101,6 +134,7 @@ export class IdlePool {
       return;
     }
     this.#idle.delete(socket);
+    this.#early = 0;
     socket.read(found.length);
     const taken = this.#closed ? undefined : this.#taker(found.route);
     socket.write(encodeAnswer(key, number, taken !== undefined));

@@ -52,6 +52,10 @@ export const CONNECT_TIMEOUT_MS = 5_000;
 export const MIN_IDLE = 2;
 /** … and at most. */
 export const MAX_IDLE = 64;
+/** A data connection that ends so soon, without a client, may be one that a middlebox does not let pass … */
+export const EARLY_END_MS = 2_000;
+/** … and after so many in a row the other way is tried: nested in TLS, or plain again. */
+export const EARLY_ENDS = 4;
 /** Without running short, the wanted number halves after so long. */
 export const IDLE_DECAY_MS = 60_000;
 /** An idle data connection is replaced after so long: middleboxes forget silent ones. */

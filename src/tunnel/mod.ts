@@ -18,8 +18,8 @@ export {
 export { type ClientHello, parseClientHello } from "./client-hello.ts";
 export * as controlWire from "./control-wire.ts";
 export { CONTROL_ALPN } from "./control-wire.ts";
-export type { ApiRoute, Route } from "./data-wire.ts";
 export * as dataWire from "./data-wire.ts";
+export { type ApiRoute, DATA_ALPN, type Route } from "./data-wire.ts";
 export {
   type AgentList,
   type AppLink,

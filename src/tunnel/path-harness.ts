@@ -7,7 +7,7 @@ import { createCa, generateKeyPair, type HostRole, issueHostCert, issueUserCert,
 import { AgentTunnel } from "./agent-tunnel.ts";
 import { AppLinkServer, type LinkContext, type LinkRefusal, type LinkSettings } from "./app-link-server.ts";
 import { CONTROL_ALPN } from "./control-wire.ts";
-import type { Route } from "./data-wire.ts";
+import { DATA_ALPN, type Route } from "./data-wire.ts";
 import type { AppSession } from "./dial-app-link.ts";
 import { PortDispatcher } from "./dispatcher.ts";
 import { ProxyTunnel } from "./proxy-tunnel.ts";
@@ -121,6 +121,7 @@ export class TestProxy implements AsyncDisposable {
       onHello: (connection) => {
         if (connection.hello.alpn.includes(CONTROL_ALPN)) this.tunnel.control(connection.socket);
         else if (connection.hello.alpn.includes(LINK_ALPN)) this.tunnel.link(connection);
+        else if (connection.hello.alpn.includes(DATA_ALPN)) this.tunnel.nestedData(connection.socket);
         else connection.socket.destroy();
       },
     });

@@ -79,6 +79,11 @@ export class ProxyTunnel {
     void this.#controls.acceptData(socket);
   }
 
+  /** A connection that offered ALPN `tp-data/1`. */
+  nestedData(socket: Socket): void {
+    this.#controls.nestedData(socket);
+  }
+
   /** Leaf clusters whose proxies have a control connection now. */
   connectedLeaves(): readonly string[] {
     return this.#controls.leaves();
