@@ -284,7 +284,9 @@ export class RpcServer implements AsyncDisposable {
     const { caller } = verdict;
     if (contract.callers.includes(caller.kind)) return caller;
     if (caller.kind === "none") throw new UnauthenticatedError(`${method} needs a certificate: log in first`);
-    throw new AccessDeniedError(`${method} is not for a ${caller.kind}`);
+    const adminOnly = contract.callers.every((kind) => kind === "admin");
+    const remedy = adminOnly ? ": it is done on the host of the Auth Service, where tctl needs no login" : "";
+    throw new AccessDeniedError(`${method} is not for a ${caller.kind}${remedy}`);
   }
 
   /** A watch ends with the certificate that opened it. */
