@@ -25,6 +25,11 @@ export class ProfileDamagedError extends OperationError {
   readonly code = "client.profile-damaged";
 }
 
+/** The directory of saved logins, or a file in it, cannot be read or written. */
+export class ProfileFilesError extends OperationError {
+  readonly code = "client.profile-files";
+}
+
 export class AppNotFoundError extends OperationError {
   readonly code = "client.app-not-found";
 }

@@ -85,3 +85,27 @@ test("a bundle is split into its certificates", () => {
   assert.deepEqual(splitPem(`junk\n${CERT}${CERT}`), [CERT, CERT]);
   assert.deepEqual(splitPem(""), []);
 });
+
+test("what is not a login, a key that is gone, and a directory that is none: in a person's words, with the place", async (t) => {
+  const store = await newStore(t);
+  await store.save(profile("a.example.com"));
+  const file = path.join(store.home, "a.example.com.yaml");
+  const remedy = 'log in again with "tsh login --proxy=a.example.com"';
+  const key = path.join(store.home, "keys", "a.example.com", "email@example.com.key");
+  await rm(key);
+  await assert.rejects(store.load("a.example.com"), {
+    message: `the saved login ${file} cannot be read: ${key}: there is no such file; ${remedy}`,
+  });
+  await writeFile(file, "garbage");
+  await assert.rejects(store.load("a.example.com"), {
+    message: `the saved login ${file} cannot be read: expected a map; ${remedy}`,
+  });
+  const nowhere = new ProfileStore(path.join(file, "home"));
+  await assert.rejects(nowhere.current(), {
+    code: "client.profile-files",
+    message: `the saved logins cannot be read: ${path.join(nowhere.home, "current-profile")}: a part of its path is a file`,
+  });
+  await assert.rejects(nowhere.save(profile("b")), {
+    message: `the login cannot be saved in ${nowhere.home}: ${path.join(nowhere.home, "keys", "b", "cas")}: a part of its path is a file`,
+  });
+});

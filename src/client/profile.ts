@@ -2,8 +2,9 @@ import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/
 import path from "node:path";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
-import { messageOf } from "../base/mod.ts";
-import { ProfileDamagedError } from "./errors.ts";
+import { parseValue } from "../api/mod.ts";
+import { fileFault, messageOf } from "../base/mod.ts";
+import { ProfileDamagedError, ProfileFilesError } from "./errors.ts";
 
 const profileSchema = z.strictObject({
   web_proxy_addr: z.string(),
@@ -59,7 +60,7 @@ export class ProfileStore {
     const text = await readOptional(file);
     if (text === undefined) return undefined;
     try {
-      const fields = profileSchema.parse(parse(text));
+      const fields = parseValue(profileSchema, parse(text));
       const keys = this.#keysDir(name);
       const stem = fileStem(fields.user);
       return {
@@ -74,7 +75,7 @@ export class ProfileStore {
       };
     } catch (error) {
       throw new ProfileDamagedError(
-        `the saved login ${file} cannot be read: ${messageOf(error)}; log in again with "tsh login --proxy=${name}"`,
+        `the saved login ${file} cannot be read: ${placeAndFault(error)}; log in again with "tsh login --proxy=${name}"`,
         { cause: error },
       );
     }
@@ -82,6 +83,14 @@ export class ProfileStore {
 
   /** Saves the profile and makes it the current one. */
   async save(profile: Profile): Promise<void> {
+    await this.#write(profile).catch((cause: unknown) => {
+      throw new ProfileFilesError(`the login cannot be saved in ${this.home}: ${placeAndFault(cause, "write")}`, {
+        cause,
+      });
+    });
+  }
+
+  async #write(profile: Profile): Promise<void> {
     const keys = this.#keysDir(profile.name);
     const stem = fileStem(profile.user);
     await mkdir(path.join(keys, "cas"), { recursive: true, mode: 0o700 });
@@ -153,8 +162,14 @@ async function readOptional(file: string): Promise<string | undefined> {
     return await readFile(file, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    throw new ProfileFilesError(`the saved logins cannot be read: ${placeAndFault(error)}`, { cause: error });
   }
+}
+
+/** `FILE: permission denied`; of what is no file's fault, its own words. */
+function placeAndFault(error: unknown, doing: "read" | "write" = "read"): string {
+  const { path: file } = error as NodeJS.ErrnoException;
+  return file === undefined ? messageOf(error) : `${file}: ${fileFault(error, doing)}`;
 }
 
 /** Readers see the old file or the new one, never a part. */
