@@ -56,11 +56,10 @@ export class ClusterAccess {
     );
   }
 
-  /** Looks no more and opens nothing new; open connections go on until `close`. */
+  /** Looks no more and opens nothing new; open connections go on until `close`, and their sessions are renewed. */
   async retire(): Promise<void> {
     this.#retired = true;
     await this.view.close();
-    await this.#options.rpc.close();
   }
 
   async close(): Promise<void> {

@@ -6,8 +6,11 @@ import { after, before, type TestContext, test } from "node:test";
 import type { RotationPhase } from "../api/mod.ts";
 import { silentLogger, sleep } from "../base/mod.ts";
 import { startTestCluster, type TestCluster, Witness } from "../testkit/mod.ts";
+import { ownSessions } from "./app-sessions.ts";
+import { connectCluster } from "./cluster.ts";
+import { ClusterAccess } from "./cluster-access.ts";
 import { ClusterDirectory } from "./directory.ts";
-import { ProfileStore } from "./profile.ts";
+import { type Profile, ProfileStore } from "./profile.ts";
 
 const PASSWORD = "correct horse battery";
 const NEVER = new AbortController().signal;
@@ -20,15 +23,19 @@ before(async () => {
 });
 after(() => cluster[Symbol.asyncDispose]());
 
-/** Streams to the echo as VNet has them. */
-async function streams(t: TestContext): Promise<Witness[]> {
-  const home = await mkdtemp(path.join(tmpdir(), "tsh-"));
-  const store = new ProfileStore(home);
+async function login(): Promise<Profile> {
   const { client, certPem, keyPem } = await cluster.login("alice", PASSWORD);
   await using _ = client;
   const { host_cas, cluster_name } = await client.call("cluster.trust", {});
   const same = { name: "localhost", user: "alice", trustGeneration: 1, proxyAddress: cluster.proxyAddress };
-  await store.save({ ...same, cluster: cluster_name, certPem, keyPem, hostCas: host_cas });
+  return { ...same, cluster: cluster_name, certPem, keyPem, hostCas: host_cas };
+}
+
+/** Streams to the echo as VNet has them. */
+async function streams(t: TestContext): Promise<Witness[]> {
+  const home = await mkdtemp(path.join(tmpdir(), "tsh-"));
+  const store = new ProfileStore(home);
+  await store.save(await login());
   const directory = await ClusterDirectory.open({ store, log: silentLogger, tell: () => {} });
   t.after(async () => {
     await directory.close();
@@ -39,6 +46,22 @@ async function streams(t: TestContext): Promise<Witness[]> {
   const echo = view!.apps.find(({ name }) => name === "echo")!;
   return Promise.all(Array.from({ length: 4 }, async () => new Witness(await directory.dial(view!, echo, 0, NEVER))));
 }
+
+test("a former login's sessions are renewed while its connections go on", async () => {
+  const profile = await login();
+  const rpc = connectCluster(profile, silentLogger);
+  const sessions = ownSessions(rpc);
+  const access = new ClusterAccess({ profile, rpc, sessions, log: silentLogger, changed: () => {} });
+  const app = { name: "echo", publicAddr: "echo.localhost" };
+  const witness = new Witness(await access.connections.dial(app, 0, NEVER));
+  await witness.exchange();
+  await access.retire();
+  const attached = cluster.app.counters.get("link.attached");
+  access.connections.renewSessions();
+  await until("a new carrier", () => cluster.app.counters.get("link.attached") > attached);
+  await witness.finish();
+  await access.close();
+});
 
 async function step(type: "host" | "user", phase: RotationPhase): Promise<void> {
   await using admin = await cluster.adminClient();
