@@ -24,7 +24,8 @@ const ONLY = new RegExp(option("only", ""));
 const CONNECTIONS = 256;
 /** A session may make 20 connections to the proxy at once, and 10 each second. */
 const COLD_CONNECTIONS = 10;
-const ROUND_TRIPS = 400;
+/** Alone, and beside a bulk stream, where each takes longer. */
+const ROUND_TRIPS = { idle: 1_500, beside: 400 } as const;
 const CHATTY = { job: "chatty", count: 500, times: 8, pauseMs: 200 } as const;
 const IDLE_STREAMS = Number(option("idle", "9999"));
 
@@ -87,9 +88,10 @@ class Bench {
     }
     for (const path of paths) await this.#cold(path);
     for (const atOnce of [1, 16]) for (const path of paths) await this.#connections(path, atOnce);
-    for (const path of paths) await this.#roundTrips(path, "idle");
+    for (const path of paths) await this.#roundTrips(path, "idle", ROUND_TRIPS.idle);
     for (const way of DIRECTIONS) {
-      for (const path of paths) await this.#besideBulk(path, way, () => this.#roundTrips(path, `beside ${way}`));
+      for (const path of paths)
+        await this.#besideBulk(path, way, () => this.#roundTrips(path, `beside ${way}`, ROUND_TRIPS.beside));
     }
     // A TLS connection for each of them would measure handshakes.
     for (const path of paths.filter(({ name }) => name !== "terminating")) {
@@ -137,10 +139,10 @@ class Bench {
     if (atOnce === 1) samples.add(`${path.name} exchange`, median(timesMs));
   }
 
-  async #roundTrips(path: Path, when: string): Promise<void> {
+  async #roundTrips(path: Path, when: string, count: number): Promise<void> {
     const key = `${path.name} ${when}`;
     if (!ONLY.test(key)) return;
-    const { timesMs } = await this.#near.run({ job: "round-trips", ...path.entries[0]!, count: ROUND_TRIPS });
+    const { timesMs } = await this.#near.run({ job: "round-trips", ...path.entries[0]!, count });
     samples.add(`${key} p50`, median(timesMs));
     samples.add(`${key} p99`, p99(timesMs));
   }
