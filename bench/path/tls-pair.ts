@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { programPath } from "../../src/testkit/mod.ts";
-import { cpuSeconds } from "../tun/processes.ts";
 import { issueCredentials } from "./credentials.ts";
 import type { Path } from "./paths.ts";
 
@@ -24,7 +23,7 @@ export async function startTlsPair(here: string[], targetPort: number): Promise<
   writeFileSync(pem, `${agent.certPem}\n${agent.keyPem}`);
   const run = (role: Side, from: number, to: number) => {
     const file = join(dir, role);
-    writeFileSync(file, CONFIGURATIONS[name](role, from, to, pem));
+    writeFileSync(file, `${CONFIGURATIONS[name](role, from, to, pem).trim()}\n`);
     const command = [...here, name, ...(name === "haproxy" ? ["-q", "-db", "-f", file] : [file])];
     return spawn(command[0]!, command.slice(1), { stdio: ["ignore", "ignore", "inherit"] });
   };
@@ -32,13 +31,12 @@ export async function startTlsPair(here: string[], targetPort: number): Promise<
   const client = run("client", nearPort, farPort);
   await wait(1_000);
   const entry = { host: "127.0.0.1", port: nearPort };
-  const cpu = { client: { cpu: () => cpuSeconds(client) }, agent: { cpu: () => cpuSeconds(server) } };
   const stop = () => {
     client.kill();
     server.kill();
     rmSync(dir, { recursive: true });
   };
-  return { name, entries: [entry], cold: entry, cpu, parts: {}, stop };
+  return { name, entries: [entry], cold: entry, cpu: {}, parts: {}, stop };
 }
 
 const CONFIGURATIONS = {
@@ -55,6 +53,7 @@ const CONFIGURATIONS = {
   stunnel: (role: Side, from: number, to: number, pem: string) => `
     foreground = yes
     pid =
+    debug = crit
     [pair]
     ${role === "client" ? "client = yes" : `cert = ${pem}`}
     sslVersion = TLSv1.3
