@@ -24,8 +24,8 @@ const ONLY = new RegExp(option("only", ""));
 const CONNECTIONS = 256;
 /** A session may make 20 connections to the proxy at once, and 10 each second. */
 const COLD_CONNECTIONS = 10;
-/** Alone, and beside a bulk stream, where each takes longer. */
-const ROUND_TRIPS = { idle: 1_500, beside: 400 } as const;
+/** Alone as fast as they go; beside a bulk stream spread over it. */
+const ROUND_TRIPS = { idle: { count: 1_500 }, beside: { count: 250, pauseMs: 4 } } as const;
 const CHATTY = { job: "chatty", count: 500, times: 8, pauseMs: 200 } as const;
 const IDLE_STREAMS = Number(option("idle", "9999"));
 
@@ -122,6 +122,7 @@ class Bench {
   async #cold(path: Path): Promise<void> {
     const key = `${path.name} cold`;
     if (!ONLY.test(key)) return;
+    await wait(1_000);
     const { timesMs } = await this.#near.run({ job: "exchange", ...path.cold, count: COLD_CONNECTIONS, atOnce: 1 });
     samples.add(key, median(timesMs));
   }
@@ -139,10 +140,10 @@ class Bench {
     if (atOnce === 1) samples.add(`${path.name} exchange`, median(timesMs));
   }
 
-  async #roundTrips(path: Path, when: string, count: number): Promise<void> {
+  async #roundTrips(path: Path, when: string, trips: { count: number; pauseMs?: number }): Promise<void> {
     const key = `${path.name} ${when}`;
     if (!ONLY.test(key)) return;
-    const { timesMs } = await this.#near.run({ job: "round-trips", ...path.entries[0]!, count });
+    const { timesMs } = await this.#near.run({ job: "round-trips", ...path.entries[0]!, ...trips });
     samples.add(`${key} p50`, median(timesMs));
     samples.add(`${key} p99`, p99(timesMs));
   }

@@ -11,7 +11,8 @@ export type Job = Target &
     | { job: "connect"; count: number; atOnce: number }
     /** Connect, one octet and its echo, close. */
     | { job: "exchange"; count: number; atOnce: number }
-    | { job: "round-trips"; count: number }
+    /** `pauseMs`: before each, so that they are spread evenly over what else goes on. */
+    | { job: "round-trips"; count: number; pauseMs?: number }
     /** `count` connections, each of which asks one octet `times` times, `pauseMs` after the answer. */
     | { job: "chatty"; count: number; times: number; pauseMs: number }
     /** `spoken`: after one octet and its echo. */
@@ -46,7 +47,7 @@ async function run(job: Job): Promise<Done> {
       timesMs = await exchanges(job, job.count, job.atOnce);
       break;
     case "round-trips":
-      timesMs = await roundTrips(job, job.count);
+      timesMs = await roundTrips(job, job.count, job.pauseMs);
       break;
     case "chatty":
       timesMs = await chatty(job);
@@ -147,10 +148,13 @@ async function timed(count: number, atOnce: number, run: (took: () => void) => P
   return times;
 }
 
-async function roundTrips(target: Target, count: number): Promise<number[]> {
+async function roundTrips(target: Target, count: number, pauseMs?: number): Promise<number[]> {
   const socket = await talking(target);
   const times: number[] = [];
-  for (let i = 0; i < count; i++) times.push(await roundTrip(socket));
+  for (let i = 0; i < count; i++) {
+    if (pauseMs !== undefined) await wait(pauseMs);
+    times.push(await roundTrip(socket));
+  }
   socket.destroy();
   return times;
 }
