@@ -47,7 +47,7 @@ export type OutboxCarrier = Pick<Carrier, "write" | "writable">;
 export class Outbox {
   readonly #clock: Clock;
   readonly #space: ReplaySpace;
-  /** From the first carrier on: nothing is encoded before. */
+  /** From the first carrier to the end: nothing is encoded before, or may be after. */
   #share: Share | undefined;
   readonly #segments: Segment[] = [];
   readonly #spare: Uint8Array[] = [];
@@ -82,12 +82,12 @@ export class Outbox {
   /** Whoever may not go has something unacknowledged: its acknowledgement is the time to ask again. */
   get dataMayGo(): boolean {
     const limit = Math.min(this.#pacer.limit, this.#space.limit - REPLAY_RESERVE);
-    return this.unacked < limit && this.#share!.room >= MAX_FRAME;
+    return this.unacked < limit && (this.#share?.room ?? 0) >= MAX_FRAME;
   }
 
   /** Control frames may use what data leaves free. */
   get controlMayGo(): boolean {
-    return this.unacked < this.#space.limit && this.#share!.left >= MAX_CONTROL;
+    return this.unacked < this.#space.limit && (this.#share?.left ?? 0) >= MAX_CONTROL;
   }
 
   /** A carrier is there that takes more. */
@@ -118,7 +118,7 @@ export class Outbox {
     while (this.#segments.length > 0 && this.#segments[0]!.lastFrame <= received) this.#segments.shift();
     for (const segment of this.#segments) compact(segment, received);
     this.#ackedOctets = this.#octets - this.#segments.reduce((sum, { filled }) => sum + filled, 0);
-    this.#share!.use(this.unacked);
+    this.#share?.use(this.unacked);
     this.#resends.splice(0, Number.POSITIVE_INFINITY, ...this.#segments);
     this.#carrier = carrier;
     return undefined;
@@ -172,7 +172,7 @@ export class Outbox {
       this.#ackedOctets = batch.end;
       this.#pacer.rtt(now - batch.at);
     }
-    this.#share!.use(this.unacked);
+    this.#share?.use(this.unacked);
     this.#pacer.acked(this.#ackedOctets, this.unacked, now);
     this.#freeSegments();
     return undefined;
@@ -196,7 +196,7 @@ export class Outbox {
 
   #count(segment: Segment, octets: number): void {
     this.#octets += octets;
-    this.#share!.use(this.unacked);
+    this.#share?.use(this.unacked);
     segment.numberedTo = segment.filled;
     segment.lastFrame = ++this.#encoded;
     segment.end = this.#octets;
