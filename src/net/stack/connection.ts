@@ -65,7 +65,7 @@ export class Connection implements ByteStream, Flow, Due, Flushable, Sender, Seg
   nextFlow: Flow | undefined;
   marked = false;
   period = 0;
-  dueMs = Number.POSITIVE_INFINITY;
+  dueMs: Due["dueMs"];
   heap: Due["heap"];
 
   constructor(host: Host, tuple: Tuple, tcb: Tcb, settled?: Settled) {

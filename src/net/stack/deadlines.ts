@@ -3,8 +3,8 @@ import type { Clock, Timer } from "../../base/mod.ts";
 /** Something with a deadline; the two fields are this file's. */
 export interface Due {
   expired(now: number): void;
-  /** When it is really due; put off without touching the heap. */
-  dueMs: number;
+  /** When it is really due, if at all; put off without touching the heap. No infinity: an integer takes no memory of its own. */
+  dueMs: number | undefined;
   /** Where the heap has it. */
   heap: { at: number; keyMs: number } | undefined;
 }
@@ -26,7 +26,7 @@ export class Deadlines {
 
   /** Sets or moves the deadline of `due`; `undefined`: none for now (the entry leaves the heap when it comes up). */
   set(due: Due, atMs: number | undefined): void {
-    due.dueMs = atMs ?? Number.POSITIVE_INFINITY;
+    due.dueMs = atMs;
     if (atMs === undefined) return;
     if (due.heap === undefined) {
       due.heap = { at: this.#heap.length, keyMs: atMs };
@@ -72,11 +72,11 @@ export class Deadlines {
     this.#timer = undefined;
     const now = this.#clock.now();
     for (let first = this.#heap[0]; first?.heap !== undefined && first.heap.keyMs <= now; first = this.#heap[0]) {
-      if (first.dueMs <= now) {
+      if (first.dueMs === undefined) {
+        this.delete(first);
+      } else if (first.dueMs <= now) {
         this.delete(first);
         first.expired(now);
-      } else if (first.dueMs === Number.POSITIVE_INFINITY) {
-        this.delete(first);
       } else {
         first.heap.keyMs = first.dueMs;
         this.#down(0);
