@@ -70,7 +70,7 @@ export interface ProxyConfig {
   readonly tunnelPublicAddrs: readonly string[];
   /** Empty: self-signed, kept in the data directory. */
   readonly httpsKeypairs: readonly { readonly keyFile: string; readonly certFile: string }[];
-  /** PROXY protocol headers are expected from these balancers; empty: from whoever connects. Absent: from nobody. */
+  /** PROXY protocol headers are expected from these balancers; empty: from every other machine. Absent: from nobody. */
   readonly proxyProtocol: { readonly from: readonly Cidr[] } | undefined;
 }
 

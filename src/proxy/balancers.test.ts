@@ -14,9 +14,11 @@ const range = (text: string) => parseCidr(text) as Cidr;
 const V2 = Buffer.from("0d0a0d0a000d0a515549540a2111000ccb0071070a0000019c4001bb", "hex");
 const V1 = Buffer.from("PROXY TCP4 203.0.113.8 10.0.0.1 40001 443\r\n");
 
-test("balancers are those that are named, or everybody", () => {
+test("balancers are those that are named, or all but this machine", () => {
   assert.equal(balancerCheck(undefined)("10.0.0.1"), false);
   assert.equal(balancerCheck({ from: [] })("10.0.0.1"), true);
+  for (const own of ["127.0.0.1", "::ffff:127.0.0.1", "::1"])
+    assert.equal(balancerCheck({ from: [] })(own), false, own);
   const named = balancerCheck({ from: [range("10.0.0.0/8"), range("2001:db8::/32")] });
   for (const address of ["10.9.9.9", "::ffff:10.9.9.9", "2001:db8::9"]) assert.equal(named(address), true, address);
   for (const address of ["11.0.0.1", "::ffff:11.0.0.1", "2001:db9::1", ""])

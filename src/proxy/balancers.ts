@@ -1,8 +1,8 @@
-import { type Cidr, cidrContains, isMalformed, parseIp } from "../base/mod.ts";
+import { type Cidr, cidrContains, isMalformed, parseCidr, parseIp } from "../base/mod.ts";
 
 /** `proxy_service.proxy_protocol`, where it is on. */
 export interface ProxyProtocolConfig {
-  /** The balancers; empty: whoever connects is one. */
+  /** The balancers; empty: whoever connects from another machine is one. */
   readonly from: readonly Cidr[];
 }
 
@@ -10,9 +10,14 @@ export interface ProxyProtocolConfig {
 export function balancerCheck(config: ProxyProtocolConfig | undefined): (address: string) => boolean {
   if (config === undefined) return () => false;
   const { from } = config;
-  if (from.length === 0) return () => true;
-  return (text) => {
+  const among = (ranges: readonly Cidr[]) => (text: string) => {
     const address = parseIp(text.replace(/^::ffff:(?=\d+\.)/, ""));
-    return !isMalformed(address) && from.some((range) => cidrContains(range, address));
+    return !isMalformed(address) && ranges.some((range) => cidrContains(range, address));
   };
+  if (from.length > 0) return among(from);
+  // An agent in this very process comes straight.
+  const isLocal = among(LOOPBACK);
+  return (text) => !isLocal(text);
 }
+
+const LOOPBACK = ["127.0.0.0/8", "::1/128"].map((text) => parseCidr(text) as Cidr);
