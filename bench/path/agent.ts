@@ -1,4 +1,4 @@
-/** Our agent of the path: everything that the real one does for a connection, but its audit events go nowhere once they are text. */
+/** Our agent of the path: dials, checks and records as the real one, but asks nobody who may connect, and its audit events go nowhere once they are text. */
 import { randomBytes } from "node:crypto";
 import type { App } from "../../src/api/mod.ts";
 import { Connections } from "../../src/app/mod.ts";
