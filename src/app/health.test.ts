@@ -3,9 +3,10 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { test } from "node:test";
 import { type AppServer, healthOf, type TargetHealth } from "../api/mod.ts";
-import { silentLogger, sleep, systemClock } from "../base/mod.ts";
+import { type Clock, silentLogger, sleep, systemClock } from "../base/mod.ts";
 import { freePort, startTestCluster, tcpApp } from "../testkit/mod.ts";
 import { HealthChecks } from "./health.ts";
+import { HEALTH_SPREAD_MS } from "./limits.ts";
 
 const INTERVAL_MS = 20;
 
@@ -16,7 +17,7 @@ async function listen(port: number, onConnection = () => {}): Promise<Server> {
   });
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
-  return server;
+  return server.unref(); // A test that fails ends, too.
 }
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
@@ -56,15 +57,25 @@ test("several ports: the first is dialled; web apps: their own; none after the s
   const counts = [0, 0];
   const servers = [await listen(0, () => counts[0]!++), await listen(0, () => counts[1]!++)];
   const [first, second] = servers.map((server) => (server.address() as AddressInfo).port) as [number, number];
-  const checks = new HealthChecks({ clock: systemClock, log: silentLogger, intervalMs: 10_000, changed: () => {} });
+  // The third app's turn does not come before the stop, however slow the machine is.
+  let late: "waits" | "cancelled" | undefined;
+  const after: Clock["after"] = (delayMs, run) => {
+    if (delayMs !== 2 * HEALTH_SPREAD_MS) return systemClock.after(delayMs, run);
+    late = "waits";
+    return { cancel: () => (late = "cancelled") };
+  };
+  const clock = { ...systemClock, after };
+  const checks = new HealthChecks({ clock, log: silentLogger, intervalMs: 10_000, changed: () => {} });
   checks.set([
     tcpApp("many", "tcp://127.0.0.1", { tcp_ports: [{ port: first }, { port: 1 }] }),
     tcpApp("web", `http://127.0.0.1:${second}/path`),
     tcpApp("late", `tcp://127.0.0.1:${second}`),
   ]);
   await until("both were dialled", () => checks.of("web") !== undefined && checks.of("many") !== undefined);
+  assert.equal(late, "waits");
   checks.stop();
-  await sleep(50);
+  assert.equal(late, "cancelled");
+  await until("both have noticed", () => counts[0]! > 0 && counts[1]! > 0);
   assert.deepEqual(counts, [1, 1]);
   assert.equal(checks.of("late"), undefined);
   for (const server of servers) server.close();
