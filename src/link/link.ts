@@ -306,12 +306,17 @@ export class Link implements AsyncDisposable {
     return undefined;
   }
 
-  /** The carrier of a transport is gone. What would not be missed ends with it. */
+  /**
+   * The carrier of a transport is gone. A link that nobody would miss ends with
+   * it at the client only: the agent cannot know whether its last
+   * acknowledgement has arrived, and a client that lacks it comes back for it.
+   */
   #lost(transport: Transport, code: "carrier" | "dead", message: string, silentMs = 0): void {
     if (this.#end) return;
     const { clock } = this.#options;
     const resumeMs = this.#peer?.resumeMs ?? 0;
-    if (resumeMs === 0 || (!this.attached && this.#idle)) {
+    const missed = !this.#idle || (this.#isServer && !this.#draining);
+    if (resumeMs === 0 || (!this.attached && !missed)) {
       this.#finish(code, message);
       return;
     }

@@ -99,9 +99,11 @@ export class Outbox {
     this.#pacer.rtt(ms);
   }
 
-  /** The carrier is gone: nothing is written until `attach`. */
+  /** The carrier is gone: nothing is written until `attach`, and what is free is let go. */
   detach(): void {
     this.#carrier = undefined;
+    this.#spare.length = 0;
+    if (this.unacked === 0) this.#segments.length = 0;
   }
 
   /**

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { virtualClock } from "../testkit/mod.ts";
 import { DetachedBound, type WaitingLink } from "./detached-bound.ts";
-import { DETACHED_SWEEP_MS, MAX_DETACHED_OCTETS } from "./limits.ts";
+import { DETACHED_SWEEP_MS, MAX_DETACHED_LINKS, MAX_DETACHED_OCTETS } from "./limits.ts";
 
 const MIB = 1024 * 1024;
 
@@ -36,6 +36,14 @@ test("the longest waiting links of a user go when too much is held; other users 
   bound.watch();
   clock.advance(DETACHED_SWEEP_MS);
   assert.deepEqual(closed, ["first"]);
+});
+
+test("of too many links of a user the longest waiting ones go, though they hold nothing", () => {
+  const { clock, bound, closed, add } = setUp();
+  for (let i = 0; i < MAX_DETACHED_LINKS + 2; i++) add("alice", `link ${i}`, 0, i);
+  bound.watch();
+  clock.advance(DETACHED_SWEEP_MS);
+  assert.deepEqual(closed, ["link 0", "link 1"]);
 });
 
 test("it looks again while somebody is away, and no longer", () => {

@@ -1,6 +1,6 @@
 import type { Clock } from "../base/mod.ts";
 import type { Link } from "../link/mod.ts";
-import { DETACHED_SWEEP_MS, MAX_DETACHED_OCTETS } from "./limits.ts";
+import { DETACHED_SWEEP_MS, MAX_DETACHED_LINKS, MAX_DETACHED_OCTETS } from "./limits.ts";
 
 type BoundLink = Pick<Link, "detachedAt" | "heldOctets" | "close">;
 
@@ -11,8 +11,8 @@ export interface WaitingLink {
 }
 
 /**
- * Keeps what is held for absent clients within MAX_DETACHED_OCTETS for each
- * user: the link that has waited longest goes first. Looks only while there are any.
+ * Keeps what is held for absent clients within MAX_DETACHED_OCTETS and
+ * MAX_DETACHED_LINKS for each user: the link that has waited longest goes first. Looks only while there are any.
  */
 export class DetachedBound {
   readonly #clock: Clock;
@@ -46,9 +46,11 @@ export class DetachedBound {
 
 function bound(links: BoundLink[]): void {
   let held = links.reduce((sum, { heldOctets }) => sum + heldOctets, 0);
+  let count = links.length;
   for (const link of links.toSorted((a, b) => a.detachedAt! - b.detachedAt!)) {
-    if (held <= MAX_DETACHED_OCTETS) return;
+    if (held <= MAX_DETACHED_OCTETS && count <= MAX_DETACHED_LINKS) return;
     held -= link.heldOctets;
+    count--;
     link.close("shutdown", "too much was waiting for this client to come back");
   }
 }

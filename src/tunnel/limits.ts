@@ -79,6 +79,8 @@ export const LINK_HANDSHAKE_TIMEOUT_MS = 10_000;
 export const MAX_HANDSHAKES = 1_024;
 /** Octets held for one user's links while they have no connection; above it the longest waiting ones end. */
 export const MAX_DETACHED_OCTETS = 32 * 1024 * 1024;
+/** One user's links that have no connection, the same way: an idle one holds next to nothing. */
+export const MAX_DETACHED_LINKS = 64;
 /** What is held for them is looked at so often. */
 export const DETACHED_SWEEP_MS = 1_000;
 /** Carriers whose certificate has expired, or whose authority has gone, are looked for so often. */
