@@ -68,3 +68,14 @@ export class ResumablePair {
 export function below(random: Random, bound: number): number {
   return randomUint32(random) % bound;
 }
+
+/** The clock stands still unless somebody waits for it: then only time helps. */
+export async function within<T>(work: Promise<T>, pair: ResumablePair): Promise<T> {
+  let over = false;
+  void work.finally(() => {
+    over = true;
+  });
+  for (let rounds = 0; !over && rounds < 3000; rounds++) await pair.clock.advance(rounds < 200 ? 20 : 500, 500);
+  if (!over) throw new Error("it hangs");
+  return work;
+}

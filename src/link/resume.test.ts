@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ByteStream, type Chunk, plainChunk, seededRandom } from "../base/mod.ts";
+import { type ByteStream, seededRandom } from "../base/mod.ts";
 import { attachProof, linkKeys } from "./attach-proof.ts";
 import { LinkAttachError, LinkClosedError } from "./errors.ts";
 import { encodeFrame, type Frame } from "./frames.ts";
@@ -8,7 +8,7 @@ import { REPLAY_LIMIT, SEND_BUDGET } from "./limits.ts";
 import { Talker, turns } from "./link-harness.ts";
 import { memoryCarrierPair } from "./memory-carrier.ts";
 import type { OpenRequest } from "./options.ts";
-import { below, ResumablePair } from "./resume-harness.ts";
+import { below, ResumablePair, within } from "./resume-harness.ts";
 
 const KIB = 1024;
 /** An app that accepts, and neither reads nor writes. */
@@ -115,17 +115,6 @@ async function attachWell(pair: ResumablePair, transport: number): Promise<void>
   }
 }
 
-/** The clock stands still unless somebody waits for it: then only time helps. */
-async function within<T>(work: Promise<T>, pair: ResumablePair): Promise<T> {
-  let over = false;
-  void work.finally(() => {
-    over = true;
-  });
-  for (let rounds = 0; !over && rounds < 3000; rounds++) await pair.clock.advance(rounds < 200 ? 20 : 500, 500);
-  assert.ok(over, "it hangs");
-  return work;
-}
-
 test("meanwhile applications see a pause, and memory stays bounded", async () => {
   const accepted: ByteStream[] = [];
   const pair = new ResumablePair({ onOpen: (request) => accepted.push(request.accept()) });
@@ -164,71 +153,6 @@ test("without another carrier the link ends after its window, at both ends", asy
   await pair.clock.advance(2_000, 1_000);
   assert.deepEqual(await talker.done, { reset: "unreachable" });
   assert.match((await pair.server!.closed).message, /there was no other within 60 s/);
-});
-
-test("a link without streams ends with its carrier at the client, and after its window at the agent", async () => {
-  const pair = new ResumablePair();
-  const stream = await pair.client.open(1);
-  const talker = new Talker(stream, { total: 10 });
-  assert.deepEqual(await within(talker.done, pair), {});
-  await pair.clock.advance(100, 20);
-  pair.cut();
-  assert.equal((await pair.client.closed).closeCode, "carrier");
-  assert.equal(pair.server!.ended, false);
-  assert.equal(pair.server!.heldOctets, 0);
-  await pair.clock.advance(60_000, 1_000);
-  assert.equal((await pair.server!.closed).closeCode, "carrier");
-});
-
-test("a client whose last acknowledgement was lost finds its link again, and its reader all that came", async () => {
-  const accepted: ByteStream[] = [];
-  const pair = new ResumablePair({ onOpen: (request) => accepted.push(request.accept()) });
-  const near = await pair.client.open(1);
-  const far = new Talker(accepted[0]!, { total: 5_000 });
-  await turns();
-  let received = 0;
-  const told = Promise.withResolvers<void>();
-  const data = (chunk: Chunk) => {
-    received += chunk.bytes.length;
-    chunk.release();
-  };
-  near.open({ data, end: () => told.resolve(), reset: (why) => told.reject(new Error(why)), writable: () => {} });
-  await turns();
-  pair.carriers[0]!.far.silent = true; // The agent has taken the client's end; its word of that never arrives.
-  near.end();
-  await pair.clock.advance(100, 20);
-  assert.deepEqual(await within(far.done, pair), {});
-  assert.equal(pair.server!.streams, 0);
-  pair.cut();
-  await turns();
-  assert.equal(pair.client.ended, false);
-  await pair.client.attach(0, pair.connect());
-  near.credit(5_000); // A slow reader reads on.
-  await within(told.promise, pair);
-  assert.equal(received, 5_000);
-});
-
-test("an end whose acknowledgement was lost is no reason to lose the end", async () => {
-  const accepted: ByteStream[] = [];
-  const pair = new ResumablePair({ onOpen: (request) => accepted.push(request.accept()) });
-  const near = await pair.client.open(1);
-  await turns();
-  const far = new Talker(accepted[0]!, { total: 0 });
-  await turns();
-  const told = Promise.withResolvers<void>();
-  near.open({ data: () => {}, end: () => told.resolve(), reset: () => assert.fail(), writable: () => {} });
-  await told.promise;
-  pair.carriers[0]!.near.silent = true; // The client's end never arrives.
-  near.write(plainChunk(new Uint8Array(7)));
-  near.end();
-  await turns();
-  assert.equal(pair.client.streams, 0);
-  pair.cut();
-  await turns();
-  assert.equal(pair.client.ended, false, "its last words are not said yet");
-  await pair.client.attach(0, pair.connect());
-  assert.deepEqual(await within(far.done, pair), {});
-  assert.equal(far.received, 7);
 });
 
 // ---- who may attach, and when
