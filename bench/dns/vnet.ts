@@ -2,12 +2,12 @@
  * The measured process: a TUN and VNet on it. `vnet.ts UPSTREAM_PORT`; IPC: `"ready"`. It serves `NAMES` names below
  * `ZONE` and forwards the others to 127.0.0.1:UPSTREAM_PORT.
  */
-import { execFileSync } from "node:child_process";
 import { Counters, silentLogger, systemClock, systemRandom } from "../../src/base/mod.ts";
 import { Upstreams } from "../../src/dns/mod.ts";
 import { FakeDirectory } from "../../src/testkit/mod.ts";
 import { openTun, TUN_MTU } from "../../src/tun/mod.ts";
 import { planAddresses, VNet } from "../../src/vnet/mod.ts";
+import { bringUp } from "../tun-up.ts";
 import { DNS_ADDRESS, LOCAL_NAMES, ZONE } from "./names.ts";
 
 const [port] = process.argv.slice(2).map(Number);
@@ -25,14 +25,7 @@ directory.view = [
 const addresses = planAddresses(directory.view, systemRandom);
 if (addresses.dnsV4 !== DNS_ADDRESS) throw new Error(`the DNS server is at ${addresses.dnsV4}`);
 const tun = openTun({ mtu: TUN_MTU });
-execFileSync("ip", ["-batch", "-"], {
-  input: `
-    link set ${tun.name} mtu ${TUN_MTU} txqueuelen 5000 addrgenmode none
-    link set ${tun.name} up
-    address add ${addresses.tunV4}/32 dev ${tun.name}
-    route add 100.64.0.0/10 dev ${tun.name}
-  `,
-});
+bringUp(tun.name, addresses.tunV4, "100.64.0.0/10");
 const counters = new Counters();
 const upstreams = new Upstreams({ servers: () => ["127.0.0.1"], port: port!, clock: systemClock, counters });
 const vnet = new VNet({

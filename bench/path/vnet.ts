@@ -1,10 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { Resolver } from "node:dns/promises";
 import { type ByteStream, Counters, silentLogger, systemClock, systemRandom } from "../../src/base/mod.ts";
 import { Upstreams } from "../../src/dns/mod.ts";
-import { TUN_ROUTE } from "../../src/oscfg/mod.ts";
 import { openTun, TUN_MTU } from "../../src/tun/mod.ts";
 import { planAddresses, VNet } from "../../src/vnet/mod.ts";
+import { bringUp } from "../tun-up.ts";
 import type { Entry } from "./part.ts";
 
 const RANGE = "100.64.0.0/16";
@@ -22,14 +21,7 @@ export async function vnetTo(dials: readonly Dial[]): Promise<Entry[]> {
   const view = [{ ...cluster, ipv4Cidr: RANGE, apps: names.map(app) }];
   const addresses = planAddresses(view, systemRandom);
   const tun = openTun({ mtu: TUN_MTU });
-  execFileSync("ip", ["-batch", "-"], {
-    input: `
-      link set ${tun.name} mtu ${TUN_MTU} txqueuelen 5000 addrgenmode none
-      link set ${tun.name} up
-      address add ${addresses.tunV4}/32 dev ${tun.name}
-      route add ${RANGE} dev ${tun.name} ${TUN_ROUTE.join(" ")}
-    `,
-  });
+  bringUp(tun.name, addresses.tunV4, RANGE);
   const common = { clock: systemClock, counters: new Counters() };
   const vnet = new VNet({
     ...common,

@@ -5,7 +5,7 @@ import { selfSignedWebCert } from "../pki/mod.ts";
 import { TestConnectProxy } from "../testkit/mod.ts";
 import { dialAppLink } from "./dial-app-link.ts";
 import { clientTools, TestProxy } from "./path-harness.ts";
-import { Pinger } from "./pinger.ts";
+import { endsAfterLoss } from "./pinger.ts";
 
 for (const secure of [false, true]) {
   test(`agent and client behind HTTP proxies${secure ? " that speak TLS" : ""}: control, data and links`, async () => {
@@ -24,11 +24,7 @@ for (const secure of [false, true]) {
       resume: true,
       dialTcp,
     });
-    const streams = await Promise.all(Array.from({ length: 4 }, async () => new Pinger(await app.link.open(1))));
-    await Promise.all(streams.map((stream) => stream.moves()));
-    proxy.dropConnections();
-    await Promise.all(streams.map((stream) => stream.moves()));
-    for (const stream of streams) assert.equal(await stream.stop(), "end");
+    assert.deepEqual(await endsAfterLoss(app, proxy, 4), Array(4).fill("end"));
     app.link.close("done");
     assert.equal(agent.server.links, 1);
     assert.deepEqual(new Set(corporate.asked), new Set([address]));

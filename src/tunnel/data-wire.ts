@@ -28,10 +28,10 @@ const ROUTE = { direction: 1, index: 0 };
 const ANSWER = { direction: 0, index: 1 };
 type Place = typeof GREETING;
 
-/** What the proxy says about a relayed connection. Only the session is checked again, against the certificate. */
 /** ALPN of a data connection that is nested in TLS: for middleboxes that let nothing else pass. */
 export const DATA_ALPN = "tp-data/1";
 
+/** What the proxy says about a relayed connection. Only the session is checked again, against the certificate. */
 export interface Route {
   readonly sessionId: string;
   readonly app: string;

@@ -56,3 +56,16 @@ export class Pinger {
     this.#stream.write(plainChunk(bytes));
   }
 }
+
+/** How `count` streams of the link end, which move before their proxy drops its connections, and afterwards. */
+export async function endsAfterLoss(
+  app: { readonly link: { open(port: number): Promise<ByteStream> } },
+  proxy: { dropConnections(): void },
+  count: number,
+): Promise<string[]> {
+  const streams = await Promise.all(Array.from({ length: count }, async () => new Pinger(await app.link.open(1))));
+  await Promise.all(streams.map((stream) => stream.moves()));
+  proxy.dropConnections();
+  await Promise.all(streams.map((stream) => stream.moves()));
+  return Promise.all(streams.map((stream) => stream.stop()));
+}

@@ -5,7 +5,7 @@ import { sleep } from "../base/mod.ts";
 import { LinkClosedError } from "../link/mod.ts";
 import { type AppLink, dialAppLink } from "./dial-app-link.ts";
 import { clientTools, type TestAgent, TestAuthority, TestProxy } from "./path-harness.ts";
-import { Pinger } from "./pinger.ts";
+import { endsAfterLoss, Pinger } from "./pinger.ts";
 import { relay } from "./relay.ts";
 
 /** Two proxies of one cluster, one agent process that is connected to both, a client that may resume. */
@@ -121,11 +121,7 @@ test("up to four connections share the streams, and each comes back by itself", 
     assert.ok(performance.now() < deadline);
     await sleep(10);
   }
-  const streams = await Promise.all(Array.from({ length: 8 }, async () => new Pinger(await app.link.open(1))));
-  await Promise.all(streams.map((stream) => stream.moves()));
-  proxy.dropConnections();
-  await Promise.all(streams.map((stream) => stream.moves()));
-  for (const stream of streams) assert.equal(await stream.stop(), "end");
+  assert.deepEqual(await endsAfterLoss(app, proxy, 8), Array(8).fill("end"));
   app.link.close("done");
   assert.equal(agent.server.links, 1);
 });
